@@ -1,0 +1,84 @@
+"""What solvers hand to an engine, and what they get back.
+
+An engine is a module with a `name` and four functions: `outputs`, `loss_and_gradient`, `losses` and `run_updates`.
+`skl2net.engines.reference` documents them and is the oracle for every other engine.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class SGDStep:
+    """Stochastic gradient descent: v ← μ·v − η·g, then w ← w + v, or w + μ·v − η·g with Nesterov's momentum."""
+
+    learning_rate: float
+    momentum: float
+    nesterov: bool
+
+
+@dataclass(frozen=True)
+class AdamStep:
+    """Adam: w ← w − η·√(1−β₂ᵗ)/(1−β₁ᵗ) · m/(√v + ε), with ε beside √v as in scikit-learn and Keras.
+
+    Kingma & Ba, "Adam: a method for stochastic optimization", ICLR 2015.
+    """
+
+    learning_rate: float
+    beta_1: float
+    beta_2: float
+    epsilon: float
+
+
+@dataclass
+class GradientState:
+    """Parameters and what the optimiser remembers about them; engines change it in place.
+
+    Parameters
+    ----------
+    parameters : ndarray of shape (n_parameters,)
+    first : ndarray of shape (n_parameters,)
+        SGD's velocity, or Adam's first moment.
+    second : ndarray of shape (n_parameters,)
+        Adam's second moment; empty for SGD.
+    n_updates : int, default=0
+        Updates so far, Adam's t.
+    """
+
+    parameters: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
+    n_updates: int = 0
+
+
+@dataclass(frozen=True)
+class Batches:
+    """The rows of a run of updates.
+
+    Parameters
+    ----------
+    order : ndarray of intp or None
+        The rows in the order in which they are visited; None for the order of the data.
+    bounds : ndarray of intp, shape (n_updates + 1,)
+        Update i takes the rows ``order[bounds[i]:bounds[i + 1]]``.
+    items : ndarray of float64, shape (n_updates,)
+        Items of each update: its rows, or the sum of their weights. An update of 0 items is skipped.
+    """
+
+    order: np.ndarray | None
+    bounds: np.ndarray
+    items: np.ndarray
+
+    def __iter__(self):
+        for i, items in enumerate(self.items):
+            yield slice(int(self.bounds[i]), int(self.bounds[i + 1])), items
+
+
+class UpdateTotals(NamedTuple):
+    """Sums over the updates of a run, each taken before the update and weighted by its number of rows."""
+
+    data_loss: float
+    penalty: float
+    n_rows: int

@@ -1,0 +1,129 @@
+"""The network: its layer sizes, its functions, and its parameters as one flat vector.
+
+All weights come first, layer by layer, then all biases, in one contiguous array. So the penalised part is one slice,
+a swarm is a two-dimensional array, and `coefs_`/`intercepts_` are views. The functions themselves are computed by
+the engines (`skl2net.engines`).
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+
+ACTIVATIONS = ("identity", "logistic", "tanh", "relu")
+OUTPUTS = ("identity", "logistic", "softmax", "exp")
+LOSSES = ("squared_error", "log_loss", "poisson")
+
+
+@dataclass(frozen=True)
+class Network:
+    """A fully connected network.
+
+    Parameters
+    ----------
+    layer_sizes : tuple of int
+        Units of the input, of each hidden layer, and of the output.
+    activation : {"identity", "logistic", "tanh", "relu"}
+        Function of the hidden units.
+    output : {"identity", "logistic", "softmax", "exp"}
+        Function of the output units.
+    """
+
+    layer_sizes: tuple[int, ...]
+    activation: str
+    output: str
+
+    @cached_property
+    def shapes(self):
+        """Shape (fan_in, fan_out) of each layer's weights."""
+        return tuple(pairwise(self.layer_sizes))
+
+    @cached_property
+    def n_layers(self):
+        """Number of weight layers."""
+        return len(self.shapes)
+
+    @cached_property
+    def n_weights(self):
+        """Number of weights, biases not counted: ``parameters[:n_weights]`` is what the L2 rules act on."""
+        return sum(fan_in * fan_out for fan_in, fan_out in self.shapes)
+
+    @cached_property
+    def n_parameters(self):
+        """Length of the flat parameter vector."""
+        return self.n_weights + sum(self.layer_sizes[1:])
+
+    @cached_property
+    def weight_slices(self):
+        """Where each layer's weights are in the flat vector."""
+        return _slices([fan_in * fan_out for fan_in, fan_out in self.shapes], start=0)
+
+    @cached_property
+    def bias_slices(self):
+        """Where each layer's biases are in the flat vector."""
+        return _slices(self.layer_sizes[1:], start=self.n_weights)
+
+    def unpack(self, parameters):
+        """Split a flat vector into the lists of weight matrices and bias vectors, as views.
+
+        Parameters
+        ----------
+        parameters : array of shape (n_parameters,)
+
+        Returns
+        -------
+        coefs : list of arrays of shape (fan_in, fan_out)
+        intercepts : list of arrays of shape (fan_out,)
+        """
+        coefs = [parameters[s].reshape(shape) for s, shape in zip(self.weight_slices, self.shapes, strict=True)]
+        return coefs, [parameters[s] for s in self.bias_slices]
+
+    def pack(self, coefs, intercepts):
+        """The flat vector of the given matrices: the one that they are views of where there is one, or a new one."""
+        arrays = [*coefs, *intercepts]
+        base = arrays[0].base
+        if isinstance(base, np.ndarray) and base.shape == (self.n_parameters,) and self._are_views(arrays, base):
+            return base
+        return np.concatenate([np.ravel(array) for array in arrays])
+
+    def _are_views(self, arrays, base):
+        itemsize, address = base.itemsize, base.ctypes.data
+        slices = self.weight_slices + self.bias_slices
+        return all(
+            array.base is base and array.flags.c_contiguous and array.ctypes.data == address + s.start * itemsize
+            for array, s in zip(arrays, slices, strict=True)
+        )
+
+    def initial_parameters(self, random_state, dtype):
+        """Draw the initial weights and biases, uniform within Glorot's bounds, in scikit-learn's order.
+
+        The bound of a layer is √(6 / (fan_in + fan_out)), and √(2 / (fan_in + fan_out)) with logistic units
+        (Glorot & Bengio, AISTATS 2010).
+
+        Parameters
+        ----------
+        random_state : numpy.random.RandomState
+        dtype : dtype
+
+        Returns
+        -------
+        ndarray of shape (n_parameters,)
+        """
+        parameters = np.empty(self.n_parameters, dtype=dtype)
+        factor = 2.0 if self.activation == "logistic" else 6.0
+        for coef, intercept in zip(*self.unpack(parameters), strict=True):
+            bound = np.sqrt(factor / sum(coef.shape))
+            coef[...] = random_state.uniform(-bound, bound, coef.shape)
+            intercept[...] = random_state.uniform(-bound, bound, intercept.shape)
+        return parameters
+
+    def layer_sums_of_squares(self, parameters):
+        """Σw² of each layer, in double precision: ndarray of shape (n_layers,)."""
+        weights = (parameters[s] for s in self.weight_slices)
+        return np.array([np.einsum("i,i", w, w, dtype=np.float64) for w in weights])
+
+
+def _slices(lengths, start):
+    stops = start + np.cumsum(lengths)
+    return tuple(slice(int(stop) - length, int(stop)) for length, stop in zip(lengths, stops, strict=True))

@@ -1,0 +1,147 @@
+"""Data + network + loss + L2 rule = one objective over a flat parameter vector.
+
+This is all that a solver (`skl2net.solvers`) sees of what it minimises.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from types import ModuleType
+
+import numpy as np
+
+from skl2net.engines.interface import Batches, UpdateTotals
+from skl2net.l2 import L2Numbers, L2Rule
+from skl2net.network import Network
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An objective over a flat parameter vector.
+
+    Parameters
+    ----------
+    network : Network
+    loss : {"squared_error", "log_loss", "poisson"}
+    rule : L2Rule
+    X : ndarray or CSR of shape (n_rows, n_features)
+    Y : ndarray of shape (n_rows, n_outputs)
+        Targets, of the dtype of `X`.
+    sample_weight : ndarray of shape (n_rows,) or None
+        Weight of each row, of the dtype of `X`; not negative, and not all zero.
+    engine : module
+        See `skl2net.engines`.
+    """
+
+    network: Network
+    loss: str
+    rule: L2Rule
+    X: np.ndarray
+    Y: np.ndarray
+    sample_weight: np.ndarray | None
+    engine: ModuleType
+
+    @property
+    def n_rows(self):
+        return self.X.shape[0]
+
+    @property
+    def dtype(self):
+        return self.X.dtype
+
+    @property
+    def n_parameters(self):
+        return self.network.n_parameters
+
+    @cached_property
+    def n_items(self):
+        """Number of items: rows, or the sum of their weights."""
+        return float(self.n_rows if self.sample_weight is None else self.sample_weight.sum(dtype=np.float64))
+
+    @cached_property
+    def numbers(self):
+        """The three numbers of the L2 rule for an update over all items; only a penalty has them without a step."""
+        return self.rule.numbers(n=self.n_items)
+
+    def penalty(self, parameters):
+        """The penalty's part of the objective at the given parameters; 0 for a decay."""
+        if not np.any(self.numbers.gradient):
+            return 0.0
+        return float(self.numbers.penalty(self.network.layer_sums_of_squares(parameters)))
+
+    def objective_and_gradient(self, parameters):
+        """Data loss plus penalty over all rows, and its gradient.
+
+        Parameters
+        ----------
+        parameters : ndarray of shape (n_parameters,)
+
+        Returns
+        -------
+        objective : float
+        gradient : ndarray of shape (n_parameters,)
+        """
+        value, gradient = self.engine.loss_and_gradient(
+            self.network, self.loss, parameters, self.X, self.Y, self.sample_weight
+        )
+        for s, coefficient in zip(self.network.weight_slices, self.numbers.gradient, strict=True):
+            gradient[s] += gradient.dtype.type(coefficient) * parameters[s]
+        return value + self.penalty(parameters), gradient
+
+    def data_losses(self, swarm):
+        """Data loss over all rows of each of several parameter vectors.
+
+        Parameters
+        ----------
+        swarm : ndarray of shape (n_vectors, n_parameters)
+
+        Returns
+        -------
+        ndarray of shape (n_vectors,), float64
+        """
+        return self.engine.losses(self.network, self.loss, swarm, self.X, self.Y, self.sample_weight)
+
+    def data_loss(self, parameters):
+        """Data loss over all rows at the given parameters."""
+        return float(self.data_losses(parameters[np.newaxis])[0])
+
+    def outputs(self, parameters, *, raw=False):
+        """Outputs for all rows, ndarray of shape (n_rows, n_outputs); `raw` leaves the output function out."""
+        return self.engine.outputs(self.network, parameters, self.X, raw=raw)
+
+    def weight_norm(self, parameters):
+        """Σw² over all weights."""
+        weights = parameters[: self.network.n_weights]
+        return float(np.dot(weights, weights))
+
+    def batch_items(self, order, bounds):
+        """Items of each batch, see `Batches`."""
+        if self.sample_weight is None:
+            return np.diff(bounds).astype(np.float64)
+        weight = self.sample_weight if order is None else self.sample_weight[order]
+        return np.add.reduceat(weight.astype(np.float64), bounds[:-1])
+
+    def run_updates(self, state, batches, numbers, step):
+        """Run mini-batch updates, changing `state` in place; see `skl2net.engines.reference.run_updates`.
+
+        The engine is called for about 0.1 s of work at a time, so that signals are heard in between.
+        """
+        n_updates = len(batches.items)
+        rows = batches.bounds[-1] / max(n_updates, 1)
+        # six operations a weight and row, forward and backward, at no less than one a nanosecond
+        chunk = max(1, int(1e8 / (6 * rows * self.network.n_weights + 1000)))
+        totals = UpdateTotals(0.0, 0.0, 0)
+        for start in range(0, n_updates, chunk):
+            part = slice(start, start + chunk)
+            run = self.engine.run_updates(
+                self.network,
+                self.loss,
+                state,
+                self.X,
+                self.Y,
+                self.sample_weight,
+                Batches(batches.order, batches.bounds[start : start + chunk + 1], batches.items[part]),
+                L2Numbers(numbers.gradient[part], numbers.before[part], numbers.after[part]),
+                step,
+            )
+            totals = UpdateTotals(*map(sum, zip(totals, run, strict=True)))
+        return totals

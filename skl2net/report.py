@@ -1,0 +1,222 @@
+"""The report: which L2 rule ran, in plain words, and what it did to the weights."""
+
+from dataclasses import dataclass
+from html import escape
+
+import numpy as np
+
+from skl2net.l2 import L2Rule, share_removed, timescale
+
+# Background 002: "A good NN might have weight values that range between -5.0 to +5.0 but a NN that is overfitted might
+# have some weight values such as 25.0 or -32.0."
+_LARGE, _VERY_LARGE = 5.0, 25.0
+
+_NO_SHARE = {
+    "sgd": "With momentum = 1 nothing is ever forgotten, and there is no share to speak of.",
+    "adam": (
+        "Adam divides the penalty's part of the gradient by its own size, so that no fixed share of a weight is "
+        "removed; compare such runs by alpha, or use l2_mode='decoupled', which has a timescale."
+    ),
+    "lbfgs": "L-BFGS minimises the whole objective and has no single update to speak of; compare such runs by alpha.",
+    "pso": "The swarm compares errors and has no single update to speak of; compare such runs by alpha.",
+}
+
+
+@dataclass(frozen=True)
+class RuleRun:
+    """What a report needs to know of a fit, besides the weights.
+
+    Parameters
+    ----------
+    rule : L2Rule
+    solver : str
+    learning_rate, momentum : float or None
+        Of the last update; None where the solver has none.
+    n : float
+        Items per update; where the last batch of an epoch is smaller, those of the others.
+    updates_per_epoch : int or None
+    """
+
+    rule: L2Rule
+    solver: str
+    learning_rate: float | None
+    momentum: float | None
+    n: float
+    updates_per_epoch: int | None
+
+    @classmethod
+    def of(cls, rule, solver, name, problem, run):
+        """The record of a fit that `solver`, called `name`, has just finished on `problem`."""
+        if name not in ("sgd", "adam"):
+            return cls(rule, name, None, None, problem.n_items, None)
+        return cls(
+            rule,
+            name,
+            run.learning_rate,
+            solver.momentum if name == "sgd" else None,
+            problem.n_items * solver.batch_size / problem.n_rows,
+            -(-problem.n_rows // solver.batch_size),
+        )
+
+
+@dataclass(frozen=True)
+class L2Report:
+    """What `l2_report` returns: prints as text, displays as HTML.
+
+    Attributes
+    ----------
+    l2_mode : str
+        Name of the rule.
+    alpha : tuple of float
+        Its strength in each layer.
+    solver : str
+        Name of the solver.
+    learning_rate, momentum : float or None
+        Of the last update; None where the solver has none.
+    n : float
+        Items per update: rows, or the sum of their weights.
+    updates_per_epoch : int or None
+        None for full-batch solvers.
+    rule : str
+        The update, or for full-batch solvers the objective, with its numbers filled in. Several numbers in brackets are
+        those of the layers.
+    share : ndarray of shape (n_layers,) or None
+        Share of a weight that one update removes when no gradient acts on it; None where `reason` says why.
+    timescale : ndarray of shape (n_layers,) or None
+        1 / (share * updates_per_epoch), in epochs.
+    reason : str or None
+        Why there is no share.
+    sum_of_squares : ndarray of shape (n_layers,)
+        Σw² of each layer.
+    largest : ndarray of shape (n_layers,)
+        Largest ``|w|`` of each layer.
+    remarks : tuple of str
+        What a reader should know besides.
+    """
+
+    l2_mode: str
+    alpha: tuple[float, ...]
+    solver: str
+    learning_rate: float | None
+    momentum: float | None
+    n: float
+    updates_per_epoch: int | None
+    rule: str
+    share: np.ndarray | None
+    timescale: np.ndarray | None
+    reason: str | None
+    sum_of_squares: np.ndarray
+    largest: np.ndarray
+    remarks: tuple[str, ...]
+
+    def _facts(self):
+        """Pairs of a caption and a text."""
+        yield "Rule", f"l2_mode={self.l2_mode!r}, alpha={_number(self.alpha)}, solver={self.solver!r}"
+        yield "Update" if self.updates_per_epoch else "Objective", f"{self.rule}   (biases are left alone)"
+        if self.updates_per_epoch:
+            momentum = "" if self.momentum is None else f", momentum {self.momentum:g}"
+            yield (
+                "Run",
+                f"learning rate {self.learning_rate:.6g}{momentum}, n = {self.n:g} items per update, "
+                f"{self.updates_per_epoch} updates per epoch",
+            )
+        if self.share is None:
+            yield "Share removed", f"none: {self.reason}"
+        else:
+            yield "Share removed", f"{_number(self.share)} of a weight per update, where no gradient acts"
+            yield "Timescale", f"{_number(self.timescale)} epochs: how long a weight is remembered"
+        for remark in self.remarks:
+            yield "Remark", remark
+
+    def __str__(self):
+        facts = list(self._facts())
+        width = max(len(caption) for caption, _ in facts)
+        lines = [f"{caption:<{width}}  {text}" for caption, text in facts]
+        lines += ["", f"{'layer':>5}  {'sum of w^2':>12}  {'largest |w|':>12}"]
+        lines += [
+            f"{i:>5}  {total:>12.6g}  {top:>12.6g}"
+            for i, (total, top) in enumerate(zip(self.sum_of_squares, self.largest, strict=True))
+        ]
+        return "\n".join(lines)
+
+    def __repr__(self):
+        return str(self)
+
+    def _repr_html_(self):
+        rows = "".join(
+            f"<tr><th style='text-align:left'>{escape(caption)}</th><td>{escape(text)}</td></tr>"
+            for caption, text in self._facts()
+        )
+        layers = "".join(
+            f"<tr><td>{i}</td><td>{total:.6g}</td><td>{top:.6g}</td></tr>"
+            for i, (total, top) in enumerate(zip(self.sum_of_squares, self.largest, strict=True))
+        )
+        return (
+            f"<table>{rows}</table>"
+            f"<table><tr><th>layer</th><th>&Sigma;w&sup2;</th><th>largest |w|</th></tr>{layers}</table>"
+        )
+
+
+def make_report(run, coefs):
+    """Make the report of a fit.
+
+    Parameters
+    ----------
+    run : RuleRun
+    coefs : list of ndarray
+        Weights of each layer.
+
+    Returns
+    -------
+    L2Report
+    """
+    numbers = run.rule.numbers(n=run.n, learning_rate=run.learning_rate)
+    share = share_removed(numbers, solver=run.solver, learning_rate=run.learning_rate, momentum=run.momentum or 0.0)
+    return L2Report(
+        l2_mode=run.rule.mode,
+        alpha=run.rule.alpha,
+        solver=run.solver,
+        learning_rate=run.learning_rate,
+        momentum=run.momentum,
+        n=run.n,
+        updates_per_epoch=run.updates_per_epoch,
+        rule=_describe(numbers, run.updates_per_epoch),
+        share=share,
+        timescale=None if share is None else timescale(share, run.updates_per_epoch),
+        reason=_NO_SHARE[run.solver] if share is None else None,
+        sum_of_squares=np.array([np.sum(np.square(coef, dtype=np.float64)) for coef in coefs]),
+        largest=np.array([np.abs(coef).max() for coef in coefs]),
+        remarks=tuple(_remarks(coefs)),
+    )
+
+
+def _describe(numbers, updates_per_epoch):
+    """The update, or the objective, that the three numbers amount to."""
+    if updates_per_epoch is None:
+        if not np.any(numbers.gradient):
+            return "mean loss"
+        return f"mean loss + {_number(numbers.gradient)}/2 * sum of w^2"
+    if np.any(numbers.gradient):
+        return f"w <- w - step(g + {_number(numbers.gradient)} * w)"
+    if np.any(numbers.before):
+        return f"w <- (1 - {_number(numbers.before)}) * w - step(g)"
+    if np.any(numbers.after):
+        return f"w <- (1 - {_number(numbers.after)}) * (w - step(g))"
+    return "w <- w - step(g)"
+
+
+def _remarks(coefs):
+    largest = max(float(np.abs(coef).max()) for coef in coefs)
+    n_large = sum(int(np.sum(np.abs(coef) > _LARGE)) for coef in coefs)
+    if n_large:
+        yield (
+            f"{n_large} weights are larger than {_LARGE:g}, the largest is {largest:.3g}. Weights beyond {_LARGE:g} "
+            + (f"and up to {_VERY_LARGE:g} and more " if largest >= _VERY_LARGE else "")
+            + "are typical of over-fitting; compare the score on held-out data with that of a larger alpha."
+        )
+
+
+def _number(values):
+    """One number where all layers have the same, else a bracketed list."""
+    texts = [f"{value:.6g}" for value in values]
+    return texts[0] if len(set(texts)) == 1 else f"[{', '.join(texts)}]"

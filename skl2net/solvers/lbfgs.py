@@ -1,0 +1,94 @@
+"""L-BFGS, by scipy: full-batch minimisation of data loss plus penalty."""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.optimize
+from sklearn.exceptions import ConvergenceWarning
+
+
+@dataclass(frozen=True)
+class LBFGS:
+    """L-BFGS with the stopping rules of scikit-learn's MLP.
+
+    It stops where the largest entry of the gradient is at most `tol`, or an iteration lowers the loss by less than a
+    share of 2.2e-5·tol (scipy's default at the default tol; never less than the dtype can resolve), or after
+    `max_iter` iterations or `max_fun` evaluations.
+    """
+
+    max_fun: int
+
+    def minimise(self, problem, parameters, training, run=None):
+        """Minimise the objective of `problem`.
+
+        Parameters
+        ----------
+        problem : Problem
+        parameters : ndarray of shape (n_parameters,)
+            Where to start; not changed.
+        training : Training
+        run : None
+            Taken for the sake of one signature; L-BFGS keeps nothing from call to call.
+
+        Returns
+        -------
+        parameters : ndarray of shape (n_parameters,)
+        run : None
+        """
+        history = training.history
+        history.n_iter = 0
+        last = parameters.astype(np.float64)
+
+        def objective(x):
+            value, gradient = problem.objective_and_gradient(x.astype(problem.dtype))
+            return value, gradient.astype(np.float64)
+
+        def finish_iteration(intermediate_result):
+            nonlocal last
+            last = intermediate_result.x.copy()
+            loss = float(intermediate_result.fun)
+            training.record(
+                last,
+                loss=loss,
+                data_loss=loss - problem.penalty(last),
+                weight_norm=problem.weight_norm(last),
+            )
+
+        try:
+            result = scipy.optimize.minimize(
+                objective,
+                last,
+                method="L-BFGS-B",
+                jac=True,
+                callback=finish_iteration,
+                options={
+                    "maxfun": self.max_fun,
+                    "maxiter": training.max_iter,
+                    "gtol": training.tol,
+                    "ftol": max(2.2204460492503131e-05 * training.tol, float(np.finfo(problem.dtype).eps)),
+                },
+            )
+        except KeyboardInterrupt:
+            training.warn_interrupted()
+            return last.astype(problem.dtype), None
+
+        solution = result.x.astype(problem.dtype)
+        if not (np.isfinite(result.fun) and np.isfinite(solution).all()):
+            training.diverged(
+                "solver='lbfgs' has no learning rate; scale the input to unit variance, or increase alpha."
+            )
+        if not history.loss_curve:  # the start is a minimum already
+            loss = float(result.fun)
+            training.record(
+                last, loss=loss, data_loss=loss - problem.penalty(last), weight_norm=problem.weight_norm(last)
+            )
+            history.n_iter = 0
+        if result.status != 0:
+            warnings.warn(
+                f"lbfgs failed to converge after {history.n_iter} iteration(s): {result.message}. Increase max_iter "
+                f"(now {training.max_iter}) or max_fun (now {self.max_fun}), or scale the data.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        return solution, None
