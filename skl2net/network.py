@@ -76,7 +76,8 @@ class Network:
         coefs : list of arrays of shape (fan_in, fan_out)
         intercepts : list of arrays of shape (fan_out,)
         """
-        coefs = [parameters[s].reshape(shape) for s, shape in zip(self.weight_slices, self.shapes, strict=True)]
+        reshape = parameters.__array_namespace__().reshape
+        coefs = [reshape(parameters[s], shape) for s, shape in zip(self.weight_slices, self.shapes, strict=True)]
         return coefs, [parameters[s] for s in self.bias_slices]
 
     def pack(self, coefs, intercepts):

@@ -113,8 +113,10 @@ def run_updates(network, loss, state, X, Y, sample_weight, batches, numbers, ste
         size = rows.stop - rows.start
         if batches.order is not None:
             rows = batches.order[rows]
-        weight = None if sample_weight is None else sample_weight[rows]
-        value, gradient = loss_and_gradient(network, loss, parameters, X[rows, :], Y[rows, :], weight, xp=xp)
+        weight = None if sample_weight is None else _take(sample_weight, rows, xp)
+        value, gradient = loss_and_gradient(
+            network, loss, parameters, _take(X, rows, xp), _take(Y, rows, xp), weight, xp=xp
+        )
         data_loss += value * size
         n_rows += size
         for layer, s in enumerate(network.weight_slices):
@@ -143,6 +145,13 @@ def _adam_change(step, state, gradient, xp):
     state.second[...] = step.beta_2 * state.second + (1 - step.beta_2) * (gradient * gradient)
     learning_rate = step.learning_rate * (1 - step.beta_2**t) ** 0.5 / (1 - step.beta_1**t)
     return -learning_rate * state.first / (xp.sqrt(state.second) + step.epsilon)
+
+
+def _take(array, rows, xp):
+    """The given rows, a slice or an array of indices, of an array or CSR."""
+    if isinstance(rows, slice) or not hasattr(array, "__array_namespace__"):
+        return array[rows, ...]
+    return xp.take(array, rows, axis=0)
 
 
 def _forward(network, parameters, X, xp):
