@@ -95,7 +95,7 @@ alphas = {"no L2": ("penalty", 0.0), **{mode: (mode, alpha) for mode, alpha in s
 print_table("The same timescale", alphas)
 
 # %%
-# The numbers differ by a factor of 50, the networks hardly. The timescale in the table is the estimator's own account of
+# The numbers differ by a factor of 50, the networks hardly. The timescale in the table is the estimator's account of
 # the updates that ran; :meth:`~skl2net.L2NetClassifier.l2_report` gives the rest of it.
 
 X_train, X_test, y_train, y_test = train_test_split(X, y, train_size=N_TRAIN, stratify=y, random_state=0)
