@@ -1,0 +1,172 @@
+"""Networks, data and small functions that several test files share."""
+
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.exceptions import ConvergenceWarning
+
+from skl2net.engines.interface import AdamStep, Batches, GradientState, SGDStep
+from skl2net.l2 import MODES, PENALTIES, l2_numbers
+from skl2net.network import Network
+
+OUTPUT_LOSSES = [
+    ("softmax", "log_loss"),
+    ("logistic", "log_loss"),
+    ("softmax", "squared_error"),
+    ("logistic", "squared_error"),
+    ("identity", "squared_error"),
+    ("exp", "poisson"),
+]
+
+STEPS = {
+    "sgd": SGDStep(0.05, 0.0, nesterov=False),
+    "momentum": SGDStep(0.02, 0.9, nesterov=False),
+    "nesterov": SGDStep(0.02, 0.9, nesterov=True),
+    "adam": AdamStep(0.01, 0.9, 0.999, 1e-8),
+}
+
+SOLVER_MODES = [
+    (solver, mode) for solver, modes in (("sgd", MODES), ("adam", MODES), ("lbfgs", PENALTIES)) for mode in modes
+]
+
+
+@dataclass
+class Case:
+    """What an engine is called with."""
+
+    network: Network
+    loss: str
+    parameters: np.ndarray
+    X: np.ndarray
+    Y: np.ndarray
+    sample_weight: np.ndarray | None
+
+    @property
+    def arguments(self):
+        """Arguments of `loss_and_gradient`."""
+        return self.network, self.loss, self.parameters, self.X, self.Y, self.sample_weight
+
+    def astype(self, dtype):
+        """The same case in another precision."""
+        weight = None if self.sample_weight is None else self.sample_weight.astype(dtype)
+        return Case(
+            self.network,
+            self.loss,
+            self.parameters.astype(dtype),
+            self.X.astype(dtype),
+            self.Y.astype(dtype),
+            weight,
+        )
+
+
+def make_case(
+    layer_sizes, activation, output, loss, *, n_rows=6, sparse=False, weighted=False, dtype=np.float64, seed=0
+):
+    """Draw a network and data for it; about a third of the entries of sparse data are not zero."""
+    rng = np.random.default_rng(seed)
+    network = Network(tuple(layer_sizes), activation, output)
+    parameters = rng.normal(size=network.n_parameters) / np.sqrt(max(layer_sizes[:-1]))
+    X = rng.normal(size=(n_rows, layer_sizes[0]))
+    if sparse:
+        X = sp.csr_matrix(X * (rng.uniform(size=X.shape) < 0.35))
+    Y = targets(output, loss, n_rows, layer_sizes[-1], rng)
+    weight = rng.uniform(0.2, 2.0, n_rows) if weighted else None
+    if weighted and n_rows > 2:
+        weight[1] = 0.0
+    return Case(network, loss, parameters, X, Y, weight).astype(dtype)
+
+
+def targets(output, loss, n_rows, n_outputs, rng):
+    """Draw targets such as the loss takes."""
+    if output == "softmax":
+        return np.eye(n_outputs)[rng.integers(n_outputs, size=n_rows)]
+    if output == "logistic":
+        return rng.integers(2, size=(n_rows, n_outputs)).astype(float)
+    if loss == "poisson":
+        return rng.poisson(1.5, size=(n_rows, n_outputs)).astype(float)
+    return rng.normal(size=(n_rows, n_outputs))
+
+
+def hidden_values(case):
+    """Inputs to the hidden units, written out anew: list of arrays of shape (n_rows, n_units)."""
+    function = {
+        "identity": lambda Z: Z,
+        "logistic": lambda Z: 1 / (1 + np.exp(-Z)),
+        "tanh": np.tanh,
+        "relu": lambda Z: np.maximum(Z, 0),
+    }[case.network.activation]
+    coefs, intercepts = case.network.unpack(case.parameters)
+    A, values = case.X, []
+    for coef, intercept in zip(coefs[:-1], intercepts[:-1], strict=True):
+        values.append(A @ coef + intercept)
+        A = function(values[-1])
+    return values
+
+
+def new_state(parameters, step):
+    """State of an optimiser that has not made a step."""
+    n_second = len(parameters) if isinstance(step, AdamStep) else 0
+    return GradientState(parameters.copy(), np.zeros_like(parameters), np.zeros(n_second, dtype=parameters.dtype))
+
+
+def make_batches(n_rows, n_updates, batch_size, *, sample_weight=None, seed=0):
+    """Batches of random rows, the last one half as large."""
+    rng = np.random.default_rng(seed)
+    bounds = np.arange(n_updates + 1) * batch_size
+    bounds[-1] -= batch_size // 2
+    order = rng.integers(n_rows, size=bounds[-1])
+    weight = np.ones(n_rows) if sample_weight is None else sample_weight.astype(np.float64)
+    return Batches(order, bounds, np.add.reduceat(weight[order], bounds[:-1]))
+
+
+def run(engine, case, step, mode, alpha, batches):
+    """Let an engine run updates from the parameters of a case: state and totals."""
+    numbers = l2_numbers(mode, np.broadcast_to(alpha, case.network.n_layers), step.learning_rate, batches.items)
+    state = new_state(case.parameters, step)
+    totals = engine.run_updates(
+        case.network, case.loss, state, case.X, case.Y, case.sample_weight, batches, numbers, step
+    )
+    return state, totals
+
+
+@contextmanager
+def converging_or_not():
+    """Say nothing about trainings that are cut short on purpose."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        yield
+
+
+def fit(estimator, X, y, **kwargs):
+    """Fit, whether the iterations suffice or not."""
+    with converging_or_not():
+        return estimator.fit(X, y, **kwargs)
+
+
+def flat(estimator):
+    """All parameters of a fitted network, skl2net's or scikit-learn's, in one vector."""
+    return np.concatenate([np.ravel(a) for a in (*estimator.coefs_, *estimator.intercepts_)])
+
+
+def distance(u, v):
+    """Largest difference relative to the size of `v`."""
+    u, v = np.asarray(u, dtype=np.float64), np.asarray(v, dtype=np.float64)
+    return np.abs(u - v).max() / (1 + np.abs(v).max())
+
+
+def classes(n_rows=60, n_features=4, n_classes=3, seed=0):
+    """Overlapping clouds of points, one for each class, and their labels."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(n_rows) % n_classes
+    return rng.normal(size=(n_rows, n_features)) + rng.normal(size=(n_classes, n_features))[y], y
+
+
+def regression(n_rows=60, n_features=4, n_outputs=1, seed=0):
+    """A smooth function of the features, with noise."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n_rows, n_features))
+    Y = np.tanh(X @ rng.normal(size=(n_features, n_outputs))) + 0.1 * rng.normal(size=(n_rows, n_outputs))
+    return X, Y.ravel() if n_outputs == 1 else Y

@@ -1,0 +1,51 @@
+"""Options of the test run."""
+
+import pytest
+
+from skl2net import engines
+
+
+def pytest_addoption(parser):
+    """`--engine NAME` makes an engine the default of the whole run."""
+    parser.addoption("--engine", default=None, help="name of the engine that the estimators use throughout")
+
+
+def pytest_configure(config):
+    """Put the engine that was asked for first."""
+    name = config.getoption("engine")
+    if name is None:
+        return
+    available = {engine.name: engine for engine in engines.available_engines()}
+    if name not in available:
+        raise pytest.UsageError(f"--engine={name}: this installation has {', '.join(available)}")
+    chosen = available.pop(name)
+    engines.available_engines = lambda: [chosen, *available.values()]
+    if engines.default_engine() is not chosen:
+        raise pytest.UsageError("--engine works by the order of available_engines(), which default_engine() ignores")
+
+
+@pytest.fixture
+def engine_of_workers(pytestconfig):
+    """Skip a test whose worker processes would use another engine than this process."""
+    if pytestconfig.getoption("engine") is not None:
+        pytest.skip("worker processes use their own default engine, not that of --engine")
+
+
+@pytest.fixture
+def interrupted(monkeypatch):
+    """Function that lets the default engine raise in the given call, counted from 1, of one of its functions."""
+
+    def interrupt(function, call, error=KeyboardInterrupt):
+        original = getattr(engines.default_engine(), function)
+        n_calls = 0
+
+        def interrupted_function(*args, **kwargs):
+            nonlocal n_calls
+            n_calls += 1
+            if n_calls == call:
+                raise error
+            return original(*args, **kwargs)
+
+        monkeypatch.setattr(engines.default_engine(), function, interrupted_function)
+
+    return interrupt

@@ -1,0 +1,257 @@
+"""Every engine computes what the reference engine computes, up to rounding."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from cases import OUTPUT_LOSSES, STEPS, Case, make_batches, make_case, new_state, run
+from error_bounds import error_bounds
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from skl2net.engines import available_engines, reference
+from skl2net.engines.interface import Batches
+from skl2net.l2 import MODES, l2_numbers
+from skl2net.network import ACTIVATIONS
+
+OTHERS = [engine for engine in available_engines() if engine is not reference]
+
+# the reference engine in single precision against itself in double shows that the bounds hold where nothing else runs
+each_engine = pytest.mark.parametrize("engine", [reference, *OTHERS], ids=lambda engine: engine.name)
+each_other_engine = pytest.mark.parametrize("engine", OTHERS, ids=lambda engine: engine.name)
+each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
+each_storage = pytest.mark.parametrize("sparse", [False, True], ids=["dense", "csr"])
+
+# sizes on both sides of the widths of vectors and of blocks
+SIZES = st.sampled_from([1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 40, 64, 65])
+
+
+def assert_within(computed, expected, bound):
+    """Agreement to within twice the bound: both sides round."""
+    expected = np.asarray(expected, dtype=np.float64)
+    excess = np.abs(np.asarray(computed, dtype=np.float64) - expected) - 2 * bound
+    assert np.max(excess) <= 0
+
+
+def assert_evaluations_agree(engine, case, dtype):
+    """Outputs, losses and gradient are those of the reference engine in double precision."""
+    narrow = case.astype(dtype)
+    exact = narrow.astype(np.float64)
+    bounds = error_bounds(exact, dtype)
+    network, parameters, X = narrow.network, narrow.parameters, narrow.X
+    for raw, bound in ((True, bounds.raw), (False, bounds.outputs)):
+        outputs = engine.outputs(network, parameters, X, raw=raw)
+        assert_within(outputs, reference.outputs(network, exact.parameters, exact.X, raw=raw), bound)
+    value, gradient = engine.loss_and_gradient(*narrow.arguments)
+    expected, expected_gradient = reference.loss_and_gradient(*exact.arguments)
+    assert_within(value, expected, bounds.loss)
+    assert_within(gradient, expected_gradient, bounds.gradient)
+    values = engine.losses(network, case.loss, np.stack([parameters] * 3), X, narrow.Y, narrow.sample_weight)
+    assert_within(values, expected, bounds.loss)
+
+
+@each_engine
+@each_dtype
+@each_storage
+@pytest.mark.parametrize("weighted", [False, True], ids=["unweighted", "weighted"])
+@pytest.mark.parametrize("hidden_sizes", [(), (5,), (33, 6, 17)], ids=str)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize(("output", "loss"), OUTPUT_LOSSES)
+def test_outputs_losses_and_gradients(engine, output, loss, activation, hidden_sizes, weighted, sparse, dtype):
+    sizes = (7, *hidden_sizes, 3)
+    case = make_case(sizes, activation, output, loss, n_rows=23, sparse=sparse, weighted=weighted)
+    assert_evaluations_agree(engine, case, dtype)
+
+
+@each_engine
+@each_dtype
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@given(
+    n_rows=SIZES,
+    sizes=st.lists(SIZES, min_size=2, max_size=4),
+    activation=st.sampled_from(ACTIVATIONS),
+    output_loss=st.sampled_from(OUTPUT_LOSSES),
+    sparse=st.booleans(),
+    weighted=st.booleans(),
+    seed=st.integers(0, 100),
+)
+def test_random_shapes(engine, dtype, n_rows, sizes, activation, output_loss, sparse, weighted, seed):
+    case = make_case(sizes, activation, *output_loss, n_rows=n_rows, sparse=sparse, weighted=weighted, seed=seed)
+    assert_evaluations_agree(engine, case, dtype)
+
+
+@each_engine
+@each_dtype
+@pytest.mark.parametrize("n_rows", [255, 256, 257, 1000, 4097])
+@pytest.mark.parametrize("sizes", [(4, 6, 3), (20, 70, 3)], ids=str)
+def test_many_rows(engine, sizes, n_rows, dtype):
+    assert_evaluations_agree(engine, make_case(sizes, "tanh", "softmax", "log_loss", n_rows=n_rows), dtype)
+
+
+@each_engine
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("output", ["softmax", "logistic"])
+@each_dtype
+def test_saturated_units(engine, dtype, output, activation):
+    # logits of some hundreds: within the range of exp in double precision, beyond it in single
+    case = make_case((5, 9, 4), activation, output, "log_loss", n_rows=40)
+    case.parameters *= 40
+    assert_evaluations_agree(engine, case, dtype)
+
+
+def amplification(case, step, mode, batches, end, dtype):
+    """How many times larger a small change of the initial parameters is after the updates."""
+    signs = np.random.default_rng(0).choice([-1, 1], case.parameters.size)
+    moved = replace(case, parameters=case.parameters * (1 + 1000 * np.finfo(dtype).eps * signs).astype(dtype))
+    moved_end = run(reference, moved, step, mode, 0.05, batches)[0].parameters
+    return max(1.0, np.abs(moved_end - end).max() / np.abs(moved.parameters - case.parameters).max())
+
+
+def assert_updates_agree(engine, case, step, mode, batches, dtype):
+    """Parameters, moments and totals after a run of updates are those of the reference engine.
+
+    Each update rounds like a change of the parameters by the number of terms in its longest sums, in units of eps; what
+    becomes of such a change by the end is measured with the reference engine.
+    """
+    expected, expected_totals = run(reference, case, step, mode, 0.05, batches)
+    state, totals = run(engine, case, step, mode, 0.05, batches)
+    largest_batch = int(np.diff(batches.bounds).max())
+    n_terms = sum(case.network.layer_sizes) + largest_batch
+    n_updates = len(batches.items)
+    growth = amplification(case, step, mode, batches, expected.parameters, dtype)
+    tolerance = n_updates * n_terms * np.finfo(dtype).eps * growth
+    for ours, theirs in (
+        (state.parameters, expected.parameters),
+        (state.first, expected.first),
+        (state.second, expected.second),
+    ):
+        assert ours.dtype == theirs.dtype
+        if ours.size:
+            assert np.abs(ours - theirs).max() <= tolerance * np.abs(expected.parameters).max()
+    assert state.n_updates == expected.n_updates
+    assert totals.n_rows == expected_totals.n_rows
+    np.testing.assert_allclose(totals[:2], expected_totals[:2], rtol=10 * tolerance, atol=tolerance)
+
+
+@each_other_engine
+@each_dtype
+@each_storage
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize(("output", "loss"), OUTPUT_LOSSES)
+def test_fifty_updates(engine, output, loss, activation, step, mode, sparse, dtype):
+    weighted = MODES.index(mode) % 2 == sparse  # each of both in every combination of the others
+    sizes = (4, 6, 3)
+    case = make_case(sizes, activation, output, loss, n_rows=12, sparse=sparse, weighted=weighted, dtype=dtype)
+    batches = make_batches(12, 50, 4, sample_weight=case.sample_weight)
+    assert_updates_agree(engine, case, STEPS[step], mode, batches, dtype)
+
+
+@each_other_engine
+@each_dtype
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@given(
+    sizes=st.lists(SIZES, min_size=2, max_size=4),
+    batch_size=st.sampled_from([1, 2, 3, 7, 8, 9, 33]),
+    activation=st.sampled_from(ACTIVATIONS),
+    output_loss=st.sampled_from(OUTPUT_LOSSES),
+    step=st.sampled_from(list(STEPS)),
+    mode=st.sampled_from(MODES),
+    sparse=st.booleans(),
+    weighted=st.booleans(),
+)
+def test_updates_of_random_shapes(
+    engine, dtype, sizes, batch_size, activation, output_loss, step, mode, sparse, weighted
+):
+    case = make_case(sizes, activation, *output_loss, n_rows=40, sparse=sparse, weighted=weighted, dtype=dtype)
+    batches = make_batches(40, 10, batch_size, sample_weight=case.sample_weight)
+    assert_updates_agree(engine, case, STEPS[step], mode, batches, dtype)
+
+
+@each_other_engine
+@each_storage
+@pytest.mark.parametrize("in_order", [False, True], ids=["shuffled", "in order"])
+def test_an_empty_batch_is_skipped(engine, in_order, sparse):
+    case = make_case((4, 6, 3), "tanh", "softmax", "log_loss", n_rows=12, sparse=sparse)
+    bounds, items = np.array([0, 5, 12, 12]), np.array([5.0, 7.0, 0.0])
+    order = None if in_order else np.random.default_rng(0).permutation(12)
+    assert_updates_agree(engine, case, STEPS["adam"], "decay_after", Batches(order, bounds, items), np.float64)
+
+
+@each_other_engine
+@pytest.mark.parametrize("alpha", [(0.0, 0.3), (0.3, 0.0)])
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("step", STEPS)
+def test_each_layer_has_its_own_strength(engine, step, mode, alpha):
+    case = make_case((4, 6, 3), "tanh", "softmax", "log_loss", n_rows=12)
+    batches = make_batches(12, 5, 4)
+    expected, _ = run(reference, case, STEPS[step], mode, alpha, batches)
+    state, _ = run(engine, case, STEPS[step], mode, alpha, batches)
+    np.testing.assert_allclose(state.parameters, expected.parameters, rtol=0, atol=5 * 30 * np.finfo(np.float64).eps)
+
+
+def strided(array):
+    """The same values, every other entry of a larger array."""
+    larger = np.zeros((*array.shape[:-1], 2 * array.shape[-1]), dtype=array.dtype)
+    larger[..., ::2] = array
+    return larger[..., ::2]
+
+
+def read_only(array):
+    """The same values, not to be written."""
+    copy = array.copy()
+    copy.setflags(write=False)
+    return copy
+
+
+@each_other_engine
+@each_storage
+@each_dtype
+@pytest.mark.parametrize("form", [strided, read_only])
+def test_inputs_may_be_strided_or_read_only(engine, form, dtype, sparse):
+    case = make_case((4, 6, 3), "relu", "softmax", "log_loss", n_rows=12, weighted=True, sparse=sparse, dtype=dtype)
+    if sparse:
+        X = sp.csr_matrix(case.X)
+        X.data, X.indices, X.indptr = read_only(X.data), read_only(X.indices), read_only(X.indptr)
+    else:
+        X = form(case.X)
+    other = Case(case.network, case.loss, form(case.parameters), X, form(case.Y), form(case.sample_weight))
+    same = {"rtol": 0, "atol": 0}
+    np.testing.assert_allclose(
+        engine.outputs(other.network, other.parameters, X),
+        engine.outputs(case.network, case.parameters, case.X),
+        **same,
+    )
+    for u, v in zip(engine.loss_and_gradient(*other.arguments), engine.loss_and_gradient(*case.arguments), strict=True):
+        np.testing.assert_allclose(u, v, **same)
+    swarm = np.stack([case.parameters, 2 * case.parameters])
+    np.testing.assert_allclose(
+        engine.losses(case.network, case.loss, form(swarm), X, other.Y, other.sample_weight),
+        engine.losses(case.network, case.loss, swarm, case.X, case.Y, case.sample_weight),
+        **same,
+    )
+    batches = make_batches(12, 5, 4, sample_weight=case.sample_weight)
+    formed = Batches(form(batches.order), form(batches.bounds), form(batches.items))
+    numbers = l2_numbers("penalty", (0.1, 0.2), None, batches.items)
+    states = []
+    for c, b in ((other, formed), (case, batches)):
+        states.append(new_state(np.ascontiguousarray(case.parameters), STEPS["adam"]))
+        engine.run_updates(c.network, c.loss, states[-1], c.X, c.Y, c.sample_weight, b, numbers, STEPS["adam"])
+    np.testing.assert_allclose(states[0].parameters, states[1].parameters, **same)
+
+
+@each_other_engine
+@pytest.mark.parametrize("call", ["outputs", "loss_and_gradient", "run_updates"])
+def test_floating_point_environment_stays_as_it_was(engine, call):
+    case = make_case((4, 6, 3), "relu", "softmax", "log_loss", n_rows=12)
+    if call == "outputs":
+        engine.outputs(case.network, case.parameters, case.X)
+    elif call == "loss_and_gradient":
+        engine.loss_and_gradient(*case.arguments)
+    else:
+        run(engine, case, STEPS["adam"], "penalty", 0.1, make_batches(12, 5, 4))
+    # a process that flushes subnormal numbers to zero would make this zero
+    assert np.float64(5e-324) / 1.0 * 2.0 == 1e-323
+    assert np.float32(1e-45) * np.float32(2) > 0
