@@ -26,6 +26,7 @@ from skl2net.problem import Problem
 from skl2net.report import RuleRun, make_report
 from skl2net.solvers.gradient import GradientDescent
 from skl2net.solvers.lbfgs import LBFGS
+from skl2net.solvers.swarm import ParticleSwarm, SwarmState
 from skl2net.solvers.training import History, Training
 
 _FLOATS = (np.float64, np.float32)
@@ -47,7 +48,7 @@ class _BaseL2Net(BaseEstimator, ABC):
     _parameter_constraints: dict = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "activation": [StrOptions(set(ACTIVATIONS))],
-        "solver": [StrOptions({"lbfgs", "sgd", "adam"})],
+        "solver": [StrOptions({"lbfgs", "sgd", "adam", "pso"}), ParticleSwarm],
         "l2_mode": [StrOptions(set(MODES))],
         "alpha": [Interval(Real, 0, None, closed="left"), "array-like"],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
@@ -128,7 +129,7 @@ class _BaseL2Net(BaseEstimator, ABC):
                 self.l2_mode,
                 self.alpha,
                 n_layers=len(hidden_layer_sizes) + 1,
-                solver=self.solver,
+                solver=self._solver_name(),
                 learning_rate=self.learning_rate_init,
             )
             going_on = hasattr(self, "coefs_") and (self.warm_start or single_pass)
@@ -165,9 +166,11 @@ class _BaseL2Net(BaseEstimator, ABC):
                 )
             problem = Problem(network, self.loss, rule, X, Y, weight, default_engine())
             solver = self._solver(problem.n_rows)
+            if getattr(solver, "objective", None) is not None:
+                training.y_true, training.predict = self._true_and_predicted(problem)
             parameters, run = solver.minimise(problem, parameters, training, since.run)
             self._keep(network, parameters, training, _Continuation(since.history, run, since.random_state, since.seed))
-            self._rule_run = RuleRun.of(rule, solver, self.solver, problem, run)
+            self._rule_run = RuleRun.of(rule, solver, self._solver_name(), problem, run)
         return self
 
     def _hidden_layer_sizes(self):
@@ -230,7 +233,14 @@ class _BaseL2Net(BaseEstimator, ABC):
                 )
         return X, Y, weight, (X_val, Y_val, weight_val)
 
+    def _solver_name(self):
+        return "pso" if isinstance(self.solver, ParticleSwarm) else self.solver
+
     def _solver(self, n_rows):
+        if isinstance(self.solver, ParticleSwarm):
+            return self.solver
+        if self.solver == "pso":
+            return ParticleSwarm()
         if self.solver == "lbfgs":
             return LBFGS(max_fun=self.max_fun)
         return GradientDescent(
@@ -263,6 +273,7 @@ class _BaseL2Net(BaseEstimator, ABC):
         self.data_loss_ = history.data_loss
         self.best_loss_ = None if validated else history.best_loss
         self.validation_scores_ = history.validation_scores if validated else None
+        self.swarm_ = continuation.run if isinstance(continuation.run, SwarmState) else None
         self.validation_loss_curve_ = history.validation_loss_curve if validated else None
         self.best_validation_score_ = history.best_validation_score if validated else None
         self._continuation = continuation
@@ -305,6 +316,10 @@ class _BaseL2Net(BaseEstimator, ABC):
     @abstractmethod
     def _validate(self, X, y, *, going_on, single_pass, classes):
         """Validated input, and targets of shape (n_samples, n_outputs) in its dtype."""
+
+    @abstractmethod
+    def _true_and_predicted(self, problem):
+        """For an objective of the user's own: the targets as `fit` was given them, and parameters -> predictions."""
 
     @abstractmethod
     def _validation_score(self, problem, parameters):
@@ -557,11 +572,7 @@ class L2NetClassifier(ClassifierMixin, _BaseL2Net):
         ndarray of shape (n_samples,) or (n_samples, n_labels)
             The predicted classes, or label indicator matrix.
         """
-        raw = self._network_outputs(X, raw=True)
-        if self._label_binarizer.y_type_.startswith("multilabel"):
-            return self._label_binarizer.inverse_transform(raw, threshold=0)
-        codes = self._codes(raw)
-        return self.classes_[np.zeros_like(codes) if len(self.classes_) == 1 else codes]
+        return self._labels(self._network_outputs(X, raw=True))
 
     def predict_proba(self, X):
         """Probabilities of the classes.
@@ -658,6 +669,16 @@ class L2NetClassifier(ClassifierMixin, _BaseL2Net):
 
     def _output(self):
         return "softmax" if self._label_binarizer.y_type_ == "multiclass" else "logistic"
+
+    def _labels(self, raw):
+        """Labels, or label indicator matrix, for the raw outputs of the network."""
+        if self._label_binarizer.y_type_.startswith("multilabel"):
+            return self._label_binarizer.inverse_transform(raw, threshold=0)
+        codes = self._codes(raw)
+        return self.classes_[np.zeros_like(codes) if len(self.classes_) == 1 else codes]
+
+    def _true_and_predicted(self, problem):
+        return self._labels(problem.Y - 0.5), lambda p: self._labels(problem.outputs(p, raw=True))
 
     def _codes(self, raw):
         """Column index of the predicted class of each row, or for two classes 0 or 1."""
@@ -827,8 +848,7 @@ class L2NetRegressor(RegressorMixin, _BaseL2Net):
         ndarray of shape (n_samples,) or (n_samples, n_outputs)
             The predicted targets.
         """
-        Y = self._network_outputs(X)
-        return Y.ravel() if Y.shape[1] == 1 else Y
+        return _flat_if_single(self._network_outputs(X))
 
     def _validate(self, X, y, *, going_on, single_pass, classes):
         X, y = validate_data(
@@ -855,6 +875,9 @@ class L2NetRegressor(RegressorMixin, _BaseL2Net):
     def _output(self):
         return "exp" if self.loss == "poisson" else "identity"
 
+    def _true_and_predicted(self, problem):
+        return _flat_if_single(problem.Y), lambda p: _flat_if_single(problem.outputs(p))
+
     def _validation_score(self, problem, parameters):
         prediction = problem.outputs(parameters)
         if not np.isfinite(prediction).all():
@@ -877,6 +900,10 @@ def _restored_on_error(estimator):
         vars(estimator).clear()
         vars(estimator).update(before)
         raise
+
+
+def _flat_if_single(Y):
+    return Y.ravel() if Y.shape[1] == 1 else Y
 
 
 def _batch_size(batch_size, n_rows):

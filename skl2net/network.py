@@ -120,9 +120,9 @@ class Network:
         return parameters
 
     def layer_sums_of_squares(self, parameters):
-        """Σw² of each layer, in double precision: ndarray of shape (n_layers,)."""
-        weights = (parameters[s] for s in self.weight_slices)
-        return np.array([np.einsum("i,i", w, w, dtype=np.float64) for w in weights])
+        """Σw² of each layer, in double precision: ndarray of shape (..., n_layers) for that of (..., n_parameters)."""
+        weights = (parameters[..., s] for s in self.weight_slices)
+        return np.stack([np.einsum("...i,...i->...", w, w, dtype=np.float64) for w in weights], axis=-1)
 
 
 def _slices(lengths, start):

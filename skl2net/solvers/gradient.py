@@ -113,7 +113,7 @@ class GradientDescent:
         """A run of our own that starts at `parameters`, with the moments of the given run where they fit."""
         adam = self.solver == "adam"
         fresh = GradientRun.start(parameters.copy(), n_rows, self.learning_rate_init, adam=adam)
-        if run is None or (run.state.second.size > 0) != adam:
+        if not isinstance(run, GradientRun) or (run.state.second.size > 0) != adam:
             return fresh
         state, dtype = run.state, parameters.dtype
         order = run.order if len(run.order) == n_rows else fresh.order

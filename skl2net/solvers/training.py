@@ -61,6 +61,10 @@ class Training:
         Iterations without an improvement by `tol` that are borne before training stops.
     validate : callable or None
         ``validate(parameters) -> (score, data loss)`` on the validation set, under early stopping.
+    y_true : ndarray or None
+    predict : callable or None
+        The targets of the training rows as the user gave them, and ``predict(parameters) -> y_pred`` likewise; for
+        solvers that minimise an objective of the user's own.
     verbose : bool or int
     single_pass : bool
         `partial_fit`: one iteration, and no word about convergence.
@@ -72,6 +76,8 @@ class Training:
     tol: float
     n_iter_no_change: float
     validate: Callable | None = None
+    y_true: np.ndarray | None = None
+    predict: Callable | None = None
     verbose: bool = False
     single_pass: bool = False
 

@@ -1,0 +1,634 @@
+"""Particle swarm: minimisation by comparing errors alone, with no gradient.
+
+`ParticleSwarm` holds the parameters and the loop, `SwarmState` what a warm start continues. The rules of motion are
+plain functions of arrays below: `fly` and `fly_fully_informed` (velocities and positions), `hold` (what happens at the
+bounds), `links` (who informs whom).
+
+A penalty is added to each particle's error. The decays are refused (`skl2net.l2`): the personal bests that steer the
+swarm are remembered, not moved, so that shrinking positions only disturbs the search.
+"""
+
+import copy
+import pickle
+import warnings
+import zlib
+from dataclasses import dataclass, replace
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+
+from skl2net.solvers.lbfgs import LBFGS
+from skl2net.solvers.training import History, rewind, snapshot
+
+_N_INFORMED = 3  # by each particle, in the random topology: SPSO-2006's and SPSO-2011's number
+
+
+@dataclass
+class SwarmState:
+    """A swarm, as `swarm_` shows it and a warm start continues it.
+
+    Parameters
+    ----------
+    positions, velocities : ndarray of shape (n_particles, n_parameters)
+        Rows are flat parameter vectors: all weights, layer by layer, then all biases.
+    best_positions : ndarray of shape (n_particles, n_parameters)
+        Personal bests: where each particle found its smallest loss so far.
+    best_losses : ndarray of shape (n_particles,)
+        The loss there, penalty included; inf where a particle has met no finite loss yet.
+    best_data_losses : ndarray of shape (n_particles,)
+        The same without the penalty.
+    neighbourhood_best : ndarray of intp, shape (n_particles,)
+        Which particle's personal best is the best among the informants of each particle.
+    links : ndarray of bool, shape (n_particles, n_particles)
+        Whether the particle of the column informs that of the row. Everyone informs itself.
+    generator : numpy.random.Generator
+        Source of the random numbers of the flight.
+    n_iterations : int
+        Iterations so far, of all calls.
+    rest_loss : float
+        Loss that the best has to undercut by `tol` before the patience runs out.
+    seed_mark : int
+        Checksum of the estimator's random state when the last call ended; a new seed shows in it.
+    """
+
+    positions: np.ndarray
+    velocities: np.ndarray
+    best_positions: np.ndarray
+    best_losses: np.ndarray
+    best_data_losses: np.ndarray
+    neighbourhood_best: np.ndarray
+    links: np.ndarray
+    generator: np.random.Generator
+    n_iterations: int = 0
+    rest_loss: float = np.inf
+    seed_mark: int = 0
+
+    @property
+    def best(self):
+        """Index of the particle with the best personal best."""
+        return int(self.best_losses.argmin())
+
+
+class ParticleSwarm(BaseEstimator):
+    r"""Particle swarm optimisation, as a solver of `L2NetClassifier` and `L2NetRegressor`.
+
+    Each particle `x` is a whole network. It remembers its personal best `p`, knows the best `g` of the personal bests
+    of its informants, and flies, with fresh uniform random numbers :math:`r_1, r_2 \in [0, 1)` for each weight:
+
+    .. math::
+
+        v \leftarrow \omega v + c_1 r_1 (p - x) + c_2 r_2 (g - x), \qquad x \leftarrow x + v
+
+    The error of a particle is the data loss over all rows, plus the penalty of `l2_mode` and `alpha`. One iteration is
+    one evaluation of all particles; the first iteration evaluates the swarm where it starts.
+
+    Parameters
+    ----------
+    n_particles : int, default=30
+        Size of the swarm.
+    variant : {"inertia", "fips"}, default="inertia"
+        "inertia" is the motion above (Shi & Eberhart 1998, with Clerc & Kennedy's constriction values). "fips", the
+        fully informed swarm, averages over all informants `k` in place of `p` and `g` (Mendes, Kennedy & Neves 2004,
+        their :math:`\chi = \omega` and :math:`\chi\varphi = c_1 + c_2`):
+        :math:`v \leftarrow \omega v + \tfrac{1}{K}\sum_k (c_1 + c_2)\, r_k (p_k - x)`.
+    topology : {"global", "ring", "von_neumann", "random"}, default="global"
+        Who informs a particle besides itself: everyone; the two neighbours on a ring; the four neighbours on a torus
+        of r x c particles, where r is the largest divisor of `n_particles` up to its root (a ring, where that is 1);
+        or whoever drew it, each particle drawing 3 to inform, anew after each iteration that has not improved the
+        swarm's best (SPSO-2006).
+    inertia : float or (float, float), default=0.7298
+        :math:`\omega`; a pair is a linear schedule from the first value to the second.
+    inertia_iterations : int, default=None
+        Iterations of the schedule, those of earlier warm-started calls included; afterwards the second value stays.
+        None stands for `max_iter`.
+    cognitive, social : float, default=1.49618
+        :math:`c_1` and :math:`c_2`.
+    initial_spread : float, default=1.0
+        The first particle starts at the network's usual initial weights, the others are drawn from this multiple of
+        the same (Glorot's) distribution. All start at rest.
+    velocity_clamp : float, default=None
+        Largest size of each entry of a velocity.
+    bounds : float or (float, float), default=None
+        Box that no weight and no bias may leave: ``(low, high)``, or `b` for ``(-b, b)``.
+    boundary : {"bounce", "clamp", "reinitialise"}, default="bounce"
+        What happens to an entry that leaves the box: it is reflected and its velocity turned around; set on the bound
+        and its velocity to zero; or drawn anew, uniformly in the box, and its velocity set to zero.
+    patience : int or inf, default=100
+        Training has come to rest when the loss has not fallen by `tol` in this number of iterations (or in the
+        estimator's `n_iter_no_change`, if that is more). A swarm often stands still for dozens of iterations before it
+        improves again. With early stopping, the validation score is watched instead.
+    objective : callable, default=None
+        ``objective(y_true, y_pred, sample_weight) -> float`` to minimise in place of the data loss; the penalty is
+        added to it as usual. `y_true` holds the targets as `fit` was given them and `y_pred` the predictions as
+        `predict` gives them, so that metrics of scikit-learn that want labels or values fit; `sample_weight`, passed
+        by its name, is None or holds the weights, class weights included.
+    polish : bool, default=False
+        Whether L-BFGS finishes the best particle, as in :func:`scipy.optimize.differential_evolution`. It counts as
+        one iteration. Not with an `objective`, of which L-BFGS would need a gradient.
+
+    Notes
+    -----
+    The state of the swarm after `fit` is the estimator's `swarm_`, a `SwarmState`. It is kept when the estimator is
+    pickled, because a warm start goes on from it; it takes three times `n_particles` the memory of the weights.
+
+    The result depends on the seed alone, not on the number of threads.
+
+    References
+    ----------
+    .. [1] Kennedy & Eberhart, "Particle swarm optimization", ICNN 1995.
+    .. [2] Shi & Eberhart, "A modified particle swarm optimizer", CEC 1998.
+    .. [3] Clerc & Kennedy, "The particle swarm: explosion, stability, and convergence in a multidimensional complex
+       space", IEEE Transactions on Evolutionary Computation 6(1), 2002.
+    .. [4] Mendes, Kennedy & Neves, "The fully informed particle swarm: simpler, maybe better", IEEE Transactions on
+       Evolutionary Computation 8(3), 2004.
+    .. [5] Clerc, "Standard particle swarm optimisation", 2012, hal-00764996.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.metrics import zero_one_loss
+    >>> from skl2net import L2NetClassifier, ParticleSwarm
+    >>> X, y = load_iris(return_X_y=True)
+    >>> swarm = ParticleSwarm(n_particles=20, objective=zero_one_loss)
+    >>> net = L2NetClassifier((6,), solver=swarm, alpha=1e-5, max_iter=300, random_state=0).fit(X, y)
+    >>> net.data_loss_ < 0.05  # the share of flowers that are misclassified
+    True
+    >>> net.swarm_.positions.shape  # 4 * 6 + 6 * 3 weights and 6 + 3 biases
+    (20, 51)
+    """
+
+    _parameter_constraints: dict = {
+        "n_particles": [Interval(Integral, 1, None, closed="left")],
+        "variant": [StrOptions({"inertia", "fips"})],
+        "topology": [StrOptions({"global", "ring", "von_neumann", "random"})],
+        "inertia": [Interval(Real, 0, None, closed="left"), tuple, list],
+        "inertia_iterations": [Interval(Integral, 1, None, closed="left"), None],
+        "cognitive": [Interval(Real, 0, None, closed="left")],
+        "social": [Interval(Real, 0, None, closed="left")],
+        "initial_spread": [Interval(Real, 0, None, closed="neither")],
+        "velocity_clamp": [Interval(Real, 0, None, closed="neither"), None],
+        "bounds": [Interval(Real, 0, None, closed="neither"), tuple, list, None],
+        "boundary": [StrOptions({"bounce", "clamp", "reinitialise"})],
+        "patience": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
+        "objective": [callable, None],
+        "polish": ["boolean"],
+    }
+
+    def __init__(
+        self,
+        n_particles=30,
+        *,
+        variant="inertia",
+        topology="global",
+        inertia=0.7298,
+        inertia_iterations=None,
+        cognitive=1.49618,
+        social=1.49618,
+        initial_spread=1.0,
+        velocity_clamp=None,
+        bounds=None,
+        boundary="bounce",
+        patience=100,
+        objective=None,
+        polish=False,
+    ):
+        self.n_particles = n_particles
+        self.variant = variant
+        self.topology = topology
+        self.inertia = inertia
+        self.inertia_iterations = inertia_iterations
+        self.cognitive = cognitive
+        self.social = social
+        self.initial_spread = initial_spread
+        self.velocity_clamp = velocity_clamp
+        self.bounds = bounds
+        self.boundary = boundary
+        self.patience = patience
+        self.objective = objective
+        self.polish = polish
+
+    def minimise(self, problem, parameters, training, run=None):
+        """Train.
+
+        Parameters
+        ----------
+        problem : Problem
+            Its rule is a penalty.
+        parameters : ndarray of shape (n_parameters,)
+            Where the first particle of a new swarm starts; not changed.
+        training : Training
+        run : SwarmState or None
+            The swarm that goes on; it is not changed. Its personal bests are evaluated anew, since the data or
+            the penalty may have changed.
+
+        Returns
+        -------
+        parameters : ndarray of shape (n_parameters,)
+            The best that was found, or under early stopping that of the best validation score.
+        run : SwarmState
+        """
+        box = self._check()
+        evaluate = _Evaluation(problem, training, self.objective)
+        patience = max(self.patience, training.n_iter_no_change)
+        validate = None if training.validate is None else _OncePerPosition(training.validate)
+        training = replace(training, n_iter_no_change=patience, validate=validate)
+        history = training.history
+        if isinstance(run, SwarmState):
+            state = self._go_on(run, problem, training, box, evaluate)
+        else:
+            state = self._start(parameters, problem, training, box)
+        record, mark = None, snapshot(history)
+        spare = np.empty_like(state.positions), np.empty_like(state.velocities)
+        draws = np.empty((2, *state.positions.shape), dtype=state.positions.dtype)
+        try:
+            for n_iter in training.iterations():
+                mark = snapshot(history)
+                positions, velocities = state.positions, state.velocities
+                if state.n_iterations:
+                    positions, velocities = spare
+                    self._fly(state, spare, draws, box, training.max_iter)
+                losses, data_losses = evaluate(positions)
+                # the sum of the positions is not finite where one of them is not
+                if not np.isfinite(positions.sum()) and not np.isfinite(positions).all():
+                    training.diverged(self._advice())
+                    break
+                if state.n_iterations:
+                    spare = state.positions, state.velocities
+                    state.positions, state.velocities = positions, velocities
+                state.n_iterations += 1
+
+                before = state.best_losses.min()
+                better = np.flatnonzero(losses < state.best_losses)
+                if len(better):
+                    state.best_losses[better] = losses[better]
+                    state.best_data_losses[better] = data_losses[better]
+                    state.best_positions[better] = positions[better]
+                best = state.best
+                improved = state.best_losses[best] < before
+                if not np.isfinite(state.best_losses[best]):
+                    raise ValueError(
+                        "No particle of the swarm has a finite loss. Scale the input to unit variance, or lower "
+                        f"initial_spread (now {self.initial_spread:g})."
+                    )
+                if improved or record is None:
+                    parameters = state.best_positions[best].copy()
+                    record = {
+                        "loss": float(state.best_losses[best]),
+                        "data_loss": float(state.best_data_losses[best]),
+                        "weight_norm": problem.weight_norm(parameters),
+                    }
+                if self.topology == "random" and not improved:
+                    state.links = links("random", len(positions), state.generator)
+                if len(better) or self.topology == "random":
+                    state.neighbourhood_best = neighbourhood_best(self.topology, state.links, state.best_losses)
+
+                rested = history.no_improvement
+                training.record(parameters, **record)
+                history.t += problem.n_rows
+                if validate is None:
+                    # a swarm creeps: what counts is how far the loss has fallen over many iterations, not in one
+                    fallen = record["loss"] < state.rest_loss - training.tol
+                    state.rest_loss = record["loss"] if fallen else state.rest_loss
+                    history.no_improvement = 0 if fallen else rested + 1
+                if training.at_rest:
+                    if training.verbose:
+                        print(f"{training.describe_rest()} Stopping.")
+                    break
+                if n_iter == training.max_iter:
+                    training.warn_not_converged()
+        except KeyboardInterrupt:
+            rewind(history, mark)
+            self._evaluate_bests(state, evaluate)  # the interrupt may have come between a personal best and its loss
+            training.warn_interrupted()
+        else:
+            if self.polish:
+                parameters = self._polish(problem, parameters, training, state)
+        state.seed_mark = _checksum(training.random_state)
+        return training.best(parameters), state
+
+    def _check(self):
+        """Validate the parameters; the box as (low, high), or None."""
+        self._validate_params()
+        if not isinstance(self.inertia, Real):
+            pair = tuple(self.inertia)
+            if len(pair) != 2 or not all(isinstance(w, Real) and w >= 0 for w in pair):
+                raise ValueError(
+                    f"inertia must be a number >= 0, or a pair (from, to) of such numbers; got {self.inertia!r}."
+                )
+        if self.polish and self.objective is not None:
+            raise ValueError(
+                "polish=True needs a gradient, and an objective of your own has none: set polish=False, or "
+                "objective=None."
+            )
+        if self.bounds is None:
+            return None
+        if isinstance(self.bounds, Real):
+            return -float(self.bounds), float(self.bounds)
+        box = tuple(self.bounds)
+        if len(box) != 2 or not all(isinstance(b, Real) and np.isfinite(b) for b in box) or box[0] >= box[1]:
+            raise ValueError(
+                "bounds must be a number b > 0 for (-b, b), or a pair (low, high) of finite numbers with low < high; "
+                f"got {self.bounds!r}."
+            )
+        return float(box[0]), float(box[1])
+
+    def _start(self, parameters, problem, training, box):
+        """A swarm about to be evaluated for the first time; the first particle is `parameters`."""
+        generator = _generator(training.random_state)
+        positions = self._scatter(self.n_particles, problem, training.random_state)
+        positions[0] = parameters
+        if box is not None:
+            np.clip(positions, *box, out=positions)
+        n = len(positions)
+        return SwarmState(
+            positions,
+            np.zeros_like(positions),
+            positions.copy(),
+            np.full(n, np.inf),
+            np.full(n, np.inf),
+            np.arange(n),
+            links(self.topology, n, generator),
+            generator,
+        )
+
+    def _scatter(self, n, problem, random_state):
+        """Initial positions of `n` particles."""
+        draws = [problem.network.initial_parameters(random_state, problem.dtype) for _ in range(n)]
+        return np.reshape(draws, (n, problem.n_parameters)) * problem.dtype.type(self.initial_spread)
+
+    def _go_on(self, run, problem, training, box, evaluate):
+        """The swarm of an earlier call, under the parameters and on the data of this one."""
+        state = copy.deepcopy(run)
+        if state.seed_mark != _checksum(training.random_state):
+            state.generator = _generator(training.random_state)
+        n = self.n_particles
+        if len(state.positions) != n:
+            kept = np.sort(state.best_losses.argsort(kind="stable")[:n])
+            fresh = self._scatter(n - len(kept), problem, training.random_state)
+            state.positions = np.concatenate([state.positions[kept], fresh])
+            state.velocities = np.concatenate([state.velocities[kept], np.zeros_like(fresh)])
+            state.best_positions = np.concatenate([state.best_positions[kept], fresh])
+        for name in ("positions", "velocities", "best_positions"):
+            setattr(state, name, getattr(state, name).astype(problem.dtype, copy=False))
+        if box is not None:
+            np.clip(state.positions, *box, out=state.positions)
+            np.clip(state.best_positions, *box, out=state.best_positions)
+        if self.topology != "random" or state.links.shape != (n, n):
+            state.links = links(self.topology, n, state.generator)
+        before = state.best_losses
+        self._evaluate_bests(state, evaluate)
+        if not np.array_equal(before, state.best_losses):
+            state.rest_loss = np.inf
+        return state
+
+    def _evaluate_bests(self, state, evaluate):
+        """Evaluate the personal bests anew; one that is not finite counts as inf, so that any loss is better."""
+        losses, data_losses = evaluate(state.best_positions)
+        state.best_losses = np.where(np.isfinite(losses), losses, np.inf)
+        state.best_data_losses = data_losses.copy()
+        state.neighbourhood_best = neighbourhood_best(self.topology, state.links, state.best_losses)
+
+    def _fly(self, state, out, draws, box, max_iter):
+        """Move the swarm by one step, into the arrays `out`."""
+        inertia = self._inertia_now(state.n_iterations, max_iter)
+        if self.variant == "fips":
+            pull = self.cognitive + self.social
+            fly_fully_informed(state, state.generator, out, inertia, pull, self.velocity_clamp)
+        else:
+            state.generator.random(out=draws, dtype=draws.dtype)
+            fly(state, draws, out, inertia, self.cognitive, self.social, self.velocity_clamp)
+        if box is not None:
+            hold(*out, box, self.boundary, state.generator)
+
+    def _inertia_now(self, n_iterations, max_iter):
+        if isinstance(self.inertia, Real):
+            return self.inertia
+        first, last = self.inertia
+        return first + (last - first) * min(1.0, n_iterations / (self.inertia_iterations or max_iter))
+
+    def _polish(self, problem, parameters, training, state):
+        """Finish the best parameters by L-BFGS, enter them as one more iteration, and tell the swarm."""
+        start = training.best(parameters)
+        local = replace(
+            training, history=History(), max_iter=_POLISH_ITER, tol=_POLISH_TOL, validate=None, verbose=False
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            polished, _ = LBFGS(max_fun=2 * _POLISH_ITER).minimise(problem, start, local)
+        data_loss = problem.data_loss(polished)
+        loss = data_loss + problem.penalty(polished)
+        best = state.best
+        if loss > state.best_losses[best] and training.validate is None:  # float32 may end a rounding error higher
+            return parameters
+        training.record(polished, loss=loss, data_loss=data_loss, weight_norm=problem.weight_norm(polished))
+        if loss < state.best_losses[best]:
+            state.best_positions[best], state.best_losses[best] = polished, loss
+            state.best_data_losses[best] = data_loss
+            state.rest_loss = min(loss, state.rest_loss)
+        return polished
+
+    def _advice(self):
+        return (
+            f"The swarm flew apart, with inertia={self.inertia!r}, cognitive={self.cognitive:g} and "
+            f"social={self.social:g}. It holds together where inertia < 1 and cognitive + social < 2 * (1 + inertia) "
+            "at least, as with 0.7298 and 1.49618; or set velocity_clamp or bounds."
+        )
+
+
+_POLISH_ITER = 15000
+# L-BFGS stops at a largest gradient entry of `tol`, or a fall of the loss by a share of 2.2e-5 * tol: the second at
+# the resolution of double precision, so that the first decides
+_POLISH_TOL = 1e-8
+
+
+class _Evaluation:
+    """Losses of many parameter vectors: data loss or the user's objective, and the penalty.
+
+    Called with a swarm, it returns two arrays of shape (n_particles,): the losses with and without penalty.
+    """
+
+    def __init__(self, problem, training, objective):
+        self.problem, self.training, self.objective = problem, training, objective
+        self.penalised = np.any(problem.numbers.gradient)
+
+    def __call__(self, swarm):
+        data_losses = self._data_losses(swarm)
+        if not self.penalised:
+            return data_losses, data_losses
+        sums = self.problem.network.layer_sums_of_squares(swarm)
+        return data_losses + self.problem.numbers.penalty(sums), data_losses
+
+    def _data_losses(self, swarm):
+        if self.objective is None:
+            return self.problem.data_losses(swarm)
+        training, weight = self.training, self.problem.sample_weight
+        return np.array(
+            [float(self.objective(training.y_true, training.predict(x), sample_weight=weight)) for x in swarm]
+        )
+
+
+class _OncePerPosition:
+    """A validation that remembers its last result: the best position of a swarm seldom changes."""
+
+    def __init__(self, validate):
+        self.validate, self.parameters, self.result = validate, None, None
+
+    def __call__(self, parameters):
+        if parameters is not self.parameters:
+            self.parameters, self.result = parameters, self.validate(parameters)
+        return self.result
+
+
+def links(topology, n, generator=None):
+    """Who informs whom.
+
+    Parameters
+    ----------
+    topology : {"global", "ring", "von_neumann", "random"}
+        See `ParticleSwarm`.
+    n : int
+        Number of particles.
+    generator : numpy.random.Generator, default=None
+        Source of the random topology.
+
+    Returns
+    -------
+    ndarray of bool, shape (n, n)
+        Whether the particle of the column informs that of the row; true on the diagonal.
+
+    Examples
+    --------
+    >>> links("ring", 5).astype(int)
+    array([[1, 1, 0, 0, 1],
+           [1, 1, 1, 0, 0],
+           [0, 1, 1, 1, 0],
+           [0, 0, 1, 1, 1],
+           [1, 0, 0, 1, 1]])
+    """
+    if topology == "global":
+        return np.ones((n, n), dtype=bool)
+    who = np.arange(n)
+    informed = np.eye(n, dtype=bool)
+    if topology == "random":
+        informed[generator.integers(n, size=(n, _N_INFORMED)), who[:, np.newaxis]] = True
+    elif topology == "ring":
+        informed[who, (who + 1) % n] = informed[who, (who - 1) % n] = True
+    else:
+        n_rows = max(r for r in range(1, int(n**0.5) + 1) if n % r == 0)
+        row, column = np.divmod(who, n // n_rows)
+        for down, right in ((0, 1), (0, -1), (1, 0), (-1, 0)):
+            informed[who, (row + down) % n_rows * (n // n_rows) + (column + right) % (n // n_rows)] = True
+    return informed
+
+
+def neighbourhood_best(topology, links, best_losses):
+    """Index of the best personal best among the informants of each particle, ndarray of shape (n_particles,)."""
+    if topology == "global":
+        return np.full(len(best_losses), best_losses.argmin())
+    return np.where(links, best_losses, np.inf).argmin(axis=1)
+
+
+def fly(state, draws, out, inertia, cognitive, social, velocity_clamp=None):
+    """One step of the canonical swarm.
+
+    Parameters
+    ----------
+    state : SwarmState
+        Not changed.
+    draws : ndarray of shape (2, n_particles, n_parameters)
+        Random numbers for the personal and the neighbourhood best; used up as scratch space.
+    out : pair of ndarray of shape (n_particles, n_parameters)
+        Where the new positions and velocities are written.
+    inertia, cognitive, social : float
+    velocity_clamp : float, default=None
+    """
+    positions, velocities = out
+    to_personal, to_neighbourhood = draws
+    g = state.neighbourhood_best
+    everyones = state.best_positions[g[0]] if (g == g[0]).all() else state.best_positions[g]
+    # `positions` is scratch space until the last line
+    np.multiply(state.velocities, inertia, out=velocities)
+    for draw, best, pull in (
+        (to_personal, state.best_positions, cognitive),
+        (to_neighbourhood, everyones, social),
+    ):
+        np.subtract(best, state.positions, out=positions)
+        positions *= draw
+        positions *= pull
+        velocities += positions
+    if velocity_clamp is not None:
+        np.clip(velocities, -velocity_clamp, velocity_clamp, out=velocities)
+    np.add(state.positions, velocities, out=positions)
+
+
+def fly_fully_informed(state, generator, out, inertia, pull, velocity_clamp=None):
+    """One step of the fully informed swarm (FIPS).
+
+    Parameters
+    ----------
+    state : SwarmState
+        Not changed.
+    generator : numpy.random.Generator
+        Source of the random numbers: one array for the first informant of every particle, one for the second, ...
+    out : pair of ndarray of shape (n_particles, n_parameters)
+        Where the new positions and velocities are written.
+    inertia : float
+    pull : float
+        Sum of the cognitive and the social coefficient, shared out among the informants.
+    velocity_clamp : float, default=None
+    """
+    positions, velocities = out
+    np.multiply(state.velocities, inertia, out=velocities)
+    counts = state.links.sum(axis=1)
+    informants = np.argsort(~state.links, axis=1, kind="stable")
+    for k in range(counts.max()):
+        share = np.where(k < counts, pull / counts, 0.0).astype(positions.dtype)[:, np.newaxis]
+        np.subtract(state.best_positions[informants[:, k]], state.positions, out=positions)
+        positions *= generator.random(positions.shape, dtype=positions.dtype)
+        positions *= share
+        velocities += positions
+    if velocity_clamp is not None:
+        np.clip(velocities, -velocity_clamp, velocity_clamp, out=velocities)
+    np.add(state.positions, velocities, out=positions)
+
+
+def hold(positions, velocities, box, boundary, generator):
+    """Bring entries that have left the box back into it, in place.
+
+    Parameters
+    ----------
+    positions, velocities : ndarray of shape (n_particles, n_parameters)
+    box : (float, float)
+    boundary : {"bounce", "clamp", "reinitialise"}
+        See `ParticleSwarm`.
+    generator : numpy.random.Generator
+        Source of the positions that are drawn anew.
+    """
+    low, high = box
+    gone = (positions < low) | (positions > high)
+    if not gone.any():
+        return
+    if boundary == "bounce":
+        x = positions[gone]
+        # an entry that overshoots by more than the width of the box stops at the opposite bound
+        positions[gone] = np.clip(np.where(x < low, 2 * low - x, 2 * high - x), low, high)
+        velocities[gone] *= -1
+        return
+    velocities[gone] = 0
+    if boundary == "clamp":
+        np.clip(positions, low, high, out=positions)
+    else:
+        positions[gone] = generator.uniform(low, high, np.count_nonzero(gone))
+
+
+def _generator(random_state):
+    """A fast generator, seeded by the estimator's random state."""
+    return np.random.Generator(np.random.SFC64(random_state.randint(0, 2**32, size=4, dtype=np.uint32)))
+
+
+def _checksum(random_state):
+    """A number that shows whether a random state has been used or replaced."""
+    return zlib.crc32(pickle.dumps(random_state.get_state(legacy=False)))
