@@ -343,8 +343,9 @@ class L2NetClassifier(ClassifierMixin, _BaseL2Net):
         Mean over items of the sum over outputs of the log loss, or of
         :math:`\tfrac12(\mathrm{output}-\mathrm{target})^2` between the softmax/logistic outputs and the one-hot
         targets.
-    solver : {"lbfgs", "sgd", "adam"}, default="adam"
-        How the loss is minimised.
+    solver : {"lbfgs", "sgd", "adam", "pso"} or ParticleSwarm, default="adam"
+        How the loss is minimised: by L-BFGS, by mini-batch gradient descent with momentum or Adam's moments, or by a
+        particle swarm, "pso" being ``ParticleSwarm()``.
     l2_mode : {"penalty", "penalty_per_sample", "decay_before", "decay_after", "decoupled"}, default="penalty"
         The L2 rule. With :math:`w` a weight, :math:`g` the gradient of the data loss there, :math:`\eta` the learning
         rate, :math:`n` the items in the update and "step" what the optimiser subtracts for a gradient:
@@ -359,7 +360,8 @@ class L2NetClassifier(ClassifierMixin, _BaseL2Net):
         - ``"decoupled"``: :math:`w \leftarrow (1-\eta\alpha)w - \mathrm{step}(g)`, AdamW and SGDW as in PyTorch,
           Keras and optax [1]_.
 
-        The three decays have no objective and run with "sgd" and "adam" only.
+        The three decays have no objective and run with "sgd" and "adam" only. With "lbfgs" and "pso", :math:`n` is the
+        whole training set.
     alpha : float or array-like of shape (n_layers - 1,), default=1e-4
         Strength of the rule; one number, or one for each weight layer. The decays need ``0 <= alpha < 1``,
         ``"decoupled"`` needs ``learning_rate_init * alpha < 1``.
@@ -376,35 +378,38 @@ class L2NetClassifier(ClassifierMixin, _BaseL2Net):
     power_t : float, default=0.5
         Exponent of "invscaling".
     max_iter : int, default=200
-        Iterations: epochs of "sgd" and "adam", steps of "lbfgs".
+        Iterations: epochs of "sgd" and "adam", steps of "lbfgs", evaluations of the whole swarm of "pso".
     shuffle : bool, default=True
         Whether "sgd" and "adam" visit the rows in a new random order in each epoch.
     random_state : int, RandomState instance or None, default=None
         Source of the initial weights, the validation set, and the order of the rows.
     tol : float, default=1e-4
         Training has come to rest when the loss, or under early stopping the validation score, has not improved by
-        `tol` for more than `n_iter_no_change` iterations. "lbfgs" stops where the largest entry of the gradient is at
-        most `tol`.
+        `tol` for more than `n_iter_no_change` iterations (with "pso", the swarm's `patience` if that is more). "lbfgs"
+        stops where the largest entry of the gradient is at most `tol`.
     verbose : bool, default=False
         Whether to print the loss of each iteration.
     warm_start : bool, default=False
-        Whether `fit` goes on from the last fit: its weights, and for "sgd" and "adam" also the moments of the
-        optimiser and the random stream, so that 30 fits of one iteration are one fit of 30 (without early stopping).
-        "lbfgs" starts from the last weights, but its model of the curvature is built anew.
+        Whether `fit` goes on from the last fit: its weights, and for "sgd", "adam" and "pso" also the moments of the
+        optimiser or the swarm, and the random stream, so that 30 fits of one iteration are one fit of 30 (without early
+        stopping). "lbfgs" starts from the last weights, but its model of the curvature is built anew.
     momentum : float, default=0.9
         Momentum of "sgd", in [0, 1].
     nesterovs_momentum : bool, default=True
         Whether "sgd" uses Nesterov's momentum.
     early_stopping : bool, default=False
-        Whether "sgd" and "adam" set a validation set apart, stop by its score, and keep the weights of the best score.
+        Whether "sgd", "adam" and "pso" set a validation set apart, stop by its score, and keep the weights of the best
+        score.
     validation_fraction : float, default=0.1
         Share of the data in the validation set, in [0, 1).
-    beta_1, beta_2 : float, default=0.9, 0.999
-        Decay of Adam's first and second moments, in [0, 1).
+    beta_1 : float, default=0.9
+        Decay of Adam's first moment, in [0, 1).
+    beta_2 : float, default=0.999
+        Decay of Adam's second moment, in [0, 1).
     epsilon : float, default=1e-8
         Added to the root of Adam's second moment.
     n_iter_no_change : int or inf, default=10
-        See `tol`.
+        Iterations without an improvement by `tol` that are borne before training stops; "lbfgs" has no use for it.
     max_fun : int, default=15000
         Evaluations of the loss that "lbfgs" may use.
 
@@ -435,7 +440,9 @@ class L2NetClassifier(ClassifierMixin, _BaseL2Net):
     n_iter_ : int
         Iterations of the last call of `fit`.
     t_ : int
-        Rows that "sgd" or "adam" have visited, in all calls.
+        Rows visited in all calls; 0 with "lbfgs".
+    swarm_ : SwarmState or None
+        Final state of the swarm of "pso"; None with other solvers.
     n_layers_ : int
         Number of layers, input and output included.
     n_outputs_ : int
@@ -450,6 +457,7 @@ class L2NetClassifier(ClassifierMixin, _BaseL2Net):
     See Also
     --------
     L2NetRegressor : The same for real targets.
+    ParticleSwarm : The swarm and its parameters.
 
     References
     ----------
@@ -717,29 +725,120 @@ class L2NetRegressor(RegressorMixin, _BaseL2Net):
     loss : {"squared_error", "poisson"}, default="squared_error"
         Mean over items of the sum over outputs of :math:`\tfrac12(\mathrm{output}-\mathrm{target})^2`, or of half the
         Poisson deviance; "poisson" has an exponential output and needs ``y >= 0``.
-    solver, l2_mode, alpha
-        As for :class:`L2NetClassifier`.
-    batch_size, learning_rate, learning_rate_init, power_t, max_iter, shuffle, random_state, tol, verbose
-        As for :class:`L2NetClassifier`.
-    warm_start, momentum, nesterovs_momentum, early_stopping, validation_fraction
-        As for :class:`L2NetClassifier`.
-    beta_1, beta_2, epsilon, n_iter_no_change, max_fun
-        As for :class:`L2NetClassifier`.
+    solver : {"lbfgs", "sgd", "adam", "pso"} or ParticleSwarm, default="adam"
+        How the loss is minimised: by L-BFGS, by mini-batch gradient descent with momentum or Adam's moments, or by a
+        particle swarm, "pso" being ``ParticleSwarm()``.
+    l2_mode : {"penalty", "penalty_per_sample", "decay_before", "decay_after", "decoupled"}, default="penalty"
+        The L2 rule. With :math:`w` a weight, :math:`g` the gradient of the data loss there, :math:`\eta` the learning
+        rate, :math:`n` the items in the update and "step" what the optimiser subtracts for a gradient:
+
+        - ``"penalty"``: :math:`w \leftarrow w - \mathrm{step}(g + \alpha w)`, the mathematical definition; the loss
+          gains :math:`\tfrac\alpha2\sum w^2`;
+        - ``"penalty_per_sample"``: :math:`w \leftarrow w - \mathrm{step}(g + \tfrac\alpha n w)`, scikit-learn's rule;
+          the loss gains :math:`\tfrac\alpha{2n}\sum w^2`. Since `n` is a sum of sample weights, the rule becomes
+          stronger where these are scaled down;
+        - ``"decay_before"``: :math:`w \leftarrow (1-\alpha)w - \mathrm{step}(g)`;
+        - ``"decay_after"``: :math:`w \leftarrow (1-\alpha)(w - \mathrm{step}(g))`;
+        - ``"decoupled"``: :math:`w \leftarrow (1-\eta\alpha)w - \mathrm{step}(g)`, AdamW and SGDW as in PyTorch,
+          Keras and optax [1]_.
+
+        The three decays have no objective and run with "sgd" and "adam" only. With "lbfgs" and "pso", :math:`n` is the
+        whole training set.
+    alpha : float or array-like of shape (n_layers - 1,), default=1e-4
+        Strength of the rule; one number, or one for each weight layer. The decays need ``0 <= alpha < 1``,
+        ``"decoupled"`` needs ``learning_rate_init * alpha < 1``.
+    batch_size : int or "auto", default="auto"
+        Items per update of "sgd" and "adam"; "auto" is ``min(200, n_samples)``, 1 is online training.
+    learning_rate : {"constant", "invscaling", "adaptive"}, default="constant"
+        Schedule of the learning rate of "sgd". "invscaling" divides it by ``(t + 1) ** power_t`` after each epoch, `t`
+        the rows seen; "adaptive" divides it by 5 each time training has come to rest.
+    learning_rate_init : float, default=0.001
+        Initial learning rate of "sgd" and "adam".
+    power_t : float, default=0.5
+        Exponent of "invscaling".
+    max_iter : int, default=200
+        Iterations: epochs of "sgd" and "adam", steps of "lbfgs", evaluations of the whole swarm of "pso".
+    shuffle : bool, default=True
+        Whether "sgd" and "adam" visit the rows in a new random order in each epoch.
+    random_state : int, RandomState instance or None, default=None
+        Source of the initial weights, the validation set, and the order of the rows.
+    tol : float, default=1e-4
+        Training has come to rest when the loss, or under early stopping the validation score, has not improved by
+        `tol` for more than `n_iter_no_change` iterations (with "pso", the swarm's `patience` if that is more). "lbfgs"
+        stops where the largest entry of the gradient is at most `tol`.
+    verbose : bool, default=False
+        Whether to print the loss of each iteration.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the last fit: its weights, and for "sgd", "adam" and "pso" also the moments of the
+        optimiser or the swarm, and the random stream, so that 30 fits of one iteration are one fit of 30 (without early
+        stopping). "lbfgs" starts from the last weights, but its model of the curvature is built anew.
+    momentum : float, default=0.9
+        Momentum of "sgd", in [0, 1].
+    nesterovs_momentum : bool, default=True
+        Whether "sgd" uses Nesterov's momentum.
+    early_stopping : bool, default=False
+        Whether "sgd", "adam" and "pso" set a validation set apart, stop by its score, and keep the weights of the best
+        score.
+    validation_fraction : float, default=0.1
+        Share of the data in the validation set, in [0, 1).
+    beta_1 : float, default=0.9
+        Decay of Adam's first moment, in [0, 1).
+    beta_2 : float, default=0.999
+        Decay of Adam's second moment, in [0, 1).
+    epsilon : float, default=1e-8
+        Added to the root of Adam's second moment.
+    n_iter_no_change : int or inf, default=10
+        Iterations without an improvement by `tol` that are borne before training stops; "lbfgs" has no use for it.
+    max_fun : int, default=15000
+        Evaluations of the loss that "lbfgs" may use.
 
     Attributes
     ----------
-    coefs_, intercepts_, loss_, data_loss_, loss_curve_, weight_norm_curve_, best_loss_
-        As for :class:`L2NetClassifier`.
-    validation_scores_, validation_loss_curve_, best_validation_score_
-        As for :class:`L2NetClassifier`, the score being :math:`R^2`.
-    n_iter_, t_, n_layers_, n_outputs_, n_features_in_, feature_names_in_
-        As for :class:`L2NetClassifier`.
+    coefs_ : list of ndarray of shape (fan_in, fan_out)
+        Weights of each layer, in the dtype of the training data.
+    intercepts_ : list of ndarray of shape (fan_out,)
+        Biases of each layer.
+    loss_ : float
+        Loss of the last iteration, with the penalty where the rule has one.
+    data_loss_ : float
+        Loss of the last iteration, without the penalty.
+    loss_curve_ : list of float
+        Loss of each iteration; for "sgd" and "adam" the average over the epoch, each batch taken before its update.
+    weight_norm_curve_ : list of float
+        :math:`\sum w^2` after each iteration.
+    best_loss_ : float or None
+        Smallest loss; None under early stopping.
+    validation_scores_ : list of float or None
+        :math:`R^2` on the validation set after each iteration; None without early stopping.
+    validation_loss_curve_ : list of float or None
+        Loss on the validation set after each iteration, without the penalty; None without early stopping.
+    best_validation_score_ : float or None
+        :math:`R^2` of the best iteration on the validation set; None without early stopping.
+    n_iter_ : int
+        Iterations of the last call of `fit`.
+    t_ : int
+        Rows visited in all calls; 0 with "lbfgs".
+    swarm_ : SwarmState or None
+        Final state of the swarm of "pso"; None with other solvers.
+    n_layers_ : int
+        Number of layers, input and output included.
+    n_outputs_ : int
+        Number of outputs.
     out_activation_ : str
         Function of the outputs: "identity", or "exp" with the Poisson loss.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where `X` has any.
 
     See Also
     --------
-    L2NetClassifier : The same for classes; its documentation has the L2 rules and all parameters.
+    L2NetClassifier : The same for classes.
+    ParticleSwarm : The swarm and its parameters.
+
+    References
+    ----------
+    .. [1] Loshchilov & Hutter, "Decoupled weight decay regularization", ICLR 2019.
 
     Examples
     --------
