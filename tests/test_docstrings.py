@@ -59,7 +59,7 @@ def test_classifier_and_regressor_say_the_same(section):
     assert {name: classifier[name] for name in shared} == {name: regressor[name] for name in shared}
 
 
-@pytest.mark.parametrize("cls", filter(inspect.isclass, PUBLIC), ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("cls", [obj for obj in PUBLIC if inspect.isclass(obj)], ids=lambda cls: cls.__name__)
 def test_every_public_method_is_documented(cls):
     for name, method in inspect.getmembers(cls, inspect.isfunction):
         if not name.startswith("_") and method.__module__.startswith("skl2net"):

@@ -1,4 +1,4 @@
-"""README's code runs, and prints what README says."""
+"""The code in README and in the user guide runs, and prints what it says there."""
 
 import contextlib
 import io
@@ -9,26 +9,22 @@ from pathlib import Path
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 
-README = Path(__file__).parent.parent / "README.md"
+ROOT = Path(__file__).parent.parent
+PAGES = ["README.md", "docs/index.md", "docs/l2_rules.md", "docs/scikit_learn.md"]
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:e-?\d+)?")
 
 
-def _blocks():
-    """Pairs of a block of code and the output that follows it."""
-    return re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
-
-
-def test_every_block_has_an_output():
-    assert README.read_text(encoding="utf-8").count("```python") == len(_blocks()) > 0
-
-
-def test_blocks_print_what_readme_says():
+@pytest.mark.parametrize("page", PAGES)
+def test_code_prints_what_the_page_says(page):
     """The words are the same; the numbers agree to 1 %, since training differs by rounding between machines."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```", text, flags=re.DOTALL)
+    assert text.count("```python") == len(blocks) > 0
     namespace = {}
-    for code, expected in _blocks():
+    for code, expected in blocks:
         with contextlib.redirect_stdout(io.StringIO()) as output, warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            exec(compile(code, str(README), "exec"), namespace)
+            exec(compile(code, page, "exec"), namespace)
         printed = output.getvalue()
         assert _NUMBER.sub("#", printed).split() == _NUMBER.sub("#", expected).split()
         numbers = [[float(number) for number in _NUMBER.findall(text)] for text in (printed, expected)]
