@@ -1,0 +1,326 @@
+# cython: language_level=3
+"""The compiled engine: the same as `skl2net.engines.reference`, in C.
+
+This file only translates: it checks the arrays, hands their addresses to the kernels in `_kernels_template.h`, and lets
+go of the GIL. The kernels choose the algorithm from the shapes:
+
+- training, prediction, and full-batch evaluations of larger networks go through blocks of rows whose activations stay
+  in the second-level cache, units in the SIMD lanes; a matrix product of at least 2**20 multiplications is left to
+  scipy's BLAS, with its threads, and a smaller one is a register-blocked loop of our own;
+- full-batch evaluations of dense data by networks whose layers have at most 32 units have rows in the SIMD lanes.
+
+exp, tanh, logistic, log and log1p are vectorised and accurate to 4 units in the last place.
+"""
+
+from array import array
+
+from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.pycapsule cimport PyCapsule_GetName, PyCapsule_GetPointer
+from libc.stdint cimport int64_t
+
+import numpy as np
+from scipy.linalg import cython_blas
+
+from skl2net.engines.interface import AdamStep, UpdateTotals
+
+
+cdef extern from "_kernels.h" nogil:
+    ctypedef int64_t index_t
+
+    ctypedef struct network_t:
+        index_t n_layers
+        const index_t *sizes
+        int activation, output, loss
+
+    ctypedef struct data_t:
+        index_t n_rows
+        const void *values
+        const void *indices
+        const void *indptr
+        int wide_indices, wide_indptr
+        const void *targets
+        const void *weights
+
+    ctypedef struct run_t:
+        index_t n_updates
+        const index_t *order
+        const index_t *bounds
+        const double *items
+        const double *added
+        const double *before
+        const double *after
+        index_t added_strides[2]
+        index_t before_strides[2]
+        index_t after_strides[2]
+        int adam
+        double learning_rate, momentum, beta_1, beta_2, epsilon
+        int nesterov
+        index_t t
+        double data_loss, penalty
+        index_t n_rows
+
+    ctypedef struct blas_t:
+        void *sgemm
+        void *dgemm
+        int wide
+
+    ctypedef struct kernels_t:
+        const char *target
+        int (*run_updates)(const network_t *, const data_t *, run_t *, void *, void *, void *, const blas_t *) noexcept nogil
+        int (*gradient)(const network_t *, const data_t *, const void *, double *, void *, const blas_t *) noexcept nogil
+        int (*losses)(const network_t *, const data_t *, const void *, index_t, double *, const blas_t *) noexcept nogil
+        int (*outputs)(const network_t *, const data_t *, const void *, int, void *, const blas_t *) noexcept nogil
+        void (*function)(int, const void *, void *, index_t) noexcept nogil
+
+    int n_targets()
+    const kernels_t *kernels_float(int)
+    const kernels_t *kernels_double(int)
+
+
+name = "compiled"
+
+_ACTIVATIONS = {"identity": 0, "logistic": 1, "tanh": 2, "relu": 3}
+_OUTPUTS = {"identity": 0, "logistic": 1, "softmax": 2, "exp": 3}
+_LOSSES = {"squared_error": 0, "log_loss": 1, "poisson": 2}
+_FUNCTIONS = {"exp": 0, "tanh": 1, "logistic": 2, "log": 3, "log1p": 4}
+
+cdef int _target = n_targets() - 1
+cdef blas_t _blas
+
+
+cdef int _find_blas() except -1:
+    """Take scipy's gemm from its capsules, whose names are C signatures: they tell the width of BLAS's integers."""
+    for kind in ("sgemm", "dgemm"):
+        capsule = cython_blas.__pyx_capi__[kind]
+        signature = PyCapsule_GetName(capsule)
+        pointer = PyCapsule_GetPointer(capsule, signature)
+        if kind == "sgemm":
+            _blas.sgemm = pointer
+        else:
+            _blas.dgemm = pointer
+        _blas.wide = signature.decode().split(",")[2].strip() != "int *"
+    return 0
+
+
+_find_blas()
+
+
+def instruction_sets():
+    """Names of the instruction sets that this processor can run, the narrowest first; the last is the one in use."""
+    return [kernels_float(i).target.decode() for i in range(n_targets())]
+
+
+def _use_instruction_set(target):
+    """Run another instruction set from now on, for tests: one of `instruction_sets()`."""
+    global _target
+    _target = instruction_sets().index(target)
+
+
+def _function(function, x):
+    """An elementary function as the kernels compute it, for tests."""
+    x = np.ascontiguousarray(x)
+    cdef object y = np.empty_like(x)
+    _kernels(x.dtype).function(_FUNCTIONS[function], _address(x), _address(y, True), x.size)
+    return y
+
+
+def outputs(network, parameters, X, *, raw=False):
+    """See `skl2net.engines.reference.outputs`."""
+    cdef network_t c_network
+    cdef data_t data
+    sizes = _set_network(&c_network, network, "squared_error")
+    parameters = _vector(parameters, network.n_parameters)
+    kept = _set_data(&data, network, parameters.dtype, X, None, None)
+    result = np.empty((X.shape[0], network.layer_sizes[-1]), dtype=parameters.dtype)
+    cdef const kernels_t *kernels = _kernels(parameters.dtype)
+    cdef const void *c_parameters = _address(parameters)
+    cdef void *c_result = _address(result, True)
+    cdef int c_raw = raw, failed
+    with nogil:
+        failed = kernels.outputs(&c_network, &data, c_parameters, c_raw, c_result, &_blas)
+    _check_memory(failed)
+    return result
+
+
+def loss_and_gradient(network, loss, parameters, X, Y, sample_weight=None):
+    """See `skl2net.engines.reference.loss_and_gradient`."""
+    cdef network_t c_network
+    cdef data_t data
+    sizes = _set_network(&c_network, network, loss)
+    parameters = _vector(parameters, network.n_parameters)
+    kept = _set_data(&data, network, parameters.dtype, X, Y, sample_weight)
+    gradient = np.empty_like(parameters)
+    cdef const kernels_t *kernels = _kernels(parameters.dtype)
+    cdef const void *c_parameters = _address(parameters)
+    cdef void *c_gradient = _address(gradient, True)
+    cdef double value
+    cdef int failed
+    with nogil:
+        failed = kernels.gradient(&c_network, &data, c_parameters, &value, c_gradient, &_blas)
+    _check_memory(failed)
+    return value, gradient
+
+
+def losses(network, loss, swarm, X, Y, sample_weight=None):
+    """See `skl2net.engines.reference.losses`."""
+    cdef network_t c_network
+    cdef data_t data
+    sizes = _set_network(&c_network, network, loss)
+    swarm = np.ascontiguousarray(swarm)
+    if swarm.ndim != 2 or swarm.shape[1] != network.n_parameters:
+        raise ValueError(f"swarm must have shape (n, {network.n_parameters}), got {swarm.shape}.")
+    kept = _set_data(&data, network, swarm.dtype, X, Y, sample_weight)
+    values = np.empty(swarm.shape[0])
+    cdef const kernels_t *kernels = _kernels(swarm.dtype)
+    cdef const void *c_swarm = _address(swarm)
+    cdef double *c_values = <double *>_address(values, True)
+    cdef index_t n_vectors = swarm.shape[0]
+    cdef int failed
+    with nogil:
+        failed = kernels.losses(&c_network, &data, c_swarm, n_vectors, c_values, &_blas)
+    _check_memory(failed)
+    return values
+
+
+def run_updates(network, loss, state, X, Y, sample_weight, batches, numbers, step):
+    """See `skl2net.engines.reference.run_updates`."""
+    cdef network_t c_network
+    cdef data_t data
+    cdef run_t run
+    sizes = _set_network(&c_network, network, loss)
+    dtype = state.parameters.dtype
+    kept = _set_data(&data, network, dtype, X, Y, sample_weight)
+    cdef const kernels_t *kernels = _kernels(dtype)
+    cdef void *parameters = _address(_in_place(state.parameters, network.n_parameters, dtype), True)
+    cdef void *first = _address(_in_place(state.first, network.n_parameters, dtype), True)
+    cdef void *second = NULL
+
+    order = None if batches.order is None else np.ascontiguousarray(batches.order, dtype=np.int64)
+    bounds = np.ascontiguousarray(batches.bounds, dtype=np.int64)
+    items = np.ascontiguousarray(batches.items, dtype=np.float64)
+    run.n_updates = items.shape[0]
+    if bounds.shape[0] != run.n_updates + 1:
+        raise ValueError(f"{run.n_updates} updates need {run.n_updates + 1} bounds, got {bounds.shape[0]}.")
+    run.order = NULL
+    if order is not None:
+        run.order = <const index_t *>_address(order)
+    run.bounds = <const index_t *>_address(bounds)
+    run.items = <const double *>_address(items)
+    if run.n_updates == 0:
+        return UpdateTotals(0.0, 0.0, 0)
+    cdef const double[:, :] added = _numbers(numbers.gradient, run.n_updates, network.n_layers)
+    cdef const double[:, :] before = _numbers(numbers.before, run.n_updates, network.n_layers)
+    cdef const double[:, :] after = _numbers(numbers.after, run.n_updates, network.n_layers)
+    run.added, run.before, run.after = &added[0, 0], &before[0, 0], &after[0, 0]
+    cdef int i
+    for i in range(2):
+        run.added_strides[i] = added.strides[i] // <index_t>sizeof(double)
+        run.before_strides[i] = before.strides[i] // <index_t>sizeof(double)
+        run.after_strides[i] = after.strides[i] // <index_t>sizeof(double)
+
+    run.learning_rate = step.learning_rate
+    run.t = state.n_updates
+    run.adam = isinstance(step, AdamStep)
+    if run.adam:
+        second = _address(_in_place(state.second, network.n_parameters, dtype), True)
+        run.beta_1, run.beta_2, run.epsilon = step.beta_1, step.beta_2, step.epsilon
+    else:
+        run.momentum, run.nesterov = step.momentum, step.nesterov
+
+    cdef int failed
+    with nogil:
+        failed = kernels.run_updates(&c_network, &data, &run, parameters, first, second, &_blas)
+    _check_memory(failed)
+    state.n_updates = run.t
+    return UpdateTotals(run.data_loss, run.penalty, run.n_rows)
+
+
+cdef const kernels_t *_kernels(dtype) except NULL:
+    if dtype == np.float32:
+        return kernels_float(_target)
+    if dtype == np.float64:
+        return kernels_double(_target)
+    raise TypeError(f"The compiled engine computes in float32 or float64, not in {dtype}.")
+
+
+cdef void *_address(object array, bint writable=False) except? NULL:
+    """Address of a C-ordered array's data, which stays where it is for as long as the caller holds the array."""
+    cdef Py_buffer buffer
+    PyObject_GetBuffer(array, &buffer, PyBUF_C_CONTIGUOUS | (PyBUF_WRITABLE if writable else 0))
+    cdef void *address = buffer.buf
+    PyBuffer_Release(&buffer)
+    return address
+
+
+def _vector(values, n):
+    values = np.ascontiguousarray(values)
+    if values.shape != (n,):
+        raise ValueError(f"The parameter vector must have shape ({n},), got {values.shape}.")
+    return values
+
+
+def _numbers(values, n_updates, n_layers):
+    if values.shape != (n_updates, n_layers):
+        raise ValueError(f"The L2 numbers must have shape ({n_updates}, {n_layers}), got {values.shape}.")
+    return values
+
+
+def _in_place(values, n, dtype):
+    if values.shape != (n,) or values.dtype != dtype or not values.flags.c_contiguous:
+        raise ValueError(f"The state needs contiguous vectors of {n} {dtype}, got {values.shape} {values.dtype}.")
+    return values
+
+
+cdef object _set_network(network_t *c_network, network, loss):
+    """Fill in the network; the caller holds on to the returned sizes for as long as it is used."""
+    sizes = array("q", network.layer_sizes)
+    c_network.n_layers = network.n_layers
+    c_network.sizes = <const index_t *>_address(sizes)
+    c_network.activation = _ACTIVATIONS[network.activation]
+    c_network.output = _OUTPUTS[network.output]
+    c_network.loss = _LOSSES[loss]
+    return sizes
+
+
+cdef object _set_data(data_t *data, network, dtype, X, Y, sample_weight):
+    """Fill in the data; the caller holds on to the returned arrays for as long as they are used."""
+    n_rows, n_features = X.shape
+    if n_features != network.layer_sizes[0]:
+        raise ValueError(f"X has {n_features} features, but the network expects {network.layer_sizes[0]}.")
+    data.n_rows = n_rows
+    data.indices = data.indptr = data.targets = data.weights = NULL
+    data.wide_indices = data.wide_indptr = 0
+    kept = []
+    if hasattr(X, "indptr"):
+        values = np.ascontiguousarray(X.data, dtype=dtype)
+        indices, indptr = _indices(X.indices), _indices(X.indptr)
+        data.indices, data.indptr = _address(indices), _address(indptr)
+        data.wide_indices, data.wide_indptr = indices.itemsize == 8, indptr.itemsize == 8
+        kept += [indices, indptr]
+    else:
+        values = np.ascontiguousarray(X, dtype=dtype)
+    data.values = _address(values)
+    kept.append(values)
+    if Y is not None:
+        if Y.shape != (n_rows, network.layer_sizes[-1]):
+            raise ValueError(f"Y must have shape ({n_rows}, {network.layer_sizes[-1]}), got {Y.shape}.")
+        Y = np.ascontiguousarray(Y, dtype=dtype)
+        data.targets = _address(Y)
+        kept.append(Y)
+    if sample_weight is not None:
+        if sample_weight.shape != (n_rows,):
+            raise ValueError(f"sample_weight must have shape ({n_rows},), got {sample_weight.shape}.")
+        sample_weight = np.ascontiguousarray(sample_weight, dtype=dtype)
+        data.weights = _address(sample_weight)
+        kept.append(sample_weight)
+    return kept
+
+
+def _indices(indices):
+    return np.ascontiguousarray(indices, dtype=np.int64 if indices.dtype.itemsize == 8 else np.int32)
+
+
+cdef int _check_memory(int failed) except -1:
+    if failed:
+        raise MemoryError("The compiled engine could not allocate its workspace.")
+    return 0

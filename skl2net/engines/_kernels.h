@@ -1,0 +1,199 @@
+/* The compiled engine's arithmetic, for float and double and for several instruction sets.
+ *
+ * `_kernels_template.h` holds the code; it is included once for each combination of number type and instruction set
+ * below, and `kernels_float()`/`kernels_double()` choose the widest that the processor at hand has. So one build runs
+ * everywhere and uses wide vectors where they are, without -march=native. The vectors are those of GCC and Clang
+ * (`vector_size`), which lower them to whatever the target offers: there are no intrinsics.
+ */
+#ifndef SKL2NET_KERNELS_H
+#define SKL2NET_KERNELS_H
+
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef int64_t index_t;
+
+/* Rows of weight matrices and activations are padded to this many bytes, whatever the instruction set. */
+#define ROW_BYTES 64
+
+enum { ACT_IDENTITY, ACT_LOGISTIC, ACT_TANH, ACT_RELU };
+enum { OUT_IDENTITY, OUT_LOGISTIC, OUT_SOFTMAX, OUT_EXP };
+enum { LOSS_SQUARED_ERROR, LOSS_LOG_LOSS, LOSS_POISSON };
+
+/* A network: n_layers weight layers between n_layers + 1 sizes. */
+typedef struct {
+    index_t n_layers;
+    const index_t *sizes;
+    int activation;
+    int output;
+    int loss;
+} network_t;
+
+/* Rows of input, targets and weights. Dense input is `values` in C order; CSR has `indices` and `indptr` too, of 32 or
+ * 64 bits. `targets` and `weights` may be NULL. */
+typedef struct {
+    index_t n_rows;
+    const void *values;
+    const void *indices;
+    const void *indptr;
+    int wide_indices;
+    int wide_indptr;
+    const void *targets;
+    const void *weights;
+} data_t;
+
+/* One run of updates, see skl2net/engines/interface.py. The three L2 numbers are read with strides, in elements. */
+typedef struct {
+    index_t n_updates;
+    const index_t *order;
+    const index_t *bounds;
+    const double *items;
+    const double *added, *before, *after;
+    index_t added_strides[2], before_strides[2], after_strides[2];
+    int adam;
+    double learning_rate, momentum, beta_1, beta_2, epsilon;
+    int nesterov;
+    index_t t;
+    double adam_rate; /* learning rate with Adam's corrections for update t */
+    double data_loss, penalty;
+    index_t n_rows;
+} run_t;
+
+/* BLAS, from scipy: gemm with 32-bit or 64-bit integers. */
+typedef struct {
+    void *sgemm, *dgemm;
+    int wide;
+} blas_t;
+
+typedef struct {
+    const char *target;
+    int (*run_updates)(const network_t *, const data_t *, run_t *, void *, void *, void *, const blas_t *);
+    int (*gradient)(const network_t *, const data_t *, const void *, double *, void *, const blas_t *);
+    int (*losses)(const network_t *, const data_t *, const void *, index_t, double *, const blas_t *);
+    int (*outputs)(const network_t *, const data_t *, const void *, int, void *, const blas_t *);
+    void (*function)(int, const void *, void *, index_t);
+} kernels_t;
+
+static inline index_t round_up(index_t n, index_t step) { return (n + step - 1) / step * step; }
+static inline index_t min_index(index_t a, index_t b) { return a < b ? a : b; }
+static inline index_t max_index(index_t a, index_t b) { return a > b ? a : b; }
+
+static inline index_t index_at(const void *indices, int wide, index_t i)
+{
+    return wide ? ((const int64_t *)indices)[i] : ((const int32_t *)indices)[i];
+}
+
+/* beta ** t, without the cost of pow once it no longer changes 1 - beta ** t. */
+static inline double power(double beta, index_t t)
+{
+    return beta <= 0 || (double)t * log(beta) < -40 ? 0.0 : pow(beta, (double)t);
+}
+
+#define PASTE2(a, b, c) a##_##b##_##c
+#define PASTE(a, b, c) PASTE2(a, b, c)
+#define NAME(function) PASTE(function, REAL, TARGET)
+#define TEXT(name) #name
+#define PASTE_TEXT(name) TEXT(name)
+#define INLINE static inline __attribute__((always_inline)) TARGET_ATTRIBUTE
+#define FUNCTION static TARGET_ATTRIBUTE
+
+#define TARGET baseline
+#define TARGET_ATTRIBUTE
+#define VECTOR_BYTES 16
+#define TILE_VECTORS 2
+#define REAL float
+#define REAL_INT int32_t
+#include "_kernels_template.h"
+#undef REAL
+#undef REAL_INT
+#define REAL double
+#define REAL_INT int64_t
+#include "_kernels_template.h"
+#undef REAL
+#undef REAL_INT
+#undef TARGET
+#undef TARGET_ATTRIBUTE
+#undef VECTOR_BYTES
+#undef TILE_VECTORS
+
+#if (defined(__x86_64__) || defined(__i386__)) && (defined(__GNUC__) || defined(__clang__))
+#define HAVE_X86_TARGETS 1
+
+#define TARGET avx2
+#define TARGET_ATTRIBUTE __attribute__((target("avx2,fma")))
+#define VECTOR_BYTES 32
+#define TILE_VECTORS 2
+#define REAL float
+#define REAL_INT int32_t
+#include "_kernels_template.h"
+#undef REAL
+#undef REAL_INT
+#define REAL double
+#define REAL_INT int64_t
+#include "_kernels_template.h"
+#undef REAL
+#undef REAL_INT
+#undef TARGET
+#undef TARGET_ATTRIBUTE
+#undef VECTOR_BYTES
+#undef TILE_VECTORS
+
+#define TARGET avx512
+#define TARGET_ATTRIBUTE __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")))
+#define VECTOR_BYTES 64
+#define TILE_VECTORS 4
+#define REAL float
+#define REAL_INT int32_t
+#include "_kernels_template.h"
+#undef REAL
+#undef REAL_INT
+#define REAL double
+#define REAL_INT int64_t
+#include "_kernels_template.h"
+#undef REAL
+#undef REAL_INT
+#undef TARGET
+#undef TARGET_ATTRIBUTE
+#undef VECTOR_BYTES
+#undef TILE_VECTORS
+#endif
+
+/* Number of instruction sets that this processor can run, the narrowest first. */
+static int n_targets(void)
+{
+#ifdef HAVE_X86_TARGETS
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma"))
+        return 3;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        return 2;
+#endif
+    return 1;
+}
+
+static const kernels_t *kernels_float(int target)
+{
+#ifdef HAVE_X86_TARGETS
+    if (target == 2)
+        return &kernels_float_avx512;
+    if (target == 1)
+        return &kernels_float_avx2;
+#endif
+    return &kernels_float_baseline;
+}
+
+static const kernels_t *kernels_double(int target)
+{
+#ifdef HAVE_X86_TARGETS
+    if (target == 2)
+        return &kernels_double_avx512;
+    if (target == 1)
+        return &kernels_double_avx2;
+#endif
+    return &kernels_double_baseline;
+}
+
+#endif

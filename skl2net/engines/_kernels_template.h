@@ -1,0 +1,1122 @@
+/* Included by _kernels.h once for each number type REAL and instruction set TARGET.
+ *
+ * In order: vectors and elementary functions; matrix products; the pass over a block of rows, row by row
+ * ("row-major": one row of activations after the other, units in the SIMD lanes), which training, prediction and large
+ * full-batch evaluations use; the optimisers' updates; the pass with rows in the SIMD lanes ("unit-major"), for
+ * full-batch evaluations of small networks; and the entry points.
+ */
+
+#define INT NAME(int)
+#define V NAME(vector)
+#define VI NAME(int_vector)
+#define LANES ((index_t)(VECTOR_BYTES / sizeof(REAL)))
+#define ROW_STEP ((index_t)(ROW_BYTES / sizeof(REAL)))
+#define IS_DOUBLE (sizeof(REAL) == 8)
+#define CONSTANT(in_double, in_float) ((REAL)(IS_DOUBLE ? (in_double) : (in_float)))
+
+typedef REAL_INT INT;
+typedef REAL V __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(REAL)), may_alias));
+typedef REAL_INT VI __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(REAL)), may_alias));
+
+/* ---- vectors ---- */
+
+INLINE V NAME(load)(const REAL *p) { return *(const V *)p; }
+INLINE void NAME(store)(REAL *p, V x) { *(V *)p = x; }
+INLINE V NAME(all)(REAL x) { return x - (V){0}; }
+INLINE V NAME(select)(VI mask, V yes, V no) { return (V)(((VI)yes & mask) | ((VI)no & ~mask)); }
+
+INLINE REAL NAME(sum)(V x)
+{
+    REAL lanes[VECTOR_BYTES / sizeof(REAL)];
+    memcpy(lanes, &x, sizeof lanes);
+    for (index_t half = LANES / 2; half > 0; half /= 2)
+        for (index_t i = 0; i < half; i++)
+            lanes[i] += lanes[i + half];
+    return lanes[0];
+}
+
+INLINE REAL NAME(max)(V x)
+{
+    REAL lanes[VECTOR_BYTES / sizeof(REAL)];
+    memcpy(lanes, &x, sizeof lanes);
+    for (index_t half = LANES / 2; half > 0; half /= 2)
+        for (index_t i = 0; i < half; i++)
+            lanes[i] = lanes[i] > lanes[i + half] ? lanes[i] : lanes[i + half];
+    return lanes[0];
+}
+
+/* ---- elementary functions, to at most 4 ulp ---- */
+
+#define EXPONENT_SHIFT (IS_DOUBLE ? 52 : 23)
+#define EXPONENT_BIAS (IS_DOUBLE ? 1023 : 127)
+/* Adding it rounds to an integer, which then stands in the low bits. */
+#define ROUNDER CONSTANT(0x1.8p52, 0x1.8p23)
+
+/* k and r with x = k * ln 2 + r and |r| <= ln 2 / 2. */
+INLINE VI NAME(reduce)(V x, V *r)
+{
+    V shifted = x * CONSTANT(1.4426950408889634, 1.44269504f) + ROUNDER;
+    V k = shifted - ROUNDER;
+    *r = x - k * CONSTANT(6.93147180369123816490e-01, 0.693359375f);
+    *r = *r - k * CONSTANT(1.90821492927058770002e-10, -2.12194440e-4f);
+    return (VI)shifted - (VI)NAME(all)(ROUNDER);
+}
+
+/* (exp(r) - 1 - r) / r**2 by its Taylor series. */
+INLINE V NAME(exp_tail)(V r)
+{
+    V p;
+    if (IS_DOUBLE) {
+        p = NAME(all)((REAL)(1 / 6227020800.0));
+        p = p * r + (REAL)(1 / 479001600.0);
+        p = p * r + (REAL)(1 / 39916800.0);
+        p = p * r + (REAL)(1 / 3628800.0);
+        p = p * r + (REAL)(1 / 362880.0);
+        p = p * r + (REAL)(1 / 40320.0);
+        p = p * r + (REAL)(1 / 5040.0);
+    } else {
+        p = NAME(all)((REAL)(1 / 5040.0));
+    }
+    p = p * r + (REAL)(1 / 720.0);
+    p = p * r + (REAL)(1 / 120.0);
+    p = p * r + (REAL)(1 / 24.0);
+    p = p * r + (REAL)(1 / 6.0);
+    return p * r + (REAL)0.5;
+}
+
+INLINE V NAME(power_of_two)(VI k) { return (V)((k + EXPONENT_BIAS) << EXPONENT_SHIFT); }
+
+INLINE V NAME(exp)(V x)
+{
+    V lowest = NAME(all)(CONSTANT(-746, -105)), highest = NAME(all)(CONSTANT(710, 89)), r;
+    x = NAME(select)(x < lowest, lowest, x);
+    x = NAME(select)(x > highest, highest, x);
+    VI k = NAME(reduce)(x, &r);
+    V e = 1 + (r + r * r * NAME(exp_tail)(r));
+    VI half = k >> 1; /* in two steps, so that subnormal and infinite results come out right */
+    return e * NAME(power_of_two)(half) * NAME(power_of_two)(k - half);
+}
+
+INLINE V NAME(absolute)(V x) { return (V)((VI)x & ~(VI)NAME(all)((REAL)-0.0)); }
+
+INLINE V NAME(tanh)(V x)
+{
+    /* -t / (2 + t) with t = exp(-2|x|) - 1, which is computed without cancellation */
+    V a = NAME(absolute)(x) * -2, lowest = NAME(all)(CONSTANT(-42, -20)), r;
+    a = NAME(select)(a < lowest, lowest, a);
+    V scale = NAME(power_of_two)(NAME(reduce)(a, &r));
+    V t = scale * (r + r * r * NAME(exp_tail)(r)) + (scale - 1);
+    V y = -t / (2 + t);
+    VI sign = (VI)NAME(all)((REAL)-0.0);
+    return (V)(((VI)y & ~sign) | ((VI)x & sign));
+}
+
+INLINE V NAME(logistic)(V x)
+{
+    V small = NAME(exp)(-NAME(absolute)(x));
+    return NAME(select)(x >= 0, NAME(all)(1), small) / (1 + small);
+}
+
+/* For positive normal numbers; NaN and infinity give NaN. */
+INLINE V NAME(log)(V x)
+{
+    /* x = 2**k * m, 1/sqrt 2 <= m < sqrt 2, and log m = 2 artanh((m - 1) / (m + 1)) */
+    VI k = ((VI)x - (VI)NAME(all)((REAL)0.70710678118654752440)) >> EXPONENT_SHIFT;
+    V m = (V)((VI)x - (k << EXPONENT_SHIFT));
+    V s = (m - 1) / (m + 1), z = s * s, p;
+    if (IS_DOUBLE) {
+        p = NAME(all)((REAL)(2 / 23.0));
+        p = p * z + (REAL)(2 / 21.0);
+        p = p * z + (REAL)(2 / 19.0);
+        p = p * z + (REAL)(2 / 17.0);
+        p = p * z + (REAL)(2 / 15.0);
+        p = p * z + (REAL)(2 / 13.0);
+        p = p * z + (REAL)(2 / 11.0);
+    } else {
+        p = NAME(all)((REAL)(2 / 11.0));
+    }
+    p = p * z + (REAL)(2 / 9.0);
+    p = p * z + (REAL)(2 / 7.0);
+    p = p * z + (REAL)(2 / 5.0);
+    p = p * z + (REAL)(2 / 3.0);
+    V exponent = (V)(k + (VI)NAME(all)(ROUNDER)) - ROUNDER;
+    V low = s * z * p + exponent * CONSTANT(1.90821492927058770002e-10, -2.12194440e-4f);
+    V high = exponent * CONSTANT(6.93147180369123816490e-01, 0.693359375f);
+    return high + (2 * s + low) + (x - x);
+}
+
+/* log(1 + x) for 0 <= x <= 1. */
+INLINE V NAME(log1p)(V x)
+{
+    V u = 1 + x;
+    return NAME(log)(u) + (x - (u - 1)) / u;
+}
+
+INLINE V NAME(relu)(V x) { return NAME(select)(x < 0, NAME(all)(0), x); }
+
+/* Apply function `which` of the enum below to n numbers; for tests. */
+enum { NAME(FN_EXP), NAME(FN_TANH), NAME(FN_LOGISTIC), NAME(FN_LOG), NAME(FN_LOG1P) };
+
+FUNCTION void NAME(function)(int which, const void *input, void *output, index_t n)
+{
+    const REAL *x = input;
+    REAL *y = output;
+    for (index_t i = 0; i < n; i += LANES) {
+        REAL lanes[VECTOR_BYTES / sizeof(REAL)] = {0};
+        size_t bytes = (size_t)min_index(LANES, n - i) * sizeof(REAL);
+        memcpy(lanes, x + i, bytes);
+        V v = NAME(load)(lanes);
+        v = which == NAME(FN_EXP)        ? NAME(exp)(v)
+            : which == NAME(FN_TANH)     ? NAME(tanh)(v)
+            : which == NAME(FN_LOGISTIC) ? NAME(logistic)(v)
+            : which == NAME(FN_LOG)      ? NAME(log)(v)
+                                         : NAME(log1p)(v);
+        NAME(store)(lanes, v);
+        memcpy(y + i, lanes, bytes);
+    }
+}
+
+/* ---- matrix products ---- */
+
+/* C[mr, nv vectors] = (accumulate ? C : 0) + A[mr, k] @ B[k, nv vectors]; mr, nv are constants where it is inlined. */
+INLINE void NAME(tile)(const int mr, const int nv, index_t k, const REAL *A, index_t row_step, index_t column_step,
+                       const REAL *B, index_t ldb, REAL *C, index_t ldc, int accumulate)
+{
+    V acc[6][TILE_VECTORS];
+#pragma GCC unroll 6
+    for (int i = 0; i < mr; i++)
+#pragma GCC unroll 4
+        for (int v = 0; v < nv; v++)
+            acc[i][v] = accumulate ? NAME(load)(C + i * ldc + v * LANES) : NAME(all)(0);
+    for (index_t p = 0; p < k; p++) {
+        V b[TILE_VECTORS];
+#pragma GCC unroll 4
+        for (int v = 0; v < nv; v++)
+            b[v] = NAME(load)(B + p * ldb + v * LANES);
+#pragma GCC unroll 6
+        for (int i = 0; i < mr; i++) {
+            V a = NAME(all)(A[i * row_step + p * column_step]);
+#pragma GCC unroll 4
+            for (int v = 0; v < nv; v++)
+                acc[i][v] += a * b[v];
+        }
+    }
+#pragma GCC unroll 6
+    for (int i = 0; i < mr; i++)
+#pragma GCC unroll 4
+        for (int v = 0; v < nv; v++)
+            NAME(store)(C + i * ldc + v * LANES, acc[i][v]);
+}
+
+INLINE void NAME(tile_column)(const int nv, index_t m, index_t k, const REAL *A, index_t row_step, index_t column_step,
+                              const REAL *B, index_t ldb, REAL *C, index_t ldc, int accumulate)
+{
+    index_t i = 0;
+#define TILE(mr)                                                                                                  \
+    NAME(tile)(mr, nv, k, A + i * row_step, row_step, column_step, B, ldb, C + i * ldc, ldc, accumulate)
+    for (; i + 6 <= m; i += 6)
+        TILE(6);
+    for (; i + 4 <= m; i += 4)
+        TILE(4);
+    if (i + 2 <= m) {
+        TILE(2);
+        i += 2;
+    }
+    if (i < m)
+        TILE(1);
+#undef TILE
+}
+
+/* C[m, n] = (accumulate ? C : 0) + A[m, k] @ B[k, n]; n is a multiple of ROW_STEP, A has any strides. */
+FUNCTION void NAME(multiply)(index_t m, index_t n, index_t k, const REAL *A, index_t row_step, index_t column_step,
+                             const REAL *B, index_t ldb, REAL *C, index_t ldc, int accumulate)
+{
+    index_t j = 0;
+    for (; j + TILE_VECTORS * LANES <= n; j += TILE_VECTORS * LANES)
+        NAME(tile_column)(TILE_VECTORS, m, k, A, row_step, column_step, B + j, ldb, C + j, ldc, accumulate);
+    if (TILE_VECTORS > 2 && j + 2 * LANES <= n) {
+        NAME(tile_column)(2, m, k, A, row_step, column_step, B + j, ldb, C + j, ldc, accumulate);
+        j += 2 * LANES;
+    }
+    if (j < n)
+        NAME(tile_column)(1, m, k, A, row_step, column_step, B + j, ldb, C + j, ldc, accumulate);
+}
+
+/* From this many multiplications on, BLAS (packed, threaded) is faster than `multiply`. */
+#define BLAS_WORK (1 << 20)
+
+/* C[m, n] in C order = (accumulate ? C : 0) + op(A)[m, k] @ op(B)[k, n] by BLAS. */
+FUNCTION void NAME(blas)(const blas_t *blas, int transpose_a, int transpose_b, index_t m, index_t n, index_t k,
+                         const REAL *A, index_t lda, const REAL *B, index_t ldb, REAL *C, index_t ldc, int accumulate)
+{
+    /* Fortran order: C' = op(B)' @ op(A)' */
+    char ta = transpose_b ? 'T' : 'N', tb = transpose_a ? 'T' : 'N';
+    REAL one = 1, beta = accumulate ? 1 : 0;
+    void *gemm = IS_DOUBLE ? blas->dgemm : blas->sgemm;
+    if (blas->wide) {
+        int64_t m_ = n, n_ = m, k_ = k, lda_ = ldb, ldb_ = lda, ldc_ = ldc;
+        ((void (*)(char *, char *, int64_t *, int64_t *, int64_t *, REAL *, REAL *, int64_t *, REAL *, int64_t *, REAL *,
+                   REAL *, int64_t *))gemm)(&ta, &tb, &m_, &n_, &k_, &one, (REAL *)B, &lda_, (REAL *)A, &ldb_, &beta, C,
+                                            &ldc_);
+    } else {
+        int m_ = (int)n, n_ = (int)m, k_ = (int)k, lda_ = (int)ldb, ldb_ = (int)lda, ldc_ = (int)ldc;
+        ((void (*)(char *, char *, int *, int *, int *, REAL *, REAL *, int *, REAL *, int *, REAL *, REAL *,
+                   int *))gemm)(&ta, &tb, &m_, &n_, &k_, &one, (REAL *)B, &lda_, (REAL *)A, &ldb_, &beta, C, &ldc_);
+    }
+}
+
+/* T[columns, ldt] = A[rows, columns] transposed, with zeros where ldt goes beyond the rows. */
+FUNCTION void NAME(transpose)(index_t rows, index_t columns, const REAL *A, index_t lda, REAL *T, index_t ldt)
+{
+    for (index_t j = 0; j < columns; j++) {
+        for (index_t i = 0; i < rows; i++)
+            T[j * ldt + i] = A[i * lda + j];
+        for (index_t i = rows; i < ldt; i++)
+            T[j * ldt + i] = 0;
+    }
+}
+
+/* ---- the network, padded ---- */
+
+/* One weight layer. Rows of the weights, activations and deltas have `ld` numbers, a multiple of ROW_STEP; what stands
+ * beyond `out` is zero in weights and deltas. `at` is where the layer's weights begin in each of the parameter vectors
+ * of a workspace; its biases follow them. */
+typedef struct {
+    index_t in, out, ld, at;
+    REAL *activation, *delta;
+} NAME(layer);
+
+typedef struct {
+    const network_t *network;
+    const blas_t *blas;
+    NAME(layer) *layers;
+    index_t n_layers, n_padded, block;
+    REAL *parameters, *gradient, *first, *second;
+    REAL *transposed;   /* a layer's weights, transposed */
+    REAL *input;        /* gathered rows of a block */
+    REAL *target;       /* one row of targets, padded with zeros */
+    REAL *partition;    /* softmax: partition sum and weight of each row of a block */
+    REAL *row_weight;
+    void *memory;
+} NAME(workspace);
+
+#define LAYERS(ws) for (NAME(layer) *layer = (ws)->layers; layer < (ws)->layers + (ws)->n_layers; layer++)
+
+FUNCTION void NAME(release)(NAME(workspace) *ws)
+{
+    free(ws->memory);
+    free(ws->layers);
+}
+
+/* Lay a workspace out for blocks of at most `rows` rows; 0 on success, -1 without memory. */
+FUNCTION int NAME(reserve)(NAME(workspace) *ws, const network_t *network, const blas_t *blas, index_t rows, int n_moments,
+                           int gather)
+{
+    index_t n_layers = network->n_layers, padded = 0, width = 0, largest = 0;
+    memset(ws, 0, sizeof *ws);
+    ws->network = network;
+    ws->blas = blas;
+    ws->n_layers = n_layers;
+    ws->layers = malloc((size_t)n_layers * sizeof *ws->layers);
+    if (!ws->layers)
+        return -1;
+    for (index_t i = 0; i < n_layers; i++) {
+        NAME(layer) *layer = ws->layers + i;
+        layer->in = network->sizes[i];
+        layer->out = network->sizes[i + 1];
+        layer->ld = round_up(layer->out, ROW_STEP);
+        layer->at = padded;
+        padded += (layer->in + 1) * layer->ld;
+        width += layer->ld;
+        if (i)
+            largest = max_index(largest, layer->out * round_up(layer->in, ROW_STEP));
+    }
+    /* blocks of rows whose activations stay in the second-level cache */
+    ws->block = round_up(min_index(rows, max_index(64, (1 << 17) / width)), ROW_STEP);
+    ws->n_padded = padded;
+
+    index_t last = ws->layers[n_layers - 1].ld;
+    index_t n_input = gather ? round_up(min_index(ws->block, rows) * network->sizes[0], ROW_STEP) : 0;
+    index_t n = (2 + n_moments) * padded + 2 * ws->block * width + round_up(largest, ROW_STEP) + n_input + last +
+                2 * ws->block + ROW_STEP;
+    ws->memory = malloc((size_t)n * sizeof(REAL));
+    if (!ws->memory)
+        return -1;
+    REAL *next = (REAL *)(((uintptr_t)ws->memory + ROW_BYTES - 1) / ROW_BYTES * ROW_BYTES);
+    memset(next, 0, (size_t)(n - ROW_STEP - n_input) * sizeof(REAL));
+    ws->parameters = next, next += padded;
+    ws->gradient = next, next += padded;
+    ws->first = next, next += n_moments > 0 ? padded : 0;
+    ws->second = next, next += n_moments > 1 ? padded : 0;
+    LAYERS(ws) {
+        layer->activation = next, next += ws->block * layer->ld;
+        layer->delta = next, next += ws->block * layer->ld;
+    }
+    ws->transposed = next, next += round_up(largest, ROW_STEP);
+    ws->target = next, next += last;
+    ws->partition = next, next += ws->block;
+    ws->row_weight = next, next += ws->block;
+    ws->input = next;
+    return 0;
+}
+
+/* Copy between a flat parameter vector (all weights, then all biases) and a padded one (layer by layer). */
+FUNCTION void NAME(copy)(const NAME(workspace) *ws, REAL *flat, REAL *padded, int from_flat)
+{
+    REAL *biases = flat;
+    LAYERS(ws)
+        biases += layer->in * layer->out;
+    LAYERS(ws) {
+        size_t bytes = (size_t)layer->out * sizeof(REAL);
+        for (index_t i = 0; i <= layer->in; i++) {
+            REAL *row = padded + layer->at + i * layer->ld;
+            REAL *flat_row = i < layer->in ? flat + i * layer->out : biases;
+            memcpy(from_flat ? row : flat_row, from_flat ? flat_row : row, bytes);
+        }
+        flat += layer->in * layer->out;
+        biases += layer->out;
+    }
+}
+
+/* ---- a block of rows, row-major ---- */
+
+/* Rows of a block: the rows first + 0, 1, ... of `order`, or of the data where order is NULL. */
+typedef struct {
+    const data_t *data;
+    const index_t *order;
+    index_t first, n;
+} NAME(rows);
+
+INLINE index_t NAME(row)(const NAME(rows) *rows, index_t i)
+{
+    return rows->order ? rows->order[rows->first + i] : rows->first + i;
+}
+
+/* The block's dense input, gathered if its rows do not follow each other. */
+FUNCTION const REAL *NAME(dense_input)(NAME(workspace) *ws, const NAME(rows) *rows)
+{
+    index_t n_features = ws->network->sizes[0];
+    const REAL *values = rows->data->values;
+    if (!rows->order || rows->n == 1)
+        return values + NAME(row)(rows, 0) * n_features;
+    for (index_t i = 0; i < rows->n; i++)
+        memcpy(ws->input + i * n_features, values + NAME(row)(rows, i) * n_features, (size_t)n_features * sizeof(REAL));
+    return ws->input;
+}
+
+INLINE void NAME(activate)(int activation, REAL *z, const REAL *bias, index_t n, index_t ld)
+{
+#define EACH(expression)                                                                                          \
+    for (index_t i = 0; i < n; i++)                                                                               \
+        for (index_t j = 0; j < ld; j += LANES) {                                                                 \
+            V x = NAME(load)(z + i * ld + j) + NAME(load)(bias + j);                                              \
+            NAME(store)(z + i * ld + j, expression);                                                              \
+        }
+    switch (activation) {
+    case ACT_LOGISTIC: EACH(NAME(logistic)(x)) break;
+    case ACT_TANH: EACH(NAME(tanh)(x)) break;
+    case ACT_RELU: EACH(NAME(relu)(x)) break;
+    default: EACH(x)
+    }
+#undef EACH
+}
+
+/* delta *= derivative of the activation, from the activation's value. */
+INLINE void NAME(derive)(int activation, REAL *delta, const REAL *a, index_t n)
+{
+#define EACH(expression)                                                                                          \
+    for (index_t i = 0; i < n; i += LANES) {                                                                      \
+        V x = NAME(load)(a + i), d = NAME(load)(delta + i);                                                       \
+        NAME(store)(delta + i, expression);                                                                       \
+    }
+    switch (activation) {
+    case ACT_LOGISTIC: EACH(d * x * (1 - x)) break;
+    case ACT_TANH: EACH(d * (1 - x * x)) break;
+    case ACT_RELU: EACH(NAME(select)(x > 0, d, NAME(all)(0))) break;
+    default: break;
+    }
+#undef EACH
+}
+
+INLINE int NAME(use_blas)(index_t m, index_t n, index_t k) { return m > 1 && m * n * k >= BLAS_WORK; }
+
+/* Activations of every layer for a block; those of the last layer are the raw outputs. */
+FUNCTION void NAME(forward)(NAME(workspace) *ws, const NAME(rows) *rows, const REAL *input)
+{
+    const REAL *A = input;
+    index_t lda = ws->network->sizes[0];
+    LAYERS(ws) {
+        const REAL *w = ws->parameters + layer->at, *bias = w + layer->in * layer->ld;
+        REAL *z = layer->activation;
+        if (!A) {
+            const data_t *data = rows->data;
+            for (index_t i = 0; i < rows->n; i++) {
+                index_t row = NAME(row)(rows, i), end = index_at(data->indptr, data->wide_indptr, row + 1);
+                REAL *out = z + i * layer->ld;
+                memset(out, 0, (size_t)layer->ld * sizeof(REAL));
+                for (index_t p = index_at(data->indptr, data->wide_indptr, row); p < end; p++) {
+                    const REAL *w_row = w + index_at(data->indices, data->wide_indices, p) * layer->ld;
+                    V value = NAME(all)(((const REAL *)data->values)[p]);
+                    for (index_t j = 0; j < layer->ld; j += LANES)
+                        NAME(store)(out + j, NAME(load)(out + j) + value * NAME(load)(w_row + j));
+                }
+            }
+        } else if (NAME(use_blas)(rows->n, layer->out, layer->in)) {
+            NAME(blas)(ws->blas, 0, 0, rows->n, layer->out, layer->in, A, lda, w, layer->ld, z, layer->ld, 0);
+        } else {
+            NAME(multiply)(rows->n, layer->ld, layer->in, A, lda, 1, w, layer->ld, z, layer->ld, 0);
+        }
+        int is_last = layer == ws->layers + ws->n_layers - 1;
+        NAME(activate)(is_last ? ACT_IDENTITY : ws->network->activation, z, bias, rows->n, layer->ld);
+        A = z;
+        lda = layer->ld;
+    }
+}
+
+/* Far below every logit, so that a padding lane has probability 0, and finite, so that 0 times it is 0. */
+#define NEVER CONSTANT(-1e300, -1e30f)
+
+/* Loss of a block: the sum over its rows of weight times loss. With `scale`, the last layer's delta becomes
+ * weight * scale * the derivative of the loss with respect to the raw outputs. */
+FUNCTION double NAME(loss)(NAME(workspace) *ws, const NAME(rows) *rows, double scale)
+{
+    const int output = ws->network->output, loss = ws->network->loss;
+    const NAME(layer) *layer = ws->layers + ws->n_layers - 1;
+    const index_t out = layer->out, ld = layer->ld;
+    const REAL *targets = rows->data->targets, *weights = rows->data->weights;
+    REAL *y = ws->target;
+    double total = 0;
+    for (index_t i = 0; i < rows->n; i++) {
+        const index_t row = NAME(row)(rows, i);
+        REAL *z = layer->activation + i * ld, *d = layer->delta + i * ld;
+        const REAL weight = weights ? weights[row] : 1, factor = weight * (REAL)scale;
+        memcpy(y, targets + row * out, (size_t)out * sizeof(REAL));
+        if (output != OUT_IDENTITY)
+            for (index_t j = out; j < ld; j++)
+                z[j] = NEVER;
+
+        V acc = NAME(all)(0);
+        if (output == OUT_SOFTMAX) {
+            V top = NAME(load)(z), sum = NAME(all)(0), mass = NAME(all)(0);
+            for (index_t j = LANES; j < ld; j += LANES)
+                top = NAME(select)(NAME(load)(z + j) > top, NAME(load)(z + j), top);
+            const REAL highest = NAME(max)(top);
+            for (index_t j = 0; j < ld; j += LANES) {
+                V x = NAME(load)(z + j) - highest, e = NAME(exp)(x), t = NAME(load)(y + j);
+                acc -= t * x;
+                mass += t;
+                sum += e;
+                NAME(store)(d + j, e);
+            }
+            const REAL partition = NAME(sum)(sum), share = 1 / partition;
+            if (loss == LOSS_LOG_LOSS) {
+                ws->partition[i] = partition;
+                ws->row_weight[i] = weight * NAME(sum)(mass);
+                for (index_t j = 0; j < ld; j += LANES)
+                    NAME(store)(d + j, (NAME(load)(d + j) * share - NAME(load)(y + j)) * factor);
+            } else {
+                V product = NAME(all)(0);
+                acc = NAME(all)(0);
+                for (index_t j = 0; j < ld; j += LANES) {
+                    V p = NAME(load)(d + j) * share, error = p - NAME(load)(y + j);
+                    acc += error * error * (REAL)0.5;
+                    product += p * error;
+                    NAME(store)(d + j, p);
+                }
+                const REAL mean = NAME(sum)(product);
+                for (index_t j = 0; j < ld; j += LANES) {
+                    V p = NAME(load)(d + j);
+                    NAME(store)(d + j, p * (p - NAME(load)(y + j) - mean) * factor);
+                }
+            }
+        } else {
+            for (index_t j = 0; j < ld; j += LANES) {
+                V x = NAME(load)(z + j), t = NAME(load)(y + j), error;
+                if (output == OUT_LOGISTIC && loss == LOSS_LOG_LOSS) {
+                    V small = NAME(exp)(-NAME(absolute)(x));
+                    error = NAME(select)(x >= 0, NAME(all)(1), small) / (1 + small) - t;
+                    acc += NAME(relu)(x) + NAME(log1p)(small) - t * x;
+                } else if (output == OUT_LOGISTIC) {
+                    V p = NAME(logistic)(x);
+                    error = p - t;
+                    acc += error * error * (REAL)0.5;
+                    error = error * p * (1 - p);
+                } else if (output == OUT_EXP) {
+                    V p = NAME(exp)(x);
+                    error = p - t;
+                    acc += t * NAME(log)(NAME(select)(t > 0, t, NAME(all)(1))) - t * x + error;
+                } else {
+                    error = x - t;
+                    acc += error * error * (REAL)0.5;
+                }
+                NAME(store)(d + j, error * factor);
+            }
+        }
+        total += (double)(weight * NAME(sum)(acc));
+    }
+    if (output == OUT_SOFTMAX && loss == LOSS_LOG_LOSS) {
+        /* one vector of logarithms for as many rows as it has lanes; the buffer is a multiple of it long */
+        for (index_t i = rows->n; i < round_up(rows->n, LANES); i++)
+            ws->partition[i] = 1, ws->row_weight[i] = 0;
+        for (index_t i = 0; i < rows->n; i += LANES)
+            total += (double)NAME(sum)(NAME(load)(ws->row_weight + i) * NAME(log)(NAME(load)(ws->partition + i)));
+    }
+    return total;
+}
+
+/* Gradient of the weights and biases from a block's activations and the last layer's delta. */
+FUNCTION void NAME(backward)(NAME(workspace) *ws, const NAME(rows) *rows, const REAL *input, int accumulate)
+{
+    for (index_t l = ws->n_layers - 1; l >= 0; l--) {
+        const NAME(layer) *layer = ws->layers + l, *below = l ? layer - 1 : NULL;
+        const REAL *w = ws->parameters + layer->at, *A = l ? below->activation : input, *d = layer->delta;
+        REAL *g = ws->gradient + layer->at, *bias = g + layer->in * layer->ld;
+        const index_t lda = l ? below->ld : layer->in, ld = layer->ld;
+        for (index_t j = 0; j < ld; j += LANES) {
+            V sum = accumulate ? NAME(load)(bias + j) : NAME(all)(0);
+            for (index_t i = 0; i < rows->n; i++)
+                sum += NAME(load)(d + i * ld + j);
+            NAME(store)(bias + j, sum);
+        }
+        if (!A) {
+            const data_t *data = rows->data;
+            if (!accumulate)
+                memset(g, 0, (size_t)(layer->in * ld) * sizeof(REAL));
+            for (index_t i = 0; i < rows->n; i++) {
+                index_t row = NAME(row)(rows, i), end = index_at(data->indptr, data->wide_indptr, row + 1);
+                for (index_t p = index_at(data->indptr, data->wide_indptr, row); p < end; p++) {
+                    REAL *g_row = g + index_at(data->indices, data->wide_indices, p) * ld;
+                    V value = NAME(all)(((const REAL *)data->values)[p]);
+                    for (index_t j = 0; j < ld; j += LANES)
+                        NAME(store)(g_row + j, NAME(load)(g_row + j) + value * NAME(load)(d + i * ld + j));
+                }
+            }
+        } else if (NAME(use_blas)(rows->n, layer->out, layer->in)) {
+            NAME(blas)(ws->blas, 1, 0, layer->in, layer->out, rows->n, A, lda, d, ld, g, ld, accumulate);
+        } else {
+            NAME(multiply)(layer->in, ld, rows->n, A, 1, lda, d, ld, g, ld, accumulate);
+        }
+        if (!l)
+            continue;
+        if (NAME(use_blas)(rows->n, layer->out, layer->in)) {
+            NAME(blas)(ws->blas, 0, 1, rows->n, layer->in, layer->out, d, ld, w, ld, below->delta, below->ld, 0);
+        } else {
+            NAME(transpose)(layer->in, layer->out, w, ld, ws->transposed, below->ld);
+            NAME(multiply)(rows->n, below->ld, layer->out, d, ld, 1, ws->transposed, below->ld, below->delta, below->ld,
+                           0);
+        }
+        NAME(derive)(ws->network->activation, below->delta, below->activation, rows->n * below->ld);
+    }
+}
+
+/* Sum of the losses of the rows first, ..., stop - 1, and in ws->gradient scale times its gradient. */
+FUNCTION double NAME(loss_and_gradient)(NAME(workspace) *ws, const data_t *data, const index_t *order, index_t first,
+                                        index_t stop, double scale)
+{
+    double total = 0;
+    for (index_t start = first; start < stop; start += ws->block) {
+        NAME(rows) rows = {data, order, start, min_index(ws->block, stop - start)};
+        const REAL *input = data->indptr ? NULL : NAME(dense_input)(ws, &rows);
+        NAME(forward)(ws, &rows, input);
+        total += NAME(loss)(ws, &rows, scale);
+        NAME(backward)(ws, &rows, input, start > first);
+    }
+    return total;
+}
+
+/* ---- updates ---- */
+
+/* One step for n weights or biases; the return value is the sum of their squares before it, if asked for. */
+INLINE double NAME(sgd)(const run_t *run, REAL *w, REAL *velocity, const REAL *g, index_t n, double added, double before,
+                        double after, const int nesterov, const int squares)
+{
+    const REAL eta = (REAL)run->learning_rate, mu = (REAL)run->momentum, c = (REAL)added;
+    const REAL keep_before = (REAL)(1 - before), keep_after = (REAL)(1 - after);
+    V sum = NAME(all)(0);
+    for (index_t i = 0; i < n; i += LANES) {
+        V x = NAME(load)(w + i);
+        if (squares)
+            sum += x * x;
+        V step = eta * (NAME(load)(g + i) + c * x);
+        V v = mu * NAME(load)(velocity + i) - step;
+        NAME(store)(velocity + i, v);
+        if (nesterov)
+            v = mu * v - step;
+        NAME(store)(w + i, keep_after * (keep_before * x + v));
+    }
+    return squares ? (double)NAME(sum)(sum) : 0;
+}
+
+INLINE double NAME(adam)(const run_t *run, REAL *w, REAL *first, REAL *second, const REAL *g, index_t n, double added,
+                         double before, double after, const int squares)
+{
+    const REAL eta = (REAL)run->adam_rate, c = (REAL)added, epsilon = (REAL)run->epsilon;
+    const REAL beta_1 = (REAL)run->beta_1, rest_1 = (REAL)(1 - run->beta_1);
+    const REAL beta_2 = (REAL)run->beta_2, rest_2 = (REAL)(1 - run->beta_2);
+    const REAL keep_before = (REAL)(1 - before), keep_after = (REAL)(1 - after);
+    V sum = NAME(all)(0);
+    for (index_t i = 0; i < n; i += LANES) {
+        V x = NAME(load)(w + i);
+        if (squares)
+            sum += x * x;
+        V gradient = NAME(load)(g + i) + c * x;
+        V m = beta_1 * NAME(load)(first + i) + rest_1 * gradient;
+        V v = beta_2 * NAME(load)(second + i) + rest_2 * (gradient * gradient);
+        NAME(store)(first + i, m);
+        NAME(store)(second + i, v);
+        REAL lanes[VECTOR_BYTES / sizeof(REAL)];
+        NAME(store)(lanes, v);
+        for (index_t k = 0; k < LANES; k++)
+            lanes[k] = IS_DOUBLE ? (REAL)sqrt((double)lanes[k]) : (REAL)sqrtf((float)lanes[k]);
+        V root = NAME(load)(lanes);
+        NAME(store)(w + i, keep_after * (keep_before * x - eta * m / (root + epsilon)));
+    }
+    return squares ? (double)NAME(sum)(sum) : 0;
+}
+
+FUNCTION double NAME(step)(NAME(workspace) *ws, const run_t *run, index_t at, index_t n, double added, double before,
+                           double after)
+{
+    REAL *w = ws->parameters + at, *first = ws->first + at;
+    const REAL *g = ws->gradient + at;
+    if (run->adam) {
+        REAL *second = ws->second + at;
+        return added ? NAME(adam)(run, w, first, second, g, n, added, before, after, 1)
+                     : NAME(adam)(run, w, first, second, g, n, 0, before, after, 0);
+    }
+    if (run->nesterov)
+        return added ? NAME(sgd)(run, w, first, g, n, added, before, after, 1, 1)
+                     : NAME(sgd)(run, w, first, g, n, 0, before, after, 1, 0);
+    return added ? NAME(sgd)(run, w, first, g, n, added, before, after, 0, 1)
+                 : NAME(sgd)(run, w, first, g, n, 0, before, after, 0, 0);
+}
+
+FUNCTION int NAME(run_updates)(const network_t *network, const data_t *data, run_t *run, void *parameters, void *first,
+                               void *second, const blas_t *blas)
+{
+    index_t largest = 1;
+    for (index_t u = 0; u < run->n_updates; u++)
+        largest = max_index(largest, run->bounds[u + 1] - run->bounds[u]);
+    NAME(workspace) ws;
+    if (NAME(reserve)(&ws, network, blas, largest, run->adam ? 2 : 1, run->order && !data->indptr)) {
+        NAME(release)(&ws);
+        return -1;
+    }
+    NAME(copy)(&ws, parameters, ws.parameters, 1);
+    NAME(copy)(&ws, first, ws.first, 1);
+    if (run->adam)
+        NAME(copy)(&ws, second, ws.second, 1);
+    run->data_loss = run->penalty = 0;
+    run->n_rows = 0;
+    for (index_t u = 0; u < run->n_updates; u++) {
+        const double items = run->items[u], size = (double)(run->bounds[u + 1] - run->bounds[u]);
+        if (items == 0)
+            continue;
+        run->data_loss +=
+            NAME(loss_and_gradient)(&ws, data, run->order, run->bounds[u], run->bounds[u + 1], 1 / items) / items * size;
+        run->n_rows += (index_t)size;
+        run->t++;
+        if (run->adam)
+            run->adam_rate =
+                run->learning_rate * sqrt(1 - power(run->beta_2, run->t)) / (1 - power(run->beta_1, run->t));
+        for (index_t l = 0; l < ws.n_layers; l++) {
+            const NAME(layer) *layer = ws.layers + l;
+            const index_t n_weights = layer->in * layer->ld;
+            const double added = run->added[u * run->added_strides[0] + l * run->added_strides[1]];
+            const double before = run->before[u * run->before_strides[0] + l * run->before_strides[1]];
+            const double after = run->after[u * run->after_strides[0] + l * run->after_strides[1]];
+            const double squares = NAME(step)(&ws, run, layer->at, n_weights, added, before, after);
+            run->penalty += 0.5 * added * squares * size;
+            NAME(step)(&ws, run, layer->at + n_weights, layer->ld, 0, 0, 0);
+        }
+    }
+    NAME(copy)(&ws, parameters, ws.parameters, 0);
+    NAME(copy)(&ws, first, ws.first, 0);
+    if (run->adam)
+        NAME(copy)(&ws, second, ws.second, 0);
+    NAME(release)(&ws);
+    return 0;
+}
+
+/* ---- rows in the SIMD lanes ---- */
+
+/* Rows of a block, a multiple of ROW_STEP: a unit's activations over the block are one contiguous row. */
+#define LANE_ROWS ((index_t)(512 / sizeof(REAL)))
+
+/* A network is evaluated with rows in the lanes while its layers are at most this wide: beyond it BLAS is faster. */
+#define LANE_WIDTH 32
+
+typedef struct {
+    const network_t *network;
+    index_t n_layers;
+    REAL **activations; /* of each layer, input included: [units, LANE_ROWS] */
+    REAL *target, *weight, *delta, *delta_below;
+    void *memory;
+} NAME(lanes);
+
+FUNCTION int NAME(lanes_suit)(const network_t *network, const data_t *data)
+{
+    if (data->indptr)
+        return 0;
+    for (index_t i = 1; i <= network->n_layers; i++)
+        if (network->sizes[i] > LANE_WIDTH)
+            return 0;
+    return network->sizes[0] <= 256;
+}
+
+FUNCTION int NAME(lanes_reserve)(NAME(lanes) *ws, const network_t *network)
+{
+    index_t units = 0, widest = 0;
+    for (index_t i = 0; i <= network->n_layers; i++) {
+        units += network->sizes[i];
+        widest = max_index(widest, network->sizes[i]);
+    }
+    index_t n = (units + network->sizes[network->n_layers] + 1 + 2 * widest) * LANE_ROWS + ROW_STEP;
+    ws->network = network;
+    ws->n_layers = network->n_layers;
+    ws->activations = malloc((size_t)(network->n_layers + 1) * sizeof *ws->activations);
+    ws->memory = malloc((size_t)n * sizeof(REAL));
+    if (!ws->activations || !ws->memory)
+        return -1;
+    REAL *next = (REAL *)(((uintptr_t)ws->memory + ROW_BYTES - 1) / ROW_BYTES * ROW_BYTES);
+    memset(next, 0, (size_t)(n - ROW_STEP) * sizeof(REAL));
+    for (index_t i = 0; i <= network->n_layers; i++)
+        ws->activations[i] = next, next += network->sizes[i] * LANE_ROWS;
+    ws->target = next, next += network->sizes[network->n_layers] * LANE_ROWS;
+    ws->weight = next, next += LANE_ROWS;
+    ws->delta = next, next += widest * LANE_ROWS;
+    ws->delta_below = next;
+    return 0;
+}
+
+FUNCTION void NAME(lanes_release)(NAME(lanes) *ws)
+{
+    free(ws->memory);
+    free(ws->activations);
+}
+
+/* Put rows start, ..., start + n - 1 into the lanes; the other lanes get weight zero. */
+FUNCTION void NAME(lanes_load)(NAME(lanes) *ws, const data_t *data, index_t start, index_t n)
+{
+    const index_t n_features = ws->network->sizes[0], n_outputs = ws->network->sizes[ws->n_layers];
+    const REAL *weights = data->weights;
+    NAME(transpose)(n, n_features, (const REAL *)data->values + start * n_features, n_features, ws->activations[0],
+                    LANE_ROWS);
+    NAME(transpose)(n, n_outputs, (const REAL *)data->targets + start * n_outputs, n_outputs, ws->target, LANE_ROWS);
+    for (index_t i = 0; i < LANE_ROWS; i++)
+        ws->weight[i] = i >= n ? 0 : weights ? weights[start + i] : 1;
+}
+
+/* Raw outputs of the loaded rows. */
+FUNCTION void NAME(lanes_forward)(NAME(lanes) *ws, const REAL *parameters)
+{
+    const index_t *sizes = ws->network->sizes;
+    const REAL *w = parameters, *bias = parameters;
+    for (index_t l = 0; l < ws->n_layers; l++)
+        bias += sizes[l] * sizes[l + 1];
+    for (index_t l = 0; l < ws->n_layers; l++) {
+        const index_t in = sizes[l], out = sizes[l + 1];
+        REAL *z = ws->activations[l + 1];
+        NAME(multiply)(out, LANE_ROWS, in, w, 1, out, ws->activations[l], LANE_ROWS, z, LANE_ROWS, 0);
+        const int activation = l == ws->n_layers - 1 ? ACT_IDENTITY : ws->network->activation;
+        for (index_t j = 0; j < out; j++) {
+            REAL shift[VECTOR_BYTES / sizeof(REAL)];
+            NAME(store)(shift, NAME(all)(bias[j]));
+            NAME(activate)(activation, z + j * LANE_ROWS, shift, LANE_ROWS / LANES, LANES);
+        }
+        w += in * out;
+        bias += out;
+    }
+}
+
+/* Sum of weight times loss over the loaded rows; with `scale` not 0, ws->delta as in `loss`. */
+FUNCTION double NAME(lanes_loss)(NAME(lanes) *ws, double scale)
+{
+    const int output = ws->network->output, loss = ws->network->loss;
+    const index_t out = ws->network->sizes[ws->n_layers];
+    const REAL *z = ws->activations[ws->n_layers];
+    V total = NAME(all)(0);
+    for (index_t i = 0; i < LANE_ROWS; i += LANES) {
+        const REAL *zi = z + i, *yi = ws->target + i;
+        REAL *di = ws->delta + i;
+        V weight = NAME(load)(ws->weight + i), factor = weight * (REAL)scale, acc = NAME(all)(0);
+        if (output == OUT_SOFTMAX) {
+            V top = NAME(load)(zi), sum = NAME(all)(0), mass = NAME(all)(0), mean = NAME(all)(0);
+            for (index_t j = 1; j < out; j++) {
+                V x = NAME(load)(zi + j * LANE_ROWS);
+                top = NAME(select)(x > top, x, top);
+            }
+            for (index_t j = 0; j < out; j++) {
+                V x = NAME(load)(zi + j * LANE_ROWS) - top, e = NAME(exp)(x), t = NAME(load)(yi + j * LANE_ROWS);
+                acc -= t * x;
+                mass += t;
+                sum += e;
+                NAME(store)(di + j * LANE_ROWS, e);
+            }
+            V share = 1 / sum;
+            if (loss == LOSS_LOG_LOSS) {
+                acc += mass * NAME(log)(sum);
+            } else {
+                acc = NAME(all)(0);
+                for (index_t j = 0; j < out; j++) {
+                    V p = NAME(load)(di + j * LANE_ROWS) * share, error = p - NAME(load)(yi + j * LANE_ROWS);
+                    acc += error * error * (REAL)0.5;
+                    mean += p * error;
+                }
+            }
+            if (scale != 0)
+                for (index_t j = 0; j < out; j++) {
+                    V p = NAME(load)(di + j * LANE_ROWS) * share, d = p - NAME(load)(yi + j * LANE_ROWS);
+                    if (loss != LOSS_LOG_LOSS)
+                        d = p * (d - mean);
+                    NAME(store)(di + j * LANE_ROWS, d * factor);
+                }
+        } else {
+            for (index_t j = 0; j < out; j++) {
+                V x = NAME(load)(zi + j * LANE_ROWS), t = NAME(load)(yi + j * LANE_ROWS), error;
+                if (output == OUT_LOGISTIC && loss == LOSS_LOG_LOSS) {
+                    V small = NAME(exp)(-NAME(absolute)(x));
+                    error = NAME(select)(x >= 0, NAME(all)(1), small) / (1 + small) - t;
+                    acc += NAME(relu)(x) + NAME(log1p)(small) - t * x;
+                } else if (output == OUT_LOGISTIC) {
+                    V p = NAME(logistic)(x);
+                    error = p - t;
+                    acc += error * error * (REAL)0.5;
+                    error = error * p * (1 - p);
+                } else if (output == OUT_EXP) {
+                    V p = NAME(exp)(x);
+                    error = p - t;
+                    acc += t * NAME(log)(NAME(select)(t > 0, t, NAME(all)(1))) - t * x + error;
+                } else {
+                    error = x - t;
+                    acc += error * error * (REAL)0.5;
+                }
+                NAME(store)(di + j * LANE_ROWS, error * factor);
+            }
+        }
+        /* a lane without a row must not turn an overflow into NaN */
+        total += NAME(select)(weight > 0, weight * acc, NAME(all)(0));
+    }
+    return (double)NAME(sum)(total);
+}
+
+/* G[i, j] += sum over the lanes of A[i] * D[j], for ni x nj units. */
+INLINE void NAME(lanes_tile)(const int ni, const int nj, const REAL *A, const REAL *D, REAL *G, index_t ldg)
+{
+    V acc[4][4];
+#pragma GCC unroll 4
+    for (int i = 0; i < ni; i++)
+#pragma GCC unroll 4
+        for (int j = 0; j < nj; j++)
+            acc[i][j] = NAME(all)(0);
+    for (index_t p = 0; p < LANE_ROWS; p += LANES)
+#pragma GCC unroll 4
+        for (int i = 0; i < ni; i++)
+#pragma GCC unroll 4
+            for (int j = 0; j < nj; j++)
+                acc[i][j] += NAME(load)(A + i * LANE_ROWS + p) * NAME(load)(D + j * LANE_ROWS + p);
+#pragma GCC unroll 4
+    for (int i = 0; i < ni; i++)
+#pragma GCC unroll 4
+        for (int j = 0; j < nj; j++)
+            G[i * ldg + j] += NAME(sum)(acc[i][j]);
+}
+
+FUNCTION void NAME(lanes_outer)(index_t in, index_t out, const REAL *A, const REAL *D, REAL *G)
+{
+    for (index_t i = 0; i < in; i += 4)
+        for (index_t j = 0; j < out; j += 4) {
+            const REAL *a = A + i * LANE_ROWS, *d = D + j * LANE_ROWS;
+            REAL *g = G + i * out + j;
+            if (i + 4 <= in && j + 4 <= out) {
+                NAME(lanes_tile)(4, 4, a, d, g, out);
+                continue;
+            }
+            for (index_t ii = 0; ii < min_index(4, in - i); ii++)
+                for (index_t jj = 0; jj < min_index(4, out - j); jj++)
+                    NAME(lanes_tile)(1, 1, a + ii * LANE_ROWS, d + jj * LANE_ROWS, g + ii * out + jj, out);
+        }
+}
+
+/* Add the loaded rows' part to a flat gradient. */
+FUNCTION void NAME(lanes_backward)(NAME(lanes) *ws, const REAL *parameters, REAL *gradient)
+{
+    const index_t *sizes = ws->network->sizes;
+    index_t at = 0, bias_at = 0;
+    for (index_t l = 0; l < ws->n_layers; l++) {
+        at += sizes[l] * sizes[l + 1];
+        bias_at += sizes[l] * sizes[l + 1] + sizes[l + 1];
+    }
+    for (index_t l = ws->n_layers - 1; l >= 0; l--) {
+        const index_t in = sizes[l], out = sizes[l + 1];
+        at -= in * out;
+        bias_at -= out;
+        NAME(lanes_outer)(in, out, ws->activations[l], ws->delta, gradient + at);
+        for (index_t j = 0; j < out; j++) {
+            V sum = NAME(all)(0);
+            for (index_t p = 0; p < LANE_ROWS; p += LANES)
+                sum += NAME(load)(ws->delta + j * LANE_ROWS + p);
+            gradient[bias_at + j] += NAME(sum)(sum);
+        }
+        if (!l)
+            break;
+        NAME(multiply)(in, LANE_ROWS, out, parameters + at, out, 1, ws->delta, LANE_ROWS, ws->delta_below, LANE_ROWS, 0);
+        NAME(derive)(ws->network->activation, ws->delta_below, ws->activations[l], in * LANE_ROWS);
+        REAL *swap = ws->delta;
+        ws->delta = ws->delta_below;
+        ws->delta_below = swap;
+    }
+}
+
+/* ---- entry points ---- */
+
+FUNCTION double NAME(total_weight)(const data_t *data)
+{
+    if (!data->weights)
+        return (double)data->n_rows;
+    double total = 0;
+    for (index_t i = 0; i < data->n_rows; i++)
+        total += (double)((const REAL *)data->weights)[i];
+    return total;
+}
+
+FUNCTION int NAME(gradient)(const network_t *network, const data_t *data, const void *parameters, double *value,
+                            void *gradient, const blas_t *blas)
+{
+    const double items = NAME(total_weight)(data);
+    *value = 0;
+    if (NAME(lanes_suit)(network, data)) {
+        NAME(lanes) ws;
+        index_t n_parameters = 0;
+        for (index_t l = 0; l < network->n_layers; l++)
+            n_parameters += (network->sizes[l] + 1) * network->sizes[l + 1];
+        memset(gradient, 0, (size_t)n_parameters * sizeof(REAL));
+        int failed = NAME(lanes_reserve)(&ws, network);
+        for (index_t start = 0; start < data->n_rows && !failed; start += LANE_ROWS) {
+            NAME(lanes_load)(&ws, data, start, min_index(LANE_ROWS, data->n_rows - start));
+            NAME(lanes_forward)(&ws, parameters);
+            *value += NAME(lanes_loss)(&ws, 1 / items);
+            NAME(lanes_backward)(&ws, parameters, gradient);
+        }
+        *value /= items;
+        NAME(lanes_release)(&ws);
+        return failed;
+    }
+    NAME(workspace) ws;
+    int failed = NAME(reserve)(&ws, network, blas, data->n_rows, 0, 0);
+    if (!failed) {
+        NAME(copy)(&ws, (REAL *)parameters, ws.parameters, 1);
+        *value = NAME(loss_and_gradient)(&ws, data, NULL, 0, data->n_rows, 1 / items) / items;
+        NAME(copy)(&ws, gradient, ws.gradient, 0);
+    }
+    NAME(release)(&ws);
+    return failed;
+}
+
+FUNCTION int NAME(losses)(const network_t *network, const data_t *data, const void *swarm, index_t n_vectors,
+                          double *values, const blas_t *blas)
+{
+    const double items = NAME(total_weight)(data);
+    index_t n_parameters = 0;
+    int failed;
+    for (index_t l = 0; l < network->n_layers; l++)
+        n_parameters += (network->sizes[l] + 1) * network->sizes[l + 1];
+    for (index_t i = 0; i < n_vectors; i++)
+        values[i] = 0;
+    if (NAME(lanes_suit)(network, data)) {
+        NAME(lanes) ws;
+        failed = NAME(lanes_reserve)(&ws, network);
+        for (index_t start = 0; start < data->n_rows && !failed; start += LANE_ROWS) {
+            NAME(lanes_load)(&ws, data, start, min_index(LANE_ROWS, data->n_rows - start));
+            for (index_t i = 0; i < n_vectors; i++) {
+                NAME(lanes_forward)(&ws, (const REAL *)swarm + i * n_parameters);
+                values[i] += NAME(lanes_loss)(&ws, 0);
+            }
+        }
+        NAME(lanes_release)(&ws);
+    } else {
+        NAME(workspace) ws;
+        failed = NAME(reserve)(&ws, network, blas, data->n_rows, 0, 0);
+        for (index_t i = 0; i < n_vectors && !failed; i++) {
+            NAME(copy)(&ws, (REAL *)swarm + i * n_parameters, ws.parameters, 1);
+            for (index_t start = 0; start < data->n_rows; start += ws.block) {
+                NAME(rows) rows = {data, NULL, start, min_index(ws.block, data->n_rows - start)};
+                NAME(forward)(&ws, &rows, data->indptr ? NULL : NAME(dense_input)(&ws, &rows));
+                values[i] += NAME(loss)(&ws, &rows, 0);
+            }
+        }
+        NAME(release)(&ws);
+    }
+    for (index_t i = 0; i < n_vectors; i++)
+        values[i] /= items;
+    return failed;
+}
+
+/* Outputs of one row of raw outputs, in place. */
+INLINE void NAME(finish)(int output, REAL *z, index_t out, index_t ld)
+{
+    if (output == OUT_SOFTMAX) {
+        for (index_t j = out; j < ld; j++)
+            z[j] = NEVER;
+        V top = NAME(load)(z), sum = NAME(all)(0);
+        for (index_t j = LANES; j < ld; j += LANES)
+            top = NAME(select)(NAME(load)(z + j) > top, NAME(load)(z + j), top);
+        const REAL highest = NAME(max)(top);
+        for (index_t j = 0; j < ld; j += LANES) {
+            V e = NAME(exp)(NAME(load)(z + j) - highest);
+            NAME(store)(z + j, e);
+            sum += e;
+        }
+        const REAL partition = NAME(sum)(sum);
+        for (index_t j = 0; j < ld; j += LANES)
+            NAME(store)(z + j, NAME(load)(z + j) / partition);
+        return;
+    }
+    for (index_t j = 0; j < ld; j += LANES) {
+        V x = NAME(load)(z + j);
+        NAME(store)(z + j, output == OUT_LOGISTIC ? NAME(logistic)(x) : output == OUT_EXP ? NAME(exp)(x) : x);
+    }
+}
+
+FUNCTION int NAME(outputs)(const network_t *network, const data_t *data, const void *parameters, int raw, void *result,
+                           const blas_t *blas)
+{
+    NAME(workspace) ws;
+    int failed = NAME(reserve)(&ws, network, blas, data->n_rows, 0, 0);
+    if (!failed) {
+        const NAME(layer) *last = ws.layers + ws.n_layers - 1;
+        NAME(copy)(&ws, (REAL *)parameters, ws.parameters, 1);
+        for (index_t start = 0; start < data->n_rows; start += ws.block) {
+            NAME(rows) rows = {data, NULL, start, min_index(ws.block, data->n_rows - start)};
+            NAME(forward)(&ws, &rows, data->indptr ? NULL : NAME(dense_input)(&ws, &rows));
+            for (index_t i = 0; i < rows.n; i++) {
+                REAL *z = last->activation + i * last->ld;
+                if (!raw)
+                    NAME(finish)(network->output, z, last->out, last->ld);
+                memcpy((REAL *)result + (start + i) * last->out, z, (size_t)last->out * sizeof(REAL));
+            }
+        }
+    }
+    NAME(release)(&ws);
+    return failed;
+}
+
+static const kernels_t PASTE(kernels, REAL, TARGET) = {
+    PASTE_TEXT(TARGET), NAME(run_updates), NAME(gradient), NAME(losses), NAME(outputs), NAME(function),
+};
+
+#undef INT
+#undef V
+#undef VI
+#undef LANES
+#undef ROW_STEP
+#undef IS_DOUBLE
+#undef CONSTANT
+#undef EXPONENT_SHIFT
+#undef EXPONENT_BIAS
+#undef ROUNDER
+#undef BLAS_WORK
+#undef LAYERS
+#undef NEVER
+#undef LANE_ROWS
+#undef LANE_WIDTH
