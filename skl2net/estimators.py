@@ -451,7 +451,7 @@ class L2NetClassifier(ClassifierMixin, _BaseL2Net):
         Function of the outputs: "softmax" for several classes, "logistic" for two, and for multilabel targets.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, where `X` has any.
 
     See Also
@@ -828,7 +828,7 @@ class L2NetRegressor(RegressorMixin, _BaseL2Net):
         Function of the outputs: "identity", or "exp" with the Poisson loss.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, where `X` has any.
 
     See Also
