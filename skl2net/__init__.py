@@ -1,8 +1,9 @@
 """skl2net: a scikit-learn compatible multi-layer perceptron with explicit, exact, translatable L2 regularisation."""
 
+from skl2net.conventions import convert_alpha, list_conventions
 from skl2net.estimators import L2NetClassifier, L2NetRegressor
 from skl2net.solvers.swarm import ParticleSwarm
 
 __version__ = "0.1.0"
 
-__all__ = ["L2NetClassifier", "L2NetRegressor", "ParticleSwarm"]
+__all__ = ["L2NetClassifier", "L2NetRegressor", "ParticleSwarm", "convert_alpha", "list_conventions"]
