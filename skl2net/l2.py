@@ -68,7 +68,7 @@ class L2Numbers:
         sum_of_squares : array-like of shape (..., n_layers)
             Σw² of each layer.
         """
-        return 0.5 * np.sum(self.gradient * np.asarray(sum_of_squares), axis=-1)
+        return 0.5 * np.vecdot(self.gradient, sum_of_squares)
 
 
 def l2_numbers(mode, alpha, learning_rate, n):

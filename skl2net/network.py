@@ -121,8 +121,11 @@ class Network:
 
     def layer_sums_of_squares(self, parameters):
         """Σw² of each layer, in double precision: ndarray of shape (..., n_layers) for that of (..., n_parameters)."""
-        weights = (parameters[..., s] for s in self.weight_slices)
-        return np.stack([np.einsum("...i,...i->...", w, w, dtype=np.float64) for w in weights], axis=-1)
+        sums = np.empty((*parameters.shape[:-1], self.n_layers))
+        for layer, s in enumerate(self.weight_slices):
+            weights = parameters[..., s]
+            sums[..., layer] = np.einsum("...i,...i->...", weights, weights, dtype=np.float64)
+        return sums
 
 
 def _slices(lengths, start):

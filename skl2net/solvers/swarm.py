@@ -9,6 +9,7 @@ swarm are remembered, not moved, so that shrinking positions only disturbs the s
 """
 
 import copy
+import math
 import pickle
 import warnings
 import zlib
@@ -106,7 +107,7 @@ class ParticleSwarm(BaseEstimator):
         None stands for `max_iter`.
     cognitive, social : float, default=1.49618
         :math:`c_1` and :math:`c_2`.
-    initial_spread : float, default=1.0
+    initial_spread : float, default=0.5
         The first particle starts at the network's usual initial weights, the others are drawn from this multiple of
         the same (Glorot's) distribution. All start at rest.
     velocity_clamp : float, default=None
@@ -187,7 +188,7 @@ class ParticleSwarm(BaseEstimator):
         inertia_iterations=None,
         cognitive=1.49618,
         social=1.49618,
-        initial_spread=1.0,
+        initial_spread=0.5,
         velocity_clamp=None,
         bounds=None,
         boundary="bounce",
@@ -210,6 +211,7 @@ class ParticleSwarm(BaseEstimator):
         self.objective = objective
         self.polish = polish
 
+    @np.errstate(over="ignore", invalid="ignore")  # what is not finite is looked for, and explained, below
     def minimise(self, problem, parameters, training, run=None):
         """Train.
 
@@ -240,19 +242,19 @@ class ParticleSwarm(BaseEstimator):
             state = self._go_on(run, problem, training, box, evaluate)
         else:
             state = self._start(parameters, problem, training, box)
-        record, mark = None, snapshot(history)
+        record, mark, kept = None, snapshot(history), parameters
         spare = np.empty_like(state.positions), np.empty_like(state.velocities)
         draws = np.empty((2, *state.positions.shape), dtype=state.positions.dtype)
         try:
             for n_iter in training.iterations():
-                mark = snapshot(history)
+                mark, kept = snapshot(history), parameters
                 positions, velocities = state.positions, state.velocities
                 if state.n_iterations:
                     positions, velocities = spare
                     self._fly(state, spare, draws, box, training.max_iter)
                 losses, data_losses = evaluate(positions)
-                # the sum of the positions is not finite where one of them is not
-                if not np.isfinite(positions.sum()) and not np.isfinite(positions).all():
+                # where one of the positions is not finite, neither is their sum
+                if not math.isfinite(positions.sum()) and not np.isfinite(positions).all():
                     training.diverged(self._advice())
                     break
                 if state.n_iterations:
@@ -260,31 +262,15 @@ class ParticleSwarm(BaseEstimator):
                     state.positions, state.velocities = positions, velocities
                 state.n_iterations += 1
 
-                before = state.best_losses.min()
-                better = np.flatnonzero(losses < state.best_losses)
-                if len(better):
-                    state.best_losses[better] = losses[better]
-                    state.best_data_losses[better] = data_losses[better]
-                    state.best_positions[better] = positions[better]
-                best = state.best
-                improved = state.best_losses[best] < before
-                if not np.isfinite(state.best_losses[best]):
-                    raise ValueError(
-                        "No particle of the swarm has a finite loss. Scale the input to unit variance, or lower "
-                        f"initial_spread (now {self.initial_spread:g})."
-                    )
+                improved = self._remember(state, positions, losses, data_losses)
                 if improved or record is None:
+                    best = state.best
                     parameters = state.best_positions[best].copy()
                     record = {
                         "loss": float(state.best_losses[best]),
                         "data_loss": float(state.best_data_losses[best]),
                         "weight_norm": problem.weight_norm(parameters),
                     }
-                if self.topology == "random" and not improved:
-                    state.links = links("random", len(positions), state.generator)
-                if len(better) or self.topology == "random":
-                    state.neighbourhood_best = neighbourhood_best(self.topology, state.links, state.best_losses)
-
                 rested = history.no_improvement
                 training.record(parameters, **record)
                 history.t += problem.n_rows
@@ -301,6 +287,7 @@ class ParticleSwarm(BaseEstimator):
                     training.warn_not_converged()
         except KeyboardInterrupt:
             rewind(history, mark)
+            parameters = kept
             self._evaluate_bests(state, evaluate)  # the interrupt may have come between a personal best and its loss
             training.warn_interrupted()
         else:
@@ -389,7 +376,7 @@ class ParticleSwarm(BaseEstimator):
         losses, data_losses = evaluate(state.best_positions)
         state.best_losses = np.where(np.isfinite(losses), losses, np.inf)
         state.best_data_losses = data_losses.copy()
-        state.neighbourhood_best = neighbourhood_best(self.topology, state.links, state.best_losses)
+        state.neighbourhood_best = neighbourhood_best(state.links, state.best_losses)
 
     def _fly(self, state, out, draws, box, max_iter):
         """Move the swarm by one step, into the arrays `out`."""
@@ -399,9 +386,43 @@ class ParticleSwarm(BaseEstimator):
             fly_fully_informed(state, state.generator, out, inertia, pull, self.velocity_clamp)
         else:
             state.generator.random(out=draws, dtype=draws.dtype)
-            fly(state, draws, out, inertia, self.cognitive, self.social, self.velocity_clamp)
+            fly(
+                state.positions,
+                state.velocities,
+                state.best_positions,
+                state.neighbourhood_best,
+                draws,
+                *out,
+                inertia=inertia,
+                cognitive=self.cognitive,
+                social=self.social,
+                velocity_clamp=self.velocity_clamp,
+            )
         if box is not None:
             hold(*out, box, self.boundary, state.generator)
+
+    def _remember(self, state, positions, losses, data_losses):
+        """Update the personal bests and the neighbourhoods; whether the best of all has improved."""
+        best_loss = state.best_losses[state.best]
+        better = losses < state.best_losses
+        if better.any():
+            state.best_losses[better] = losses[better]
+            state.best_data_losses[better] = data_losses[better]
+            state.best_positions[better] = positions[better]
+        best = state.best
+        improved = state.best_losses[best] < best_loss
+        if not math.isfinite(state.best_losses[best]):
+            raise ValueError(
+                "No particle of the swarm has a finite loss. Scale the input to unit variance, or lower "
+                f"initial_spread (now {self.initial_spread:g})."
+            )
+        if self.topology == "global":
+            state.neighbourhood_best.fill(best)
+        else:
+            if self.topology == "random" and not improved:
+                state.links = links("random", len(positions), state.generator)
+            state.neighbourhood_best = neighbourhood_best(state.links, state.best_losses)
+        return improved
 
     def _inertia_now(self, n_iterations, max_iter):
         if isinstance(self.inertia, Real):
@@ -524,44 +545,56 @@ def links(topology, n, generator=None):
     return informed
 
 
-def neighbourhood_best(topology, links, best_losses):
+def neighbourhood_best(links, best_losses):
     """Index of the best personal best among the informants of each particle, ndarray of shape (n_particles,)."""
-    if topology == "global":
-        return np.full(len(best_losses), best_losses.argmin())
     return np.where(links, best_losses, np.inf).argmin(axis=1)
 
 
-def fly(state, draws, out, inertia, cognitive, social, velocity_clamp=None):
-    """One step of the canonical swarm.
+def fly(
+    positions,
+    velocities,
+    best_positions,
+    neighbourhood_best,
+    draws,
+    out_positions,
+    out_velocities,
+    *,
+    inertia,
+    cognitive,
+    social,
+    velocity_clamp=None,
+):
+    """One step of the canonical swarm: v ← ω·v + c₁·r₁·(p − x) + c₂·r₂·(g − x), then x ← x + v.
 
     Parameters
     ----------
-    state : SwarmState
+    positions, velocities, best_positions : ndarray of shape (n_particles, n_parameters)
         Not changed.
+    neighbourhood_best : ndarray of intp, shape (n_particles,)
+        Row of `best_positions` that is `g` for each particle.
     draws : ndarray of shape (2, n_particles, n_parameters)
-        Random numbers for the personal and the neighbourhood best; used up as scratch space.
-    out : pair of ndarray of shape (n_particles, n_parameters)
-        Where the new positions and velocities are written.
+        The random numbers r₁ and r₂.
+    out_positions, out_velocities : ndarray of shape (n_particles, n_parameters)
+        Where the new positions and velocities are written; they share no memory with the others.
     inertia, cognitive, social : float
+        The coefficients ω, c₁ and c₂.
     velocity_clamp : float, default=None
+        Largest size of an entry of a new velocity.
     """
-    positions, velocities = out
-    to_personal, to_neighbourhood = draws
-    g = state.neighbourhood_best
-    everyones = state.best_positions[g[0]] if (g == g[0]).all() else state.best_positions[g]
-    # `positions` is scratch space until the last line
-    np.multiply(state.velocities, inertia, out=velocities)
-    for draw, best, pull in (
-        (to_personal, state.best_positions, cognitive),
-        (to_neighbourhood, everyones, social),
-    ):
-        np.subtract(best, state.positions, out=positions)
-        positions *= draw
-        positions *= pull
-        velocities += positions
+    difference = out_positions  # scratch space until the last line
+    np.multiply(velocities, inertia, out=out_velocities)
+    np.subtract(best_positions, positions, out=difference)
+    difference *= draws[0]
+    difference *= cognitive
+    out_velocities += difference
+    np.take(best_positions, neighbourhood_best, axis=0, out=difference, mode="clip")
+    difference -= positions
+    difference *= draws[1]
+    difference *= social
+    out_velocities += difference
     if velocity_clamp is not None:
-        np.clip(velocities, -velocity_clamp, velocity_clamp, out=velocities)
-    np.add(state.positions, velocities, out=positions)
+        np.clip(out_velocities, -velocity_clamp, velocity_clamp, out=out_velocities)
+    np.add(positions, out_velocities, out=out_positions)
 
 
 def fly_fully_informed(state, generator, out, inertia, pull, velocity_clamp=None):
