@@ -73,6 +73,8 @@ def print_table(title, rules, **params):
 # L-BFGS minimises its objective to the end. Without L2 that means saturated units and weights without bound; to keep
 # them small, the objective itself must say so, and L-BFGS accepts the two rules that have one. ``penalty_per_sample``
 # divides α by the 200 items: the same 0.02 hardly regularises, and 200 times as much is ``penalty`` again.
+#
+# With ``--seeds 400`` the standard errors are small: 58.0 ± 0.5 % on test items without L2, 66.9 ± 0.4 % with α = 0.03.
 
 lbfgs = [("penalty", alpha) for alpha in (0, 0.001, 0.003, 0.01, 0.02, 0.03, 0.1)]
 lbfgs += [("penalty_per_sample", 0.02), ("penalty_per_sample", 0.02 * N_TRAIN)]
