@@ -93,10 +93,11 @@ def test_many_rows(engine, sizes, n_rows, dtype):
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("output", ["softmax", "logistic"])
 @each_dtype
-def test_saturated_units(engine, dtype, output, activation):
-    # logits of some hundreds: within the range of exp in double precision, beyond it in single
+@pytest.mark.parametrize("scale", [40.0, 1e15])
+def test_saturated_units(engine, scale, dtype, output, activation):
+    # logits of some hundreds: within the range of exp in double precision, beyond it in single; then of up to 1e30
     case = make_case((5, 9, 4), activation, output, "log_loss", n_rows=40)
-    case.parameters *= 40
+    case.parameters *= scale
     assert_evaluations_agree(engine, case, dtype)
 
 

@@ -208,17 +208,18 @@ def test_a_batch_without_weight_is_skipped(engine, mode):
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @each_output_loss
 def test_nan_and_infinity_in_a_weight_reach_the_loss(engine, activation, output, loss, bad):
-    # an infinite weight makes infinite or saturated units: the loss must not be an ordinary number where it is a NaN
+    # an infinite weight saturates some units and makes others infinite: where the reference engine's loss is not an
+    # ordinary number, no other engine's may be
     case = make_case((3, 4, 3), activation, output, loss)
     case.parameters[0] = bad
     with np.errstate(all="ignore"):
         value, gradient = engine.loss_and_gradient(*case.arguments)
         expected, expected_gradient = reference.loss_and_gradient(*case.arguments)
-        if np.isnan(bad):
-            assert np.isnan(value)
-            assert not np.isfinite(gradient).all()
-        assert np.isfinite(value) == np.isfinite(expected)
-        assert np.isfinite(gradient).all() == np.isfinite(expected_gradient).all()
+    if np.isnan(bad):
+        assert np.isnan(value)
+        assert not np.isfinite(gradient).all()
+    assert np.isfinite(expected) or not np.isfinite(value)
+    assert np.isfinite(expected_gradient).all() or not np.isfinite(gradient).all()
 
 
 @each_engine
