@@ -4,8 +4,10 @@ That the libraries really do what the records say is `test_conventions_peers`.
 """
 
 import math
+import runpy
 import string
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -421,3 +423,9 @@ def test_our_own_lines_of_code_run():
         assert net.l2_mode == mode
         np.testing.assert_allclose(net.alpha, conversion.alpha)
         np.testing.assert_allclose(net.learning_rate_init, conversion.learning_rate)
+
+
+def test_the_page_is_what_the_records_say():
+    docs = Path(__file__).parent.parent / "docs"
+    page = runpy.run_path(str(docs / "render_conventions.py"))["render"]()
+    assert (docs / "conventions.md").read_text(encoding="utf-8") == page, "run docs/render_conventions.py"
