@@ -208,14 +208,19 @@ INLINE void NAME(tile)(const int mr, const int nv, index_t k, const REAL *A, ind
             NAME(store)(C + i * ldc + v * LANES, acc[i][v]);
 }
 
-INLINE void NAME(tile_column)(const int nv, index_t m, index_t k, const REAL *A, index_t row_step, index_t column_step,
-                              const REAL *B, index_t ldb, REAL *C, index_t ldc, int accumulate)
+#define TILE_ROWS 6
+#define PANEL (TILE_VECTORS * LANES)
+
+/* A panel of nv vectors of columns of C. With `packed` not 0, A is what `pack_rows` made of it. */
+INLINE void NAME(panel)(const int nv, index_t m, index_t k, const REAL *A, index_t row_step, index_t column_step,
+                        int packed, const REAL *B, index_t ldb, REAL *C, index_t ldc, int accumulate)
 {
     index_t i = 0;
 #define TILE(mr)                                                                                                  \
-    NAME(tile)(mr, nv, k, A + i * row_step, row_step, column_step, B, ldb, C + i * ldc, ldc, accumulate)
-    for (; i + 6 <= m; i += 6)
-        TILE(6);
+    NAME(tile)(mr, nv, k, packed ? A + i / TILE_ROWS * TILE_ROWS * k + i % TILE_ROWS : A + i * row_step,          \
+               packed ? 1 : row_step, packed ? TILE_ROWS : column_step, B, ldb, C + i * ldc, ldc, accumulate)
+    for (; i + TILE_ROWS <= m; i += TILE_ROWS)
+        TILE(TILE_ROWS);
     for (; i + 4 <= m; i += 4)
         TILE(4);
     if (i + 2 <= m) {
@@ -227,23 +232,92 @@ INLINE void NAME(tile_column)(const int nv, index_t m, index_t k, const REAL *A,
 #undef TILE
 }
 
-/* C[m, n] = (accumulate ? C : 0) + A[m, k] @ B[k, n]; n is a multiple of ROW_STEP, A has any strides. */
-FUNCTION void NAME(multiply)(index_t m, index_t n, index_t k, const REAL *A, index_t row_step, index_t column_step,
-                             const REAL *B, index_t ldb, REAL *C, index_t ldc, int accumulate)
+FUNCTION void NAME(any_panel)(index_t n, index_t m, index_t k, const REAL *A, index_t row_step, index_t column_step,
+                              int packed, const REAL *B, index_t ldb, REAL *C, index_t ldc, int accumulate)
 {
     index_t j = 0;
-    for (; j + TILE_VECTORS * LANES <= n; j += TILE_VECTORS * LANES)
-        NAME(tile_column)(TILE_VECTORS, m, k, A, row_step, column_step, B + j, ldb, C + j, ldc, accumulate);
-    if (TILE_VECTORS > 2 && j + 2 * LANES <= n) {
-        NAME(tile_column)(2, m, k, A, row_step, column_step, B + j, ldb, C + j, ldc, accumulate);
-        j += 2 * LANES;
+    if (n == PANEL) {
+        NAME(panel)(TILE_VECTORS, m, k, A, row_step, column_step, packed, B, ldb, C, ldc, accumulate);
+        return;
     }
+    for (; j + 2 * LANES <= n; j += 2 * LANES)
+        NAME(panel)(2, m, k, A, row_step, column_step, packed, B + j, ldb, C + j, ldc, accumulate);
     if (j < n)
-        NAME(tile_column)(1, m, k, A, row_step, column_step, B + j, ldb, C + j, ldc, accumulate);
+        NAME(panel)(1, m, k, A, row_step, column_step, packed, B + j, ldb, C + j, ldc, accumulate);
 }
 
-/* From this many multiplications on, BLAS (packed, threaded) is faster than `multiply`. */
-#define BLAS_WORK (1 << 20)
+/* C[m, n] = A[m, k] @ B[k, n]; n is a multiple of ROW_STEP, A has any strides. For operands that fit in the cache. */
+FUNCTION void NAME(multiply)(index_t m, index_t n, index_t k, const REAL *A, index_t row_step, index_t column_step,
+                             const REAL *B, index_t ldb, REAL *C, index_t ldc)
+{
+    for (index_t j = 0; j < n; j += PANEL)
+        NAME(any_panel)(min_index(PANEL, n - j), m, k, A, row_step, column_step, 0, B + j, ldb, C + j, ldc, 0);
+}
+
+/* A product of any size goes through slices of k and of the rows that keep a panel of B in the first-level cache and the
+ * rows of A in the second. Operands that are scattered over more memory than CACHE are copied together first. */
+#define SLICE ((index_t)128)
+#define SLICE_ROWS ((index_t)(64 * TILE_ROWS))
+#define CACHE (32 * 1024)
+#define SCRATCH (SLICE * PANEL + SLICE * SLICE_ROWS)
+
+/* P[k, n] = B[k, n] together, B being given transposed or not; beyond the valid columns there are zeros. */
+FUNCTION void NAME(pack_columns)(index_t k, index_t n, index_t valid, const REAL *B, index_t ldb, int transposed, REAL *P)
+{
+    if (!transposed) {
+        for (index_t p = 0; p < k; p++)
+            memcpy(P + p * n, B + p * ldb, (size_t)n * sizeof(REAL));
+        return;
+    }
+    for (index_t p = 0; p < k; p++) {
+        for (index_t j = 0; j < valid; j++)
+            P[p * n + j] = B[j * ldb + p];
+        for (index_t j = valid; j < n; j++)
+            P[p * n + j] = 0;
+    }
+}
+
+/* P[tile][p][i] = A[i, p], TILE_ROWS rows i to a tile, for an A whose rows are next to each other (row_step 1). */
+FUNCTION void NAME(pack_rows)(index_t m, index_t k, const REAL *A, index_t column_step, REAL *P)
+{
+    for (index_t i = 0; i < m; i += TILE_ROWS)
+        for (index_t p = 0; p < k; p++)
+            for (index_t r = 0; r < TILE_ROWS; r++)
+                *P++ = i + r < m ? A[p * column_step + i + r] : 0;
+}
+
+/* C[m, n] = (accumulate ? C : 0) + A[m, k] @ B, where B is [k, n], or [n_valid, k] if it is given transposed; n is a
+ * multiple of ROW_STEP, A has any strides. */
+FUNCTION void NAME(product)(index_t m, index_t n, index_t k, const REAL *A, index_t row_step, index_t column_step,
+                            const REAL *B, index_t ldb, int transposed, index_t n_valid, REAL *C, index_t ldc,
+                            int accumulate, REAL *scratch)
+{
+    const int pack_b = transposed || (m >= 16 && k * ldb * (index_t)sizeof(REAL) > CACHE);
+    const int pack_a = row_step == 1 && n > PANEL && k * column_step * (index_t)sizeof(REAL) > CACHE;
+    REAL *rows = scratch + SLICE * PANEL;
+    for (index_t p = 0; p < k; p += SLICE) {
+        const index_t slice = min_index(SLICE, k - p);
+        for (index_t i = 0; i < m; i += SLICE_ROWS) {
+            const index_t n_rows = min_index(SLICE_ROWS, m - i);
+            const REAL *a = A + i * row_step + p * column_step;
+            if (pack_a) {
+                NAME(pack_rows)(n_rows, slice, a, column_step, rows);
+                a = rows;
+            }
+            for (index_t j = 0; j < n; j += PANEL) {
+                const index_t width = min_index(PANEL, n - j);
+                const REAL *b = transposed ? B + j * ldb + p : B + p * ldb + j;
+                if (pack_b) {
+                    NAME(pack_columns)(slice, width, min_index(width, max_index(0, n_valid - j)), b, ldb, transposed,
+                                       scratch);
+                    b = scratch;
+                }
+                NAME(any_panel)(width, n_rows, slice, a, row_step, column_step, pack_a, b, pack_b ? width : ldb,
+                                C + i * ldc + j, ldc, accumulate || p);
+            }
+        }
+    }
+}
 
 /* C[m, n] in C order = (accumulate ? C : 0) + op(A)[m, k] @ op(B)[k, n] by BLAS. */
 FUNCTION void NAME(blas)(const blas_t *blas, int transpose_a, int transpose_b, index_t m, index_t n, index_t k,
@@ -292,11 +366,11 @@ typedef struct {
     NAME(layer) *layers;
     index_t n_layers, n_padded, block;
     REAL *parameters, *gradient, *first, *second;
-    REAL *transposed;   /* a layer's weights, transposed */
-    REAL *input;        /* gathered rows of a block */
-    REAL *target;       /* one row of targets, padded with zeros */
-    REAL *partition;    /* softmax: partition sum and weight of each row of a block */
+    REAL *input;      /* gathered rows of a block */
+    REAL *target;     /* one row of targets, padded with zeros */
+    REAL *partition;  /* softmax: partition sum and weight of each row of a block */
     REAL *row_weight;
+    REAL *scratch;    /* for `product` */
     void *memory;
 } NAME(workspace);
 
@@ -312,7 +386,7 @@ FUNCTION void NAME(release)(NAME(workspace) *ws)
 FUNCTION int NAME(reserve)(NAME(workspace) *ws, const network_t *network, const blas_t *blas, index_t rows, int n_moments,
                            int gather)
 {
-    index_t n_layers = network->n_layers, padded = 0, width = 0, largest = 0;
+    index_t n_layers = network->n_layers, padded = 0, width = 0;
     memset(ws, 0, sizeof *ws);
     ws->network = network;
     ws->blas = blas;
@@ -328,8 +402,6 @@ FUNCTION int NAME(reserve)(NAME(workspace) *ws, const network_t *network, const 
         layer->at = padded;
         padded += (layer->in + 1) * layer->ld;
         width += layer->ld;
-        if (i)
-            largest = max_index(largest, layer->out * round_up(layer->in, ROW_STEP));
     }
     /* blocks of rows whose activations stay in the second-level cache */
     ws->block = round_up(min_index(rows, max_index(64, (1 << 17) / width)), ROW_STEP);
@@ -337,13 +409,12 @@ FUNCTION int NAME(reserve)(NAME(workspace) *ws, const network_t *network, const 
 
     index_t last = ws->layers[n_layers - 1].ld;
     index_t n_input = gather ? round_up(min_index(ws->block, rows) * network->sizes[0], ROW_STEP) : 0;
-    index_t n = (2 + n_moments) * padded + 2 * ws->block * width + round_up(largest, ROW_STEP) + n_input + last +
-                2 * ws->block + ROW_STEP;
-    ws->memory = malloc((size_t)n * sizeof(REAL));
+    index_t n_zero = (2 + n_moments) * padded + 2 * ws->block * width + last + 2 * ws->block;
+    ws->memory = malloc((size_t)(n_zero + SCRATCH + n_input + ROW_STEP) * sizeof(REAL));
     if (!ws->memory)
         return -1;
     REAL *next = (REAL *)(((uintptr_t)ws->memory + ROW_BYTES - 1) / ROW_BYTES * ROW_BYTES);
-    memset(next, 0, (size_t)(n - ROW_STEP - n_input) * sizeof(REAL));
+    memset(next, 0, (size_t)n_zero * sizeof(REAL));
     ws->parameters = next, next += padded;
     ws->gradient = next, next += padded;
     ws->first = next, next += n_moments > 0 ? padded : 0;
@@ -352,10 +423,10 @@ FUNCTION int NAME(reserve)(NAME(workspace) *ws, const network_t *network, const 
         layer->activation = next, next += ws->block * layer->ld;
         layer->delta = next, next += ws->block * layer->ld;
     }
-    ws->transposed = next, next += round_up(largest, ROW_STEP);
     ws->target = next, next += last;
     ws->partition = next, next += ws->block;
     ws->row_weight = next, next += ws->block;
+    ws->scratch = next, next += SCRATCH;
     ws->input = next;
     return 0;
 }
@@ -464,7 +535,8 @@ FUNCTION void NAME(forward)(NAME(workspace) *ws, const NAME(rows) *rows, const R
         } else if (NAME(use_blas)(rows->n, layer->out, layer->in)) {
             NAME(blas)(ws->blas, 0, 0, rows->n, layer->out, layer->in, A, lda, w, layer->ld, z, layer->ld, 0);
         } else {
-            NAME(multiply)(rows->n, layer->ld, layer->in, A, lda, 1, w, layer->ld, z, layer->ld, 0);
+            NAME(product)(rows->n, layer->ld, layer->in, A, lda, 1, w, layer->ld, 0, layer->out, z, layer->ld, 0,
+                          ws->scratch);
         }
         int is_last = layer == ws->layers + ws->n_layers - 1;
         NAME(activate)(is_last ? ACT_IDENTITY : ws->network->activation, z, bias, rows->n, layer->ld);
@@ -594,16 +666,15 @@ FUNCTION void NAME(backward)(NAME(workspace) *ws, const NAME(rows) *rows, const 
         } else if (NAME(use_blas)(rows->n, layer->out, layer->in)) {
             NAME(blas)(ws->blas, 1, 0, layer->in, layer->out, rows->n, A, lda, d, ld, g, ld, accumulate);
         } else {
-            NAME(multiply)(layer->in, ld, rows->n, A, 1, lda, d, ld, g, ld, accumulate);
+            NAME(product)(layer->in, ld, rows->n, A, 1, lda, d, ld, 0, layer->out, g, ld, accumulate, ws->scratch);
         }
         if (!l)
             continue;
         if (NAME(use_blas)(rows->n, layer->out, layer->in)) {
             NAME(blas)(ws->blas, 0, 1, rows->n, layer->in, layer->out, d, ld, w, ld, below->delta, below->ld, 0);
         } else {
-            NAME(transpose)(layer->in, layer->out, w, ld, ws->transposed, below->ld);
-            NAME(multiply)(rows->n, below->ld, layer->out, d, ld, 1, ws->transposed, below->ld, below->delta, below->ld,
-                           0);
+            NAME(product)(rows->n, below->ld, layer->out, d, ld, 1, w, ld, 1, layer->in, below->delta, below->ld, 0,
+                          ws->scratch);
         }
         NAME(derive)(ws->network->activation, below->delta, below->activation, rows->n * below->ld);
     }
@@ -817,7 +888,7 @@ FUNCTION void NAME(lanes_forward)(NAME(lanes) *ws, const REAL *parameters)
     for (index_t l = 0; l < ws->n_layers; l++) {
         const index_t in = sizes[l], out = sizes[l + 1];
         REAL *z = ws->activations[l + 1];
-        NAME(multiply)(out, LANE_ROWS, in, w, 1, out, ws->activations[l], LANE_ROWS, z, LANE_ROWS, 0);
+        NAME(multiply)(out, LANE_ROWS, in, w, 1, out, ws->activations[l], LANE_ROWS, z, LANE_ROWS);
         const int activation = l == ws->n_layers - 1 ? ACT_IDENTITY : ws->network->activation;
         for (index_t j = 0; j < out; j++) {
             REAL shift[VECTOR_BYTES / sizeof(REAL)];
@@ -960,7 +1031,7 @@ FUNCTION void NAME(lanes_backward)(NAME(lanes) *ws, const REAL *parameters, REAL
         }
         if (!l)
             break;
-        NAME(multiply)(in, LANE_ROWS, out, parameters + at, out, 1, ws->delta, LANE_ROWS, ws->delta_below, LANE_ROWS, 0);
+        NAME(multiply)(in, LANE_ROWS, out, parameters + at, out, 1, ws->delta, LANE_ROWS, ws->delta_below, LANE_ROWS);
         NAME(derive)(ws->network->activation, ws->delta_below, ws->activations[l], in * LANE_ROWS);
         REAL *swap = ws->delta;
         ws->delta = ws->delta_below;
@@ -1115,7 +1186,12 @@ static const kernels_t PASTE(kernels, REAL, TARGET) = {
 #undef EXPONENT_SHIFT
 #undef EXPONENT_BIAS
 #undef ROUNDER
-#undef BLAS_WORK
+#undef TILE_ROWS
+#undef PANEL
+#undef SLICE
+#undef SLICE_ROWS
+#undef CACHE
+#undef SCRATCH
 #undef LAYERS
 #undef NEVER
 #undef LANE_ROWS
