@@ -19,6 +19,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from skl2net import interchange
 from skl2net.engines import default_engine
 from skl2net.l2 import MODES, check_rule
 from skl2net.network import ACTIVATIONS, Network
@@ -120,7 +121,129 @@ class _BaseL2Net(BaseEstimator, ABC):
         333.3...
         """
         check_is_fitted(self)
+        if self._rule_run is None:
+            raise ValueError(
+                "There is nothing to report: this network was trained by scikit-learn's L-BFGS, which does not "
+                "remember the number of items that alpha was divided by. Call fit first."
+            )
         return make_report(self._rule_run, self.coefs_)
+
+    @classmethod
+    def from_sklearn(cls, mlp):
+        """Take over a fitted multi-layer perceptron of scikit-learn.
+
+        It predicts the same, and `partial_fit` without shuffling goes on along the same trajectory: parameters, weights
+        and the state of the optimiser are taken over, and scikit-learn's rule is ``l2_mode="penalty_per_sample"``.
+
+        Parameters
+        ----------
+        mlp : MLPClassifier or MLPRegressor
+            Fitted.
+
+        Returns
+        -------
+        L2NetClassifier or L2NetRegressor
+            Fitted. What scikit-learn does not record is NaN: `data_loss_`, `validation_loss_curve_`, and
+            `weight_norm_curve_` but for its last value.
+
+        Raises
+        ------
+        TypeError
+            If `mlp` is of the other kind.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn.neural_network import MLPClassifier
+        >>> from skl2net import L2NetClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> mlp = MLPClassifier((5,), solver="lbfgs", random_state=0, max_iter=1000).fit(X, y)
+        >>> net = L2NetClassifier.from_sklearn(mlp)
+        >>> bool((net.predict(X) == mlp.predict(X)).all())
+        True
+        """
+        net = cls(**interchange.parameters_from_sklearn(cls, mlp))
+        network, parameters, history, run, net._rule_run = interchange.training_from_sklearn(mlp)
+        vars(net).update(interchange.shared_attributes(mlp))
+        continuation = _Continuation(history, run, copy.deepcopy(mlp._random_state), mlp.random_state)
+        net._keep(network, parameters, continuation, validated=history.best_parameters is not None)
+        return net
+
+    def to_sklearn(self):
+        """Make a fitted multi-layer perceptron of scikit-learn.
+
+        It predicts the same, and with ``l2_mode="penalty_per_sample"`` its `partial_fit` without shuffling goes on
+        along the same trajectory; so it does with ``"penalty"`` where the batch size divides the data, `alpha` being
+        multiplied by it.
+
+        Returns
+        -------
+        MLPClassifier or MLPRegressor
+            Fitted. Through it a network can be exported to ONNX, by skl2onnx.
+
+        Raises
+        ------
+        ValueError
+            If further training would minimise another loss: with ``loss="squared_error"`` on the classifier.
+
+        Warns
+        -----
+        UserWarning
+            If something cannot be carried that matters to further training only: a decay, one alpha per layer, class
+            weights, the particle swarm.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from skl2net import L2NetClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> net = L2NetClassifier((5,), solver="lbfgs", alpha=0.01, random_state=0).fit(X, y)
+        >>> net.to_sklearn().alpha  # scikit-learn divides it by the 150 items
+        1.5
+        """
+        check_is_fitted(self)
+        return interchange.to_sklearn(self, self._rule_run)
+
+    def to_torch(self):
+        """Make a PyTorch module with the same outputs.
+
+        Returns
+        -------
+        torch.nn.Sequential
+            Takes a tensor of the dtype of `coefs_`, shape (n_samples, n_features); returns the outputs, for classifiers
+            the probabilities. ``module[:-1]`` returns the raw outputs, logits, for losses that expect these.
+
+        Notes
+        -----
+        Training goes on under the same rule with weight decay on the weights alone::
+
+            weights = [p for p in module.parameters() if p.ndim > 1]
+            biases = [p for p in module.parameters() if p.ndim == 1]
+            groups = [{"params": weights, "weight_decay": wd}, {"params": biases, "weight_decay": 0.0}]
+
+        and the optimiser
+
+        - ``torch.optim.SGD(groups, lr, momentum, nesterov=...)`` or ``torch.optim.Adam(groups, lr)`` for
+          ``"penalty"``, with ``wd = alpha``, and for ``"penalty_per_sample"``, with ``wd = alpha / n``;
+        - ``torch.optim.AdamW(groups, lr)`` for ``"decoupled"`` under Adam, with ``wd = alpha``, and for
+          ``"decay_before"``, with ``wd = alpha / lr``;
+        - any of them with ``wd = 0`` for ``"decay_after"`` and for decays under SGD, and, without gradient, ``p.mul_(1 -
+          share)`` for each weight `p`: after ``step()`` for ``"decay_after"``, otherwise before.
+
+        That is for the log loss, ``torch.nn.CrossEntropyLoss()(module[:-1](X), y)``; for others
+        :func:`skl2net.convert_alpha` knows the factor.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from skl2net import L2NetClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> net = L2NetClassifier((5,), solver="lbfgs", random_state=0).fit(X, y)
+        >>> module = net.to_torch()  # doctest: +SKIP
+        >>> module(torch.from_numpy(X))  # doctest: +SKIP
+        """
+        check_is_fitted(self)
+        return interchange.to_torch(self)
 
     def _fit(self, X, y, sample_weight, *, single_pass=False, classes=None):
         with _restored_on_error(self):
@@ -169,7 +292,8 @@ class _BaseL2Net(BaseEstimator, ABC):
             if getattr(solver, "objective", None) is not None:
                 training.y_true, training.predict = self._true_and_predicted(problem)
             parameters, run = solver.minimise(problem, parameters, training, since.run)
-            self._keep(network, parameters, training, _Continuation(since.history, run, since.random_state, since.seed))
+            continuation = _Continuation(since.history, run, since.random_state, since.seed)
+            self._keep(network, parameters, continuation, validated=training.validate is not None)
             self._rule_run = RuleRun.of(rule, solver, self._solver_name(), problem, run)
         return self
 
@@ -199,11 +323,11 @@ class _BaseL2Net(BaseEstimator, ABC):
                 f"The fitted network has layers of {self._layer_sizes()} units and cannot go on with "
                 f"{network.layer_sizes}: set warm_start=False, or hidden_layer_sizes back."
             )
-        random_state = before.random_state
-        if before.seed is not self.random_state:
-            random_state = check_random_state(self.random_state)
-        elif isinstance(before.seed, Integral):
+        random_state, seed = before.random_state, before.seed
+        if isinstance(seed, Integral) and seed == self.random_state:
             random_state = copy.deepcopy(random_state)
+        elif seed is not self.random_state:
+            random_state = check_random_state(self.random_state)
         return _Continuation(copy.deepcopy(before.history), before.run, random_state, self.random_state)
 
     def _layer_sizes(self):
@@ -257,10 +381,9 @@ class _BaseL2Net(BaseEstimator, ABC):
             epsilon=self.epsilon,
         )
 
-    def _keep(self, network, parameters, training, continuation):
-        """Turn the result of a solver into fitted attributes."""
-        history = training.history
-        validated = training.validate is not None
+    def _keep(self, network, parameters, continuation, *, validated):
+        """Turn the result of a solver into fitted attributes; `validated` says that there was a validation set."""
+        history = continuation.history
         self.coefs_, self.intercepts_ = network.unpack(parameters)
         self.n_layers_ = len(network.layer_sizes)
         self.n_outputs_ = network.layer_sizes[-1]

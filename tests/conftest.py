@@ -32,20 +32,21 @@ def engine_of_workers(pytestconfig):
 
 
 @pytest.fixture
-def interrupted(monkeypatch):
-    """Function that lets the default engine raise in the given call, counted from 1, of one of its functions."""
+def failing_engine(monkeypatch):
+    """Function that lets the default engine raise an error at the end of a call, counted from 1, of a function."""
 
-    def interrupt(function, call, error=KeyboardInterrupt):
+    def fail(function, call, error=KeyboardInterrupt):
         original = getattr(engines.default_engine(), function)
         n_calls = 0
 
-        def interrupted_function(*args, **kwargs):
+        def failing(*args, **kwargs):
             nonlocal n_calls
             n_calls += 1
+            result = original(*args, **kwargs)
             if n_calls == call:
                 raise error
-            return original(*args, **kwargs)
+            return result
 
-        monkeypatch.setattr(engines.default_engine(), function, interrupted_function)
+        monkeypatch.setattr(engines.default_engine(), function, failing)
 
-    return interrupt
+    return fail

@@ -164,17 +164,15 @@ class Training:
 
 
 def snapshot(history):
-    """Lengths and counts by which `rewind` undoes an unfinished iteration."""
-    return (len(history.loss_curve), history.n_iter, history.no_improvement, history.data_loss)
+    """What `rewind` needs to undo an unfinished iteration: the length of each curve, and all other values."""
+    return {name: len(value) if isinstance(value, list) else value for name, value in vars(history).items()}
 
 
 def rewind(history, mark):
     """Take back whatever an interrupted iteration had entered into the history."""
-    length, history.n_iter, history.no_improvement, history.data_loss = mark
-    for curve in (
-        history.loss_curve,
-        history.weight_norm_curve,
-        history.validation_scores,
-        history.validation_loss_curve,
-    ):
-        del curve[length:]
+    for name, value in mark.items():
+        curve = getattr(history, name)
+        if isinstance(curve, list):
+            del curve[value:]
+        else:
+            setattr(history, name, value)
