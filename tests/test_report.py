@@ -1,0 +1,142 @@
+"""The report says what ran: its numbers are those of the rule, its words name what a reader needs."""
+
+import numpy as np
+import pytest
+from cases import SOLVER_MODES, classes, fit
+
+from skl2net import L2NetClassifier
+from skl2net.l2 import DECAYS, PENALTIES
+
+X, Y = classes(60)
+
+
+def report(**params):
+    """Report of a network trained on 60 rows in batches of 20: 3 updates per epoch."""
+    settings = {"hidden_layer_sizes": (5,), "batch_size": 20, "max_iter": 2, "random_state": 0, "alpha": 0.01, **params}
+    return fit(L2NetClassifier(**settings), X, Y).l2_report()
+
+
+@pytest.mark.parametrize(
+    ("mode", "rule", "share"),
+    [
+        # learning rate 0.1, momentum 0.5
+        ("penalty", "w <- w - step(g + 0.01 * w)", 0.1 * 0.01 / 0.5),
+        ("penalty_per_sample", "w <- w - step(g + 0.0005 * w)", 0.1 * 0.01 / 20 / 0.5),
+        ("decay_before", "w <- (1 - 0.01) * w - step(g)", 0.01),
+        ("decay_after", "w <- (1 - 0.01) * (w - step(g))", 0.01),
+        ("decoupled", "w <- (1 - 0.001) * w - step(g)", 0.001),
+    ],
+)
+def test_rule_share_and_timescale_of_sgd(mode, rule, share):
+    told = report(solver="sgd", l2_mode=mode, learning_rate_init=0.1, momentum=0.5)
+    assert told.rule == rule
+    np.testing.assert_allclose(told.share, share, rtol=1e-14)
+    np.testing.assert_allclose(told.timescale, 1 / (3 * share), rtol=1e-14)
+    assert (told.n, told.updates_per_epoch, told.learning_rate, told.momentum) == (20, 3, 0.1, 0.5)
+    assert told.reason is None
+    assert rule in str(told)
+
+
+@pytest.mark.parametrize("mode", DECAYS)
+def test_decays_have_a_timescale_under_adam(mode):
+    told = report(solver="adam", l2_mode=mode, learning_rate_init=0.1)
+    np.testing.assert_allclose(told.timescale, 1 / (3 * (0.001 if mode == "decoupled" else 0.01)), rtol=1e-14)
+    assert told.momentum is None
+
+
+@pytest.mark.parametrize("mode", PENALTIES)
+def test_a_penalty_under_adam_has_no_share_and_the_report_says_why(mode):
+    told = report(solver="adam", l2_mode=mode)
+    assert told.share is None
+    assert told.timescale is None
+    assert "Adam divides" in told.reason
+    assert "compare such runs by alpha" in str(told)
+
+
+@pytest.mark.parametrize(
+    ("mode", "rule"),
+    [("penalty", "mean loss + 0.01/2 * sum of w^2"), ("penalty_per_sample", "mean loss + 0.000166667/2 * sum of w^2")],
+)
+def test_lbfgs_has_an_objective_and_no_share(mode, rule):
+    told = report(solver="lbfgs", l2_mode=mode)
+    assert told.rule == rule
+    assert told.share is None
+    assert told.updates_per_epoch is None
+    assert told.n == 60
+    assert "L-BFGS minimises the whole objective" in str(told)
+
+
+def test_momentum_of_one_forgets_nothing():
+    told = report(solver="sgd", momentum=1.0, learning_rate_init=1e-6)
+    assert told.share is None
+    assert "momentum = 1" in told.reason
+
+
+@pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
+def test_alpha_zero_is_no_rule(solver):
+    told = report(solver=solver, alpha=0.0)
+    assert told.rule in ("w <- w - step(g)", "mean loss")
+    if solver != "lbfgs":
+        np.testing.assert_array_equal(told.share, 0)
+        np.testing.assert_array_equal(told.timescale, np.inf)
+
+
+def test_items_of_weighted_rows_are_the_sum_of_their_weights():
+    net = L2NetClassifier((5,), solver="sgd", l2_mode="penalty_per_sample", alpha=0.01, batch_size=20, max_iter=2)
+    told = fit(net, X, Y, sample_weight=np.full(60, 0.5)).l2_report()
+    assert told.n == pytest.approx(10)
+    assert "step(g + 0.001 * w)" in told.rule
+
+
+def test_report_after_a_schedule_tells_the_learning_rate_of_the_last_update():
+    told = report(solver="sgd", learning_rate="invscaling", learning_rate_init=0.1, power_t=0.5, l2_mode="decoupled")
+    # the second epoch comes after 60 rows
+    assert told.learning_rate == pytest.approx(0.1 / np.sqrt(61), rel=1e-14)
+    np.testing.assert_allclose(told.share, told.learning_rate * 0.01, rtol=1e-14)
+
+
+def test_a_number_for_each_layer():
+    told = report(solver="sgd", l2_mode="decay_after", alpha=[0.01, 0.002])
+    np.testing.assert_allclose(told.share, [0.01, 0.002])
+    np.testing.assert_allclose(told.timescale, [1 / 0.03, 1 / 0.006])
+    assert told.rule == "w <- (1 - [0.01, 0.002]) * (w - step(g))"
+
+
+@pytest.mark.parametrize(("solver", "mode"), SOLVER_MODES)
+def test_sums_of_squares_and_largest_weights_are_those_of_the_weights(solver, mode):
+    net = fit(L2NetClassifier((5,), solver=solver, l2_mode=mode, alpha=0.01, max_iter=3), X, Y)
+    told = net.l2_report()
+    np.testing.assert_allclose(told.sum_of_squares, [np.sum(coef**2) for coef in net.coefs_], rtol=1e-14)
+    np.testing.assert_array_equal(told.largest, [np.abs(coef).max() for coef in net.coefs_])
+    assert told.sum_of_squares.sum() == pytest.approx(net.weight_norm_curve_[-1], rel=1e-12)
+    for largest in told.largest:
+        assert f"{largest:.6g}" in str(told)
+
+
+def test_large_weights_are_remarked_on():
+    # background 002: good networks have weights between -5 and 5, over-fitted ones some such as 25 or -32
+    net = fit(L2NetClassifier((5,), max_iter=2), X, Y)
+    assert net.l2_report().remarks == ()
+    net.coefs_[0][0, :2] = 6.0, -7.5
+    (remark,) = net.l2_report().remarks
+    assert remark.startswith("2 weights are larger than 5, the largest is 7.5")
+    net.coefs_[1][0, 0] = -32.0
+    (remark,) = net.l2_report().remarks
+    assert "3 weights" in remark
+    assert "32" in remark
+    assert "25 and more" in remark
+    assert "Remark" in str(net.l2_report())
+
+
+def test_report_displays_as_html_that_escapes_its_arrows():
+    html = report(solver="sgd", l2_mode="penalty")._repr_html_()
+    assert "<table>" in html
+    assert "w &lt;- w - step(g + 0.01 * w)" in html
+    assert "<-" not in html
+
+
+def test_report_of_the_fit_that_ran_not_of_the_parameters_now():
+    net = fit(L2NetClassifier((5,), l2_mode="decay_after", alpha=0.01, max_iter=2), X, Y)
+    before = str(net.l2_report())
+    net.set_params(l2_mode="penalty", alpha=1.0)
+    assert str(net.l2_report()) == before
