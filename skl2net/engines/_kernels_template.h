@@ -353,10 +353,11 @@ FUNCTION void NAME(transpose)(index_t rows, index_t columns, const REAL *A, inde
 /* ---- the network, padded ---- */
 
 /* One weight layer. Rows of the weights, activations and deltas have `ld` numbers, a multiple of ROW_STEP; what stands
- * beyond `out` is zero in weights and deltas. `at` is where the layer's weights begin in each of the parameter vectors
- * of a workspace; its biases follow them. */
+ * beyond `out` is zero in weights and deltas. `at` is where the layer's weights begin in each of the padded vectors of a
+ * workspace; its biases follow them. */
 typedef struct {
     index_t in, out, ld, at;
+    const REAL *weights, *biases;
     REAL *activation, *delta;
 } NAME(layer);
 
@@ -364,7 +365,7 @@ typedef struct {
     const network_t *network;
     const blas_t *blas;
     NAME(layer) *layers;
-    index_t n_layers, n_padded, block;
+    index_t n_layers, block;
     REAL *parameters, *gradient, *first, *second;
     REAL *input;      /* gathered rows of a block */
     REAL *target;     /* one row of targets, padded with zeros */
@@ -374,6 +375,9 @@ typedef struct {
     void *memory;
 } NAME(workspace);
 
+/* What a workspace is for; each needs what those before it need, and more. */
+enum { NAME(FOR_OUTPUTS), NAME(FOR_GRADIENT), NAME(FOR_SGD), NAME(FOR_ADAM) };
+
 #define LAYERS(ws) for (NAME(layer) *layer = (ws)->layers; layer < (ws)->layers + (ws)->n_layers; layer++)
 
 FUNCTION void NAME(release)(NAME(workspace) *ws)
@@ -382,11 +386,13 @@ FUNCTION void NAME(release)(NAME(workspace) *ws)
     free(ws->layers);
 }
 
-/* Lay a workspace out for blocks of at most `rows` rows; 0 on success, -1 without memory. */
-FUNCTION int NAME(reserve)(NAME(workspace) *ws, const network_t *network, const blas_t *blas, index_t rows, int n_moments,
+/* Lay a workspace out for blocks of at most `rows` rows, dense ones gathered if need be; 0 on success, -1 without
+ * memory. */
+FUNCTION int NAME(reserve)(NAME(workspace) *ws, const network_t *network, const blas_t *blas, index_t rows, int purpose,
                            int gather)
 {
-    index_t n_layers = network->n_layers, padded = 0, width = 0;
+    const index_t n_layers = network->n_layers, n_vectors = 1 + purpose;
+    index_t padded = 0, width = 0;
     memset(ws, 0, sizeof *ws);
     ws->network = network;
     ws->blas = blas;
@@ -405,30 +411,35 @@ FUNCTION int NAME(reserve)(NAME(workspace) *ws, const network_t *network, const 
     }
     /* blocks of rows whose activations stay in the second-level cache */
     ws->block = round_up(min_index(rows, max_index(64, (1 << 17) / width)), ROW_STEP);
-    ws->n_padded = padded;
 
-    index_t last = ws->layers[n_layers - 1].ld;
-    index_t n_input = gather ? round_up(min_index(ws->block, rows) * network->sizes[0], ROW_STEP) : 0;
-    index_t n_zero = (2 + n_moments) * padded + 2 * ws->block * width + last + 2 * ws->block;
-    ws->memory = malloc((size_t)(n_zero + SCRATCH + n_input + ROW_STEP) * sizeof(REAL));
+    const index_t last = ws->layers[n_layers - 1].ld, n_deltas = purpose == NAME(FOR_OUTPUTS) ? last : width;
+    const index_t n_input = gather ? round_up(min_index(ws->block, rows) * network->sizes[0], ROW_STEP) : 0;
+    const index_t n_zero = ws->block * (width + n_deltas) + last + 2 * ws->block;
+    ws->memory = malloc((size_t)(n_vectors * padded + n_zero + SCRATCH + n_input + ROW_STEP) * sizeof(REAL));
     if (!ws->memory)
         return -1;
     REAL *next = (REAL *)(((uintptr_t)ws->memory + ROW_BYTES - 1) / ROW_BYTES * ROW_BYTES);
     memset(next, 0, (size_t)n_zero * sizeof(REAL));
-    ws->parameters = next, next += padded;
-    ws->gradient = next, next += padded;
-    ws->first = next, next += n_moments > 0 ? padded : 0;
-    ws->second = next, next += n_moments > 1 ? padded : 0;
     LAYERS(ws) {
         layer->activation = next, next += ws->block * layer->ld;
-        layer->delta = next, next += ws->block * layer->ld;
+        if (purpose > NAME(FOR_OUTPUTS) || layer->at == ws->layers[n_layers - 1].at)
+            layer->delta = next, next += ws->block * layer->ld;
     }
     ws->target = next, next += last;
     ws->partition = next, next += ws->block;
     ws->row_weight = next, next += ws->block;
     ws->scratch = next, next += SCRATCH;
-    ws->input = next;
+    ws->input = next, next += n_input;
+    REAL **vectors[] = {&ws->parameters, &ws->gradient, &ws->first, &ws->second};
+    for (index_t i = 0; i < n_vectors; i++)
+        *vectors[i] = next, next += padded;
     return 0;
+}
+
+INLINE void NAME(pad)(REAL *row, const REAL *values, index_t n, index_t ld)
+{
+    memcpy(row, values, (size_t)n * sizeof(REAL));
+    memset(row + n, 0, (size_t)(ld - n) * sizeof(REAL));
 }
 
 /* Copy between a flat parameter vector (all weights, then all biases) and a padded one (layer by layer). */
@@ -438,14 +449,44 @@ FUNCTION void NAME(copy)(const NAME(workspace) *ws, REAL *flat, REAL *padded, in
     LAYERS(ws)
         biases += layer->in * layer->out;
     LAYERS(ws) {
-        size_t bytes = (size_t)layer->out * sizeof(REAL);
         for (index_t i = 0; i <= layer->in; i++) {
             REAL *row = padded + layer->at + i * layer->ld;
             REAL *flat_row = i < layer->in ? flat + i * layer->out : biases;
-            memcpy(from_flat ? row : flat_row, from_flat ? flat_row : row, bytes);
+            if (from_flat)
+                NAME(pad)(row, flat_row, layer->out, layer->ld);
+            else
+                memcpy(flat_row, row, (size_t)layer->out * sizeof(REAL));
         }
         flat += layer->in * layer->out;
         biases += layer->out;
+    }
+}
+
+/* Take a flat parameter vector for passes that only read it: layers that need no padding stay where they are. */
+FUNCTION void NAME(read_parameters)(NAME(workspace) *ws, const REAL *flat)
+{
+    const REAL *biases = flat;
+    LAYERS(ws)
+        biases += layer->in * layer->out;
+    LAYERS(ws) {
+        const int in_place = layer->ld == layer->out;
+        REAL *padded = ws->parameters + layer->at;
+        for (index_t i = 0; i <= layer->in && !in_place; i++)
+            NAME(pad)(padded + i * layer->ld, i < layer->in ? flat + i * layer->out : biases, layer->out, layer->ld);
+        layer->weights = in_place ? flat : padded;
+        layer->biases = in_place ? biases : padded + layer->in * layer->ld;
+        flat += layer->in * layer->out;
+        biases += layer->out;
+    }
+}
+
+/* Take a flat parameter vector for updates. */
+FUNCTION void NAME(own_parameters)(NAME(workspace) *ws, const REAL *flat)
+{
+    NAME(copy)(ws, (REAL *)flat, ws->parameters, 1);
+    LAYERS(ws) {
+        layer->weights = ws->parameters + layer->at;
+        layer->biases = layer->weights + layer->in * layer->ld;
     }
 }
 
@@ -517,7 +558,7 @@ FUNCTION void NAME(forward)(NAME(workspace) *ws, const NAME(rows) *rows, const R
     const REAL *A = input;
     index_t lda = ws->network->sizes[0];
     LAYERS(ws) {
-        const REAL *w = ws->parameters + layer->at, *bias = w + layer->in * layer->ld;
+        const REAL *w = layer->weights;
         REAL *z = layer->activation;
         if (!A) {
             const data_t *data = rows->data;
@@ -539,7 +580,7 @@ FUNCTION void NAME(forward)(NAME(workspace) *ws, const NAME(rows) *rows, const R
                           ws->scratch);
         }
         int is_last = layer == ws->layers + ws->n_layers - 1;
-        NAME(activate)(is_last ? ACT_IDENTITY : ws->network->activation, z, bias, rows->n, layer->ld);
+        NAME(activate)(is_last ? ACT_IDENTITY : ws->network->activation, z, layer->biases, rows->n, layer->ld);
         A = z;
         lda = layer->ld;
     }
@@ -641,7 +682,7 @@ FUNCTION void NAME(backward)(NAME(workspace) *ws, const NAME(rows) *rows, const 
 {
     for (index_t l = ws->n_layers - 1; l >= 0; l--) {
         const NAME(layer) *layer = ws->layers + l, *below = l ? layer - 1 : NULL;
-        const REAL *w = ws->parameters + layer->at, *A = l ? below->activation : input, *d = layer->delta;
+        const REAL *w = layer->weights, *A = l ? below->activation : input, *d = layer->delta;
         REAL *g = ws->gradient + layer->at, *bias = g + layer->in * layer->ld;
         const index_t lda = l ? below->ld : layer->in, ld = layer->ld;
         for (index_t j = 0; j < ld; j += LANES) {
@@ -769,11 +810,12 @@ FUNCTION int NAME(run_updates)(const network_t *network, const data_t *data, run
     for (index_t u = 0; u < run->n_updates; u++)
         largest = max_index(largest, run->bounds[u + 1] - run->bounds[u]);
     NAME(workspace) ws;
-    if (NAME(reserve)(&ws, network, blas, largest, run->adam ? 2 : 1, run->order && !data->indptr)) {
+    if (NAME(reserve)(&ws, network, blas, largest, run->adam ? NAME(FOR_ADAM) : NAME(FOR_SGD),
+                      run->order && !data->indptr)) {
         NAME(release)(&ws);
         return -1;
     }
-    NAME(copy)(&ws, parameters, ws.parameters, 1);
+    NAME(own_parameters)(&ws, parameters);
     NAME(copy)(&ws, first, ws.first, 1);
     if (run->adam)
         NAME(copy)(&ws, second, ws.second, 1);
@@ -1074,9 +1116,9 @@ FUNCTION int NAME(gradient)(const network_t *network, const data_t *data, const 
         return failed;
     }
     NAME(workspace) ws;
-    int failed = NAME(reserve)(&ws, network, blas, data->n_rows, 0, 0);
+    int failed = NAME(reserve)(&ws, network, blas, data->n_rows, NAME(FOR_GRADIENT), 0);
     if (!failed) {
-        NAME(copy)(&ws, (REAL *)parameters, ws.parameters, 1);
+        NAME(read_parameters)(&ws, parameters);
         *value = NAME(loss_and_gradient)(&ws, data, NULL, 0, data->n_rows, 1 / items) / items;
         NAME(copy)(&ws, gradient, ws.gradient, 0);
     }
@@ -1107,9 +1149,9 @@ FUNCTION int NAME(losses)(const network_t *network, const data_t *data, const vo
         NAME(lanes_release)(&ws);
     } else {
         NAME(workspace) ws;
-        failed = NAME(reserve)(&ws, network, blas, data->n_rows, 0, 0);
+        failed = NAME(reserve)(&ws, network, blas, data->n_rows, NAME(FOR_OUTPUTS), 0);
         for (index_t i = 0; i < n_vectors && !failed; i++) {
-            NAME(copy)(&ws, (REAL *)swarm + i * n_parameters, ws.parameters, 1);
+            NAME(read_parameters)(&ws, (const REAL *)swarm + i * n_parameters);
             for (index_t start = 0; start < data->n_rows; start += ws.block) {
                 NAME(rows) rows = {data, NULL, start, min_index(ws.block, data->n_rows - start)};
                 NAME(forward)(&ws, &rows, data->indptr ? NULL : NAME(dense_input)(&ws, &rows));
@@ -1153,10 +1195,10 @@ FUNCTION int NAME(outputs)(const network_t *network, const data_t *data, const v
                            const blas_t *blas)
 {
     NAME(workspace) ws;
-    int failed = NAME(reserve)(&ws, network, blas, data->n_rows, 0, 0);
+    int failed = NAME(reserve)(&ws, network, blas, data->n_rows, NAME(FOR_OUTPUTS), 0);
     if (!failed) {
         const NAME(layer) *last = ws.layers + ws.n_layers - 1;
-        NAME(copy)(&ws, (REAL *)parameters, ws.parameters, 1);
+        NAME(read_parameters)(&ws, parameters);
         for (index_t start = 0; start < data->n_rows; start += ws.block) {
             NAME(rows) rows = {data, NULL, start, min_index(ws.block, data->n_rows - start)};
             NAME(forward)(&ws, &rows, data->indptr ? NULL : NAME(dense_input)(&ws, &rows));
