@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from cases import classes, fit, flat, regression
+from sklearn.exceptions import ConvergenceWarning
 
 from skl2net import L2NetClassifier, L2NetRegressor
+from skl2net.engines import default_engine
 
 ESTIMATORS = (L2NetClassifier, L2NetRegressor)
 each_estimator = pytest.mark.parametrize("estimator", ESTIMATORS)
@@ -272,7 +274,7 @@ def test_read_only_input_is_taken(estimator):
 @pytest.mark.parametrize("solver", ["sgd", "adam"])
 def test_divergence_names_the_iteration_the_learning_rate_and_what_to_change(solver):
     # a step of 1e200 times weights and gradients overflows at once
-    net = small(L2NetRegressor, solver=solver, activation="identity", learning_rate_init=1e200, momentum=0.0)
+    net = small(L2NetRegressor, solver=solver, activation="identity", learning_rate_init=1e200, alpha=0.0)
     with (
         pytest.raises(
             ValueError, match=r"diverged: iteration \d .* learning rate was 1e\+200.*lower learning_rate_init"
@@ -287,11 +289,27 @@ def test_divergence_of_lbfgs_names_what_to_change():
         small(L2NetRegressor, solver="lbfgs").fit(HUGE, Y)
 
 
+def test_lbfgs_says_which_limit_it_met(monkeypatch):
+    with pytest.warns(ConvergenceWarning, match=r"Increase max_iter \(now 3\)"):
+        small(L2NetRegressor, solver="lbfgs").fit(X, Y)
+    engine = default_engine()
+    evaluate = engine.loss_and_gradient
+
+    def uphill(*args):
+        value, gradient = evaluate(*args)
+        return value, -gradient
+
+    # a line search that finds no smaller loss, as where rounding hides it
+    monkeypatch.setattr(engine, "loss_and_gradient", uphill)
+    with pytest.warns(ConvergenceWarning, match=r"line search found no smaller loss.*Increase tol"):
+        small(L2NetRegressor, solver="lbfgs").fit(X, Y)
+
+
 @each_estimator
 def test_divergence_under_early_stopping_warns_and_keeps_the_best_weights(estimator):
     # decent until the learning rate, applied to a huge row, overflows: the row comes in a warm start
     X_good, y_good = classes(60) if estimator is L2NetClassifier else regression(60)
-    params = {"solver": "sgd", "early_stopping": True, "warm_start": True, "activation": "identity"}
+    params = {"solver": "sgd", "early_stopping": True, "warm_start": True, "alpha": 0.0}
     net = fit(small(estimator, **params), X_good, y_good)
     best = flat(net).copy()
     with pytest.warns(UserWarning, match="weights of the best validation score are kept"), np.errstate(all="ignore"):

@@ -85,9 +85,14 @@ class LBFGS:
             )
             history.n_iter = 0
         if result.status != 0:
+            advice = f"Increase max_iter (now {training.max_iter}) or max_fun (now {self.max_fun}), or scale the data."
+            if result.status != 1:  # neither limit was reached
+                advice = (
+                    f"Its line search found no smaller loss: tol={training.tol:g} asks for more than the rounding of "
+                    f"{problem.dtype} allows, or the data need scaling. Increase tol, or scale the data."
+                )
             warnings.warn(
-                f"lbfgs failed to converge after {history.n_iter} iteration(s): {result.message}. Increase max_iter "
-                f"(now {training.max_iter}) or max_fun (now {self.max_fun}), or scale the data.",
+                f"lbfgs failed to converge after {history.n_iter} iteration(s): {result.message}. {advice}",
                 ConvergenceWarning,
                 stacklevel=2,
             )
