@@ -227,8 +227,8 @@ class _BaseL2Net(BaseEstimator, ABC):
           ``"penalty"``, with ``wd = alpha``, and for ``"penalty_per_sample"``, with ``wd = alpha / n``;
         - ``torch.optim.AdamW(groups, lr)`` for ``"decoupled"`` under Adam, with ``wd = alpha``, and for
           ``"decay_before"``, with ``wd = alpha / lr``;
-        - any of them with ``wd = 0`` for ``"decay_after"`` and for decays under SGD, and, without gradient, ``p.mul_(1 -
-          share)`` for each weight `p`: after ``step()`` for ``"decay_after"``, otherwise before.
+        - any of them with ``wd = 0`` for ``"decay_after"`` and for decays under SGD, and, without gradient,
+          ``p.mul_(1 - share)`` for each weight `p`: after ``step()`` for ``"decay_after"``, otherwise before.
 
         That is for the log loss, ``torch.nn.CrossEntropyLoss()(module[:-1](X), y)``; for others
         :func:`skl2net.convert_alpha` knows the factor.
