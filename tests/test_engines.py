@@ -4,7 +4,7 @@ import array_api_strict
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from cases import OUTPUT_LOSSES, STEPS, Case, hidden_values, make_batches, make_case, run
+from cases import OUTPUT_LOSSES, STEPS, Case, hidden_values, make_batches, make_case, new_state, run
 from scipy.special import expit, log_expit, log_softmax, softmax
 
 from skl2net.engines import available_engines, default_engine, reference
@@ -323,6 +323,22 @@ def test_updates_of_the_reference_engine_run_on_the_array_api_standard(step, mod
     )
     np.testing.assert_array_equal(np.asarray(state.parameters), expected.parameters)
     assert totals == expected_totals
+
+
+@each_engine
+def test_an_epoch_in_pieces_is_the_epoch_in_one(engine):
+    # so large a network is handed to the engine update by update, that Ctrl-C be heard
+    case = make_case((800, 600, 2), "relu", "identity", "squared_error", n_rows=120, weighted=True)
+    problem = Problem(case.network, case.loss, L2Rule("penalty", (0.1, 0.2)), *case.arguments[3:], engine)
+    batches = Batches(np.random.default_rng(0).permutation(120), np.array([0, 40, 80, 120]), np.full(3, 40.0))
+    numbers = problem.rule.numbers(n=batches.items)
+    whole, pieces = new_state(case.parameters, STEPS["adam"]), new_state(case.parameters, STEPS["adam"])
+    totals = problem.run_updates(pieces, batches, numbers, STEPS["adam"])
+    data = (problem.X, problem.Y, problem.sample_weight)
+    expected = engine.run_updates(case.network, case.loss, whole, *data, batches, numbers, STEPS["adam"])
+    np.testing.assert_array_equal(pieces.parameters, whole.parameters)
+    assert pieces.n_updates == whole.n_updates == 3
+    np.testing.assert_allclose(totals, expected, rtol=10 * np.finfo(float).eps)
 
 
 def test_default_engine_is_the_first_of_the_available_ones():

@@ -358,6 +358,29 @@ def test_training_stops_when_the_loss_rests():
         small(L2NetClassifier, learning_rate_init=1e-12, n_iter_no_change=np.inf, max_iter=100).fit(X, y)
 
 
+def test_lbfgs_knows_no_early_stopping():
+    X, y = classes()
+    net = fit(small(L2NetClassifier, solver="lbfgs", early_stopping=True), X, y)
+    np.testing.assert_array_equal(flat(net), flat(fit(small(L2NetClassifier, solver="lbfgs"), X, y)))
+    assert net.validation_scores_ is None
+    assert net.best_validation_score_ is None
+
+
+def test_max_fun_limits_the_evaluations_of_lbfgs():
+    X, y = classes()
+    with pytest.warns(ConvergenceWarning, match=r"max_fun \(now 4\)"):
+        net = small(L2NetClassifier, solver="lbfgs", max_iter=100, max_fun=4).fit(X, y)
+    assert net.n_iter_ <= 4
+
+
+@each_solver
+def test_verbose_prints_each_iteration(solver, capsys):
+    X, y = classes()
+    net = fit(small(L2NetClassifier, solver=solver, verbose=True), X, y)
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Iteration ")]
+    assert lines == [f"Iteration {i}, loss = {loss:.8f}" for i, loss in enumerate(net.loss_curve_, start=1)]
+
+
 @each_solver
 def test_warm_start_goes_on_from_the_weights(solver):
     X, y = classes()
@@ -443,6 +466,18 @@ def test_an_interruption_before_the_first_iteration_ends_keeps_the_initial_weigh
     np.testing.assert_array_equal(flat(net), flat(initial))
     assert net.n_iter_ == 0
     net.predict(X)
+
+
+def test_an_interruption_between_the_pieces_of_an_epoch_takes_all_of_them_back(failing_engine):
+    # each update of so large a network is a call of the engine of its own: the second of the second epoch fails
+    X, y = np.random.default_rng(0).normal(size=(120, 800)), np.arange(120) % 2
+    params = {"hidden_layer_sizes": (600,), "batch_size": 40}
+    expected = fit(small(L2NetClassifier, max_iter=1, **params), X, y)
+    failing_engine("run_updates", 3 + 2)
+    with pytest.warns(UserWarning, match="iteration 1 are kept"):
+        net = small(L2NetClassifier, max_iter=2, **params).fit(X, y)
+    np.testing.assert_array_equal(flat(net), flat(expected))
+    assert net.loss_curve_ == expected.loss_curve_
 
 
 def test_an_interruption_under_early_stopping_keeps_the_best_weights(failing_engine):
