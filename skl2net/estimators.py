@@ -5,6 +5,7 @@ import warnings
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from numbers import Integral, Real
 
 import numpy as np
@@ -239,8 +240,8 @@ class _BaseL2Net(BaseEstimator, ABC):
         >>> from skl2net import L2NetClassifier
         >>> X, y = load_iris(return_X_y=True)
         >>> net = L2NetClassifier((5,), solver="lbfgs", random_state=0).fit(X, y)
-        >>> module = net.to_torch()  # doctest: +SKIP
-        >>> module(torch.from_numpy(X))  # doctest: +SKIP
+        >>> import torch  # doctest: +SKIP
+        >>> probabilities = net.to_torch()(torch.from_numpy(X))  # doctest: +SKIP
         """
         check_is_fitted(self)
         return interchange.to_torch(self)
@@ -405,17 +406,20 @@ class _BaseL2Net(BaseEstimator, ABC):
         """Outputs of the fitted network for validated or raw input, ndarray of shape (n_samples, n_outputs)."""
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse="csr", dtype=_FLOATS, order="C", reset=False)
-        network = Network(self._layer_sizes(), self.activation, self.out_activation_)
+        network = self._network()
         parameters = network.pack(self.coefs_, self.intercepts_)
-        dtype = np.result_type(X, parameters)
-        return default_engine().outputs(
-            network, parameters.astype(dtype, copy=False), X.astype(dtype, copy=False), raw=raw
-        )
+        if X.dtype != parameters.dtype:
+            X, parameters = X.astype(np.float64, copy=False), parameters.astype(np.float64, copy=False)
+        return default_engine().outputs(network, parameters, X, raw=raw)
+
+    def _network(self):
+        """The fitted network."""
+        return _cached_network(self._layer_sizes(), self.activation, self.out_activation_)
 
     def __setstate__(self, state):
         super().__setstate__(state)
         if hasattr(self, "coefs_"):  # views were pickled one by one: make them views again
-            network = Network(self._layer_sizes(), self.activation, self.out_activation_)
+            network = self._network()
             self.coefs_, self.intercepts_ = network.unpack(network.pack(self.coefs_, self.intercepts_))
 
     def __sklearn_tags__(self):
@@ -1110,6 +1114,10 @@ class L2NetRegressor(RegressorMixin, _BaseL2Net):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
+
+
+# Predicting one row takes less time than working out where each layer's parameters are.
+_cached_network = lru_cache(maxsize=64)(Network)
 
 
 @contextmanager

@@ -198,8 +198,11 @@ def _sklearn_alpha(net, rule_run, left_out):
     if net.l2_mode != "penalty" or rule_run is None:
         left_out.append(f"l2_mode={net.l2_mode!r} with alpha={alpha:g} (alpha=0 there)")
         return 0.0
-    if rule_run.updates_per_epoch is not None and net.t_ % (rule_run.n * rule_run.updates_per_epoch):
-        left_out.append("the same penalty in the last batch of an epoch, which is smaller and penalised more there")
+    updates = rule_run.updates_per_epoch
+    if updates is not None and net.t_ != len(net.loss_curve_) * updates * rule_run.n:
+        left_out.append(
+            "the same penalty in every batch (they differ in size, and smaller ones are penalised more there)"
+        )
     return alpha / float(l2_numbers("penalty_per_sample", [1.0], None, rule_run.n).gradient[0])
 
 

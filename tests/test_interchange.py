@@ -1,0 +1,297 @@
+"""Fitted networks from and to scikit-learn, PyTorch and ONNX."""
+
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+
+from skl2net import L2NetClassifier, L2NetRegressor
+
+# Rounding of two dozen updates in float64.
+SAME = 1e-9
+
+N = 60
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(N, 4))
+TARGETS = {
+    "multiclass": np.array(["a", "b", "c"])[RNG.permutation(np.arange(N) % 3)],
+    "binary": (X[:, 0] > 0).astype(int) + 3,
+    "multilabel": (X[:, :3] + RNG.normal(size=(N, 3)) > 0).astype(int),
+    "one output": X[:, 0] + RNG.normal(size=N),
+    "two outputs": X[:, :2] + RNG.normal(size=(N, 2)),
+    "poisson": RNG.poisson(2.0, size=N).astype(float),
+}
+CLASSES = ("multiclass", "binary", "multilabel")
+SOLVERS = {
+    "sgd": {"solver": "sgd", "learning_rate_init": 0.05, "momentum": 0.6},
+    "invscaling": {"solver": "sgd", "learning_rate_init": 0.05, "learning_rate": "invscaling", "power_t": 0.3},
+    "adaptive": {"solver": "sgd", "learning_rate_init": 0.05, "learning_rate": "adaptive", "tol": 10.0},
+    "adam": {"solver": "adam", "learning_rate_init": 0.01},
+    "lbfgs": {"solver": "lbfgs"},
+}
+
+
+def pair(task):
+    """Our class and scikit-learn's, and what both take for this target."""
+    ours, theirs = (L2NetClassifier, MLPClassifier) if task in CLASSES else (L2NetRegressor, MLPRegressor)
+    return ours, theirs, {"loss": "poisson"} if task == "poisson" else {}
+
+
+def fitted(kind, task, run, **parameters):
+    settings = {"hidden_layer_sizes": (5,), "activation": "tanh", "batch_size": 20, "shuffle": False, "max_iter": 25}
+    settings |= {"n_iter_no_change": 2, "random_state": 0, **SOLVERS[run], **parameters}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return kind(**settings).fit(X, TARGETS[task])
+
+
+def outputs(net):
+    return net.predict_proba(X) if hasattr(net, "predict_proba") else net.predict(X)
+
+
+def assert_same_outputs(a, b):
+    np.testing.assert_allclose(outputs(a), outputs(b), rtol=1e-9, atol=1e-12)
+    if hasattr(a, "classes_"):
+        np.testing.assert_array_equal(a.predict(X), b.predict(X))
+
+
+def assert_go_on_alike(a, b, task, n_passes=8):
+    for _ in range(n_passes):
+        a.partial_fit(X, TARGETS[task])
+        b.partial_fit(X, TARGETS[task])
+    for coef, other in zip(a.coefs_ + a.intercepts_, b.coefs_ + b.intercepts_, strict=True):
+        np.testing.assert_allclose(coef, other, rtol=SAME, atol=SAME)
+
+
+@pytest.mark.parametrize("task", TARGETS)
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_from_sklearn_predicts_the_same_and_goes_on_along_the_same_trajectory(task, solver):
+    ours, theirs, extra = pair(task)
+    mlp = fitted(theirs, task, solver, alpha=0.5, **extra)
+    net = ours.from_sklearn(mlp)
+    assert net.l2_mode == "penalty_per_sample"
+    assert net.alpha == 0.5
+    assert_same_outputs(net, mlp)
+    assert (net.n_iter_, net.out_activation_, net.n_layers_) == (mlp.n_iter_, mlp.out_activation_, mlp.n_layers_)
+    if solver != "lbfgs":
+        assert net.loss_curve_ == mlp.loss_curve_
+        assert_go_on_alike(net, mlp, task)
+
+
+@pytest.mark.parametrize("task", TARGETS)
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("l2_mode", ["penalty", "penalty_per_sample"])
+def test_to_sklearn_predicts_the_same_and_goes_on_along_the_same_trajectory(task, solver, l2_mode):
+    ours, _, extra = pair(task)
+    net = fitted(ours, task, solver, l2_mode=l2_mode, alpha=0.03, **extra)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        mlp = net.to_sklearn()
+    n = {"penalty_per_sample": 1, "penalty": N if solver == "lbfgs" else 20}[l2_mode]
+    assert mlp.alpha == pytest.approx(0.03 * n)
+    assert_same_outputs(net, mlp)
+    if solver != "lbfgs":
+        assert_go_on_alike(net, mlp, task)
+
+
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+def test_there_and_back_again(solver):
+    net = fitted(L2NetClassifier, "multiclass", solver, l2_mode="penalty_per_sample", alpha=0.3)
+    back = L2NetClassifier.from_sklearn(net.to_sklearn())
+    assert back.get_params() == net.get_params()
+    assert_same_outputs(net, back)
+    assert str(back.l2_report()) == str(net.l2_report())
+    assert_go_on_alike(net, back, "multiclass")
+
+
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+def test_optimiser_state_matters_to_the_trajectory(solver):
+    """A network that takes over the weights alone goes elsewhere."""
+    mlp = fitted(MLPClassifier, "multiclass", solver)
+    net = L2NetClassifier.from_sklearn(mlp)
+    del mlp._optimizer
+    for _ in range(3):
+        net.partial_fit(X, TARGETS["multiclass"])
+        mlp.partial_fit(X, TARGETS["multiclass"])
+    assert np.abs(net.coefs_[0] - mlp.coefs_[0]).max() > 1e-3
+
+
+def test_early_stopping_is_taken_over():
+    mlp = fitted(MLPClassifier, "multiclass", "adam", early_stopping=True, validation_fraction=0.2)
+    net = L2NetClassifier.from_sklearn(mlp)
+    assert net.validation_scores_ == mlp.validation_scores_
+    assert net.best_validation_score_ == mlp.best_validation_score_
+    assert net.best_loss_ is None
+    assert np.isnan(net.validation_loss_curve_).all()
+    back = net.to_sklearn()
+    assert back.validation_scores_ == mlp.validation_scores_
+    assert_same_outputs(back, mlp)
+
+
+def test_what_scikit_learn_does_not_record_is_nan():
+    net = L2NetClassifier.from_sklearn(fitted(MLPClassifier, "multiclass", "adam"))
+    assert np.isnan(net.data_loss_)
+    assert len(net.weight_norm_curve_) == len(net.loss_curve_)
+    assert np.isnan(net.weight_norm_curve_[:-1]).all()
+    assert net.weight_norm_curve_[-1] == pytest.approx(sum(np.sum(coef**2) for coef in net.coefs_))
+
+
+def test_reports_of_what_was_taken_over():
+    report = L2NetClassifier.from_sklearn(fitted(MLPClassifier, "multiclass", "sgd", alpha=0.5)).l2_report()
+    assert (report.n, report.updates_per_epoch, report.momentum) == (20, 3, 0.6)
+    with pytest.raises(ValueError, match="does not remember the number of items"):
+        L2NetClassifier.from_sklearn(fitted(MLPClassifier, "multiclass", "lbfgs")).l2_report()
+
+
+def test_a_network_taken_over_can_be_fitted_anew_and_pickled():
+    net = pickle.loads(pickle.dumps(L2NetClassifier.from_sklearn(fitted(MLPClassifier, "multiclass", "adam"))))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        net.fit(X, TARGETS["multiclass"]).l2_report()
+    assert np.isfinite(net.data_loss_)
+
+
+def test_feature_names_are_carried():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(X, columns=list("abcd"))
+    net = L2NetClassifier((3,), solver="lbfgs", max_iter=5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        net.fit(frame, TARGETS["binary"])
+    mlp = net.to_sklearn()
+    assert list(mlp.feature_names_in_) == list("abcd")
+    assert list(L2NetClassifier.from_sklearn(mlp).feature_names_in_) == list("abcd")
+    with pytest.raises(ValueError, match="feature names"):
+        mlp.predict(frame.rename(columns={"a": "z"}))
+
+
+@pytest.mark.parametrize("kind", [L2NetClassifier, L2NetRegressor])
+def test_from_sklearn_refuses_what_it_is_not_for(kind):
+    other, task = (MLPRegressor, "one output") if kind is L2NetClassifier else (MLPClassifier, "binary")
+    with pytest.raises(TypeError, match=f"{kind.__name__}.from_sklearn takes a fitted MLP"):
+        kind.from_sklearn(fitted(other, task, "lbfgs"))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "named"),
+    [
+        ({"l2_mode": "decoupled", "alpha": 0.1}, "l2_mode='decoupled' with alpha=0.1"),
+        ({"l2_mode": "penalty_per_sample", "alpha": [0.1, 0.2]}, "one alpha per layer"),
+        ({"class_weight": {"a": 2.0, "b": 1.0, "c": 1.0}}, "class_weight"),
+        ({"l2_mode": "penalty", "batch_size": 25}, "the same penalty in every batch"),
+        ({"solver": "pso", "l2_mode": "penalty_per_sample"}, "the particle swarm"),
+    ],
+)
+def test_what_cannot_be_carried_is_named(parameters, named):
+    net = fitted(L2NetClassifier, "multiclass", "sgd", **parameters)
+    with pytest.warns(UserWarning, match=f"predicts the same.*{named}"):
+        mlp = net.to_sklearn()
+    assert_same_outputs(net, mlp)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        mlp.partial_fit(X, TARGETS["multiclass"])  # it can be trained further all the same
+
+
+def test_another_loss_is_refused():
+    net = fitted(L2NetClassifier, "multiclass", "sgd", loss="squared_error")
+    with pytest.raises(ValueError, match="log loss only"):
+        net.to_sklearn()
+
+
+@pytest.mark.parametrize("task", TARGETS)
+@pytest.mark.parametrize("activation", ["identity", "logistic", "tanh", "relu"])
+def test_to_torch_has_the_same_outputs(task, activation):
+    torch = pytest.importorskip("torch")
+    ours, _, extra = pair(task)
+    net = fitted(ours, task, "adam", activation=activation, **extra)
+    module = net.to_torch()
+    with torch.no_grad():
+        theirs, raw = module(torch.from_numpy(X)).numpy(), module[:-1](torch.from_numpy(X)).numpy()
+    expected = outputs(net)
+    if task == "binary":
+        expected = expected[:, 1:]
+    np.testing.assert_allclose(theirs.squeeze(), expected.squeeze(), rtol=1e-9)
+    if task in CLASSES:
+        np.testing.assert_allclose(raw.squeeze(), net.decision_function(X), rtol=1e-9)
+
+
+def test_to_torch_keeps_the_dtype_and_copies():
+    torch = pytest.importorskip("torch")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        net = L2NetRegressor((3,), max_iter=3).fit(X.astype(np.float32), TARGETS["one output"])
+    module = net.to_torch()
+    assert all(p.dtype == torch.float32 for p in module.parameters())
+    before = net.coefs_[0].copy()
+    with torch.no_grad():
+        module[0].weight.zero_()
+    np.testing.assert_array_equal(net.coefs_[0], before)
+
+
+@pytest.mark.parametrize(
+    ("solver", "l2_mode"),
+    [
+        ("sgd", "penalty"),
+        ("sgd", "penalty_per_sample"),
+        ("sgd", "decay_before"),
+        ("sgd", "decay_after"),
+        ("sgd", "decoupled"),
+        ("adam", "penalty"),
+        ("adam", "decay_before"),
+        ("adam", "decoupled"),
+    ],
+)
+def test_the_optimiser_of_the_docstring_trains_under_the_same_rule(solver, l2_mode):
+    """From the first epoch, since a module has no optimiser state to take over."""
+    torch = pytest.importorskip("torch")
+    alpha, rate, n_passes = 0.02, 0.01, 10
+    settings = {"solver": solver, "l2_mode": l2_mode, "momentum": 0.0, "learning_rate_init": rate, "epsilon": 1e-16}
+    start = L2NetClassifier.from_sklearn(fitted(MLPClassifier, "multiclass", "lbfgs")).set_params(**settings)
+    start.set_params(alpha=alpha, batch_size=20)
+    module = start.to_torch()
+    weights = [p for p in module.parameters() if p.ndim > 1]
+    biases = [p for p in module.parameters() if p.ndim == 1]
+    wd = {"penalty": alpha, "penalty_per_sample": alpha / 20}.get(l2_mode, 0.0)
+    if solver == "adam":
+        wd = {"decoupled": alpha, "decay_before": alpha / rate}.get(l2_mode, wd)
+    groups = [{"params": weights, "weight_decay": wd}, {"params": biases, "weight_decay": 0.0}]
+    if solver == "sgd":
+        optimiser = torch.optim.SGD(groups, rate)
+    else:
+        kind = torch.optim.Adam if l2_mode == "penalty" else torch.optim.AdamW
+        optimiser = kind(groups, rate, eps=1e-16)
+    by_hand = {"decay_before": alpha, "decoupled": rate * alpha}.get(l2_mode, 0.0) if solver == "sgd" else 0.0
+    codes = torch.from_numpy(np.searchsorted(start.classes_, TARGETS["multiclass"]))
+    for _ in range(n_passes):
+        start.partial_fit(X, TARGETS["multiclass"])
+        for first in range(0, N, 20):
+            rows = slice(first, first + 20)
+            optimiser.zero_grad()
+            torch.nn.CrossEntropyLoss()(module[:-1](torch.from_numpy(X[rows])), codes[rows]).backward()
+            with torch.no_grad():
+                for p in weights:
+                    p.mul_(1 - by_hand)
+            optimiser.step()
+            if l2_mode == "decay_after":
+                with torch.no_grad():
+                    for p in weights:
+                        p.mul_(1 - alpha)
+    for coef, p in zip(start.coefs_, weights, strict=True):
+        np.testing.assert_allclose(coef, p.detach().numpy().T, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("task", ["multiclass", "binary", "one output"])
+def test_onnx_by_way_of_sklearn(task):
+    skl2onnx = pytest.importorskip("skl2onnx")
+    onnxruntime = pytest.importorskip("onnxruntime")
+    ours, _, extra = pair(task)
+    net = fitted(ours, task, "adam", l2_mode="penalty_per_sample", **extra)
+    single = X.astype(np.float32)
+    options = {"zipmap": False} if task in CLASSES else None
+    model = skl2onnx.to_onnx(net.to_sklearn(), single[:1], options=options)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    result = session.run(None, {"X": single})[-1]
+    np.testing.assert_allclose(result.squeeze(), outputs(net).squeeze(), rtol=1e-4, atol=1e-5)
