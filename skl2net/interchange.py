@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 from skl2net.engines.interface import GradientState
 from skl2net.l2 import check_rule, l2_numbers
 from skl2net.network import Network
-from skl2net.report import RuleRun
+from skl2net.report import RuleRun, loss_name
 from skl2net.solvers.gradient import GradientRun
 from skl2net.solvers.training import History
 
@@ -90,7 +90,17 @@ def training_from_sklearn(mlp):
     run.n_reductions = reductions
     rule = check_rule("penalty_per_sample", mlp.alpha, n_layers=network.n_layers, solver=mlp.solver, learning_rate=rate)
     momentum = None if adam else mlp.momentum
-    rule_run = RuleRun(rule, mlp.solver, rate, momentum, batch_size, -(-n_rows // batch_size))
+    rule_run = RuleRun(
+        rule,
+        mlp.solver,
+        rate,
+        momentum,
+        n=batch_size,
+        updates_per_epoch=-(-n_rows // batch_size),
+        n_items=n_rows,
+        loss=loss_name(mlp.loss, network),
+        schedule=not adam and mlp.learning_rate != "constant",
+    )
     return network, parameters, _without_records(history, network, parameters), run, rule_run
 
 

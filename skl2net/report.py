@@ -5,6 +5,7 @@ from html import escape
 
 import numpy as np
 
+from skl2net.conventions import AlphaConversion, equivalents
 from skl2net.l2 import L2Rule, share_removed, timescale
 
 # Background 002: "A good NN might have weight values that range between -5.0 to +5.0 but a NN that is overfitted might
@@ -22,6 +23,15 @@ _NO_SHARE = {
 }
 
 
+_ELSEWHERE = {
+    "trajectory": "The same trajectory",
+    "limit": "As epsilon goes to 0",
+    "objective": "The same objective",
+    "batches": "But for the last batch",
+    "share": "The same share",
+}
+
+
 @dataclass(frozen=True)
 class RuleRun:
     """What a report needs to know of a fit, besides the weights.
@@ -35,6 +45,12 @@ class RuleRun:
     n : float
         Items per update; where the last batch of an epoch is smaller, those of the others.
     updates_per_epoch : int or None
+    n_items : float
+        Items of the whole training set.
+    loss : str
+        As `skl2net.convert_alpha` calls it.
+    schedule : bool, default=False
+        Whether the learning rate changed.
     """
 
     rule: L2Rule
@@ -43,19 +59,26 @@ class RuleRun:
     momentum: float | None
     n: float
     updates_per_epoch: int | None
+    n_items: float
+    loss: str
+    schedule: bool = False
 
     @classmethod
     def of(cls, rule, solver, name, problem, run):
         """The record of a fit that `solver`, called `name`, has just finished on `problem`."""
+        n_items, loss = problem.n_items, loss_name(problem.loss, problem.network)
         if name not in ("sgd", "adam"):
-            return cls(rule, name, None, None, problem.n_items, None)
+            return cls(rule, name, None, None, n_items, None, n_items, loss)
         return cls(
             rule,
             name,
             run.learning_rate,
             solver.momentum if name == "sgd" else None,
-            problem.n_items * solver.batch_size / problem.n_rows,
+            n_items * solver.batch_size / problem.n_rows,
             -(-problem.n_rows // solver.batch_size),
+            n_items,
+            loss,
+            name == "sgd" and solver.learning_rate != "constant",
         )
 
 
@@ -92,6 +115,9 @@ class L2Report:
         Largest ``|w|`` of each layer.
     remarks : tuple of str
         What a reader should know besides.
+    equivalents : tuple of AlphaConversion
+        What `alpha` would be called in other libraries, exact ones first; empty where `alpha` is 0, or differs between
+        layers, which `skl2net.convert_alpha` then converts one by one.
     """
 
     l2_mode: str
@@ -108,6 +134,7 @@ class L2Report:
     sum_of_squares: np.ndarray
     largest: np.ndarray
     remarks: tuple[str, ...]
+    equivalents: tuple[AlphaConversion, ...]
 
     def _facts(self):
         """Pairs of a caption and a text."""
@@ -127,6 +154,10 @@ class L2Report:
             yield "Timescale", f"{_number(self.timescale)} epochs: how long a weight is remembered"
         for remark in self.remarks:
             yield "Remark", remark
+        for sense, caption in _ELSEWHERE.items():
+            names = [_elsewhere(conversion) for conversion in self.equivalents if conversion.sense == sense]
+            if names:
+                yield "Elsewhere", f"{caption}: {', '.join(names)}"
 
     def __str__(self):
         facts = list(self._facts())
@@ -187,7 +218,46 @@ def make_report(run, coefs):
         sum_of_squares=np.array([np.sum(np.square(coef, dtype=np.float64)) for coef in coefs]),
         largest=np.array([np.abs(coef).max() for coef in coefs]),
         remarks=tuple(_remarks(coefs)),
+        equivalents=_equivalents(run, coefs),
     )
+
+
+def loss_name(loss, network):
+    """The name by which `skl2net.convert_alpha` knows a loss: that of multilabel targets is another."""
+    multilabel = loss == "log_loss" and network.output == "logistic" and network.layer_sizes[-1] > 1
+    return "multilabel_log_loss" if multilabel else loss
+
+
+def _equivalents(run, coefs):
+    alpha = run.rule.alpha[0]
+    if alpha == 0 or len(set(run.rule.alpha)) > 1:
+        return ()
+    return equivalents(
+        alpha,
+        run.rule.mode,
+        solver=run.solver,
+        n_layers=len(coefs),
+        learning_rate=run.learning_rate,
+        momentum=run.momentum if run.momentum != 1 else None,
+        batch_size=_whole(run.n),
+        n_samples=_whole(run.n_items),
+        loss=run.loss,
+        n_outputs=coefs[-1].shape[1],
+        schedule=run.schedule,
+    )
+
+
+def _whole(items):
+    """Number of items; None where sample weights make it no whole number, for which other libraries have no name."""
+    return int(items) if float(items).is_integer() and items > 0 else None
+
+
+def _elsewhere(conversion):
+    """Name and number of an equivalent, and the learning rate where it is another."""
+    text = f"{conversion.target} {conversion.alpha:.6g}"
+    if conversion.learning_rate is None or conversion.learning_rate_factor == 1:
+        return text
+    return f"{text} (learning rate {conversion.learning_rate:.6g})"
 
 
 def _describe(numbers, updates_per_epoch):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from cases import SOLVER_MODES, classes, fit
 
-from skl2net import L2NetClassifier
+from skl2net import L2NetClassifier, L2NetRegressor
 from skl2net.l2 import DECAYS, PENALTIES
 
 X, Y = classes(60)
@@ -140,3 +140,46 @@ def test_report_of_the_fit_that_ran_not_of_the_parameters_now():
     before = str(net.l2_report())
     net.set_params(l2_mode="penalty", alpha=1.0)
     assert str(net.l2_report()) == before
+
+
+def test_equivalents_begin_with_the_exact_ones():
+    told = report(solver="sgd", l2_mode="penalty", learning_rate_init=0.1, momentum=0.5)
+    numbers = {conversion.target: conversion for conversion in told.equivalents}
+    assert (numbers["torch.SGD"].alpha, numbers["torch.SGD"].exact) == (0.01, True)
+    assert (numbers["sklearn.MLP"].alpha, numbers["sklearn.MLP"].exact) == (0.2, True)  # 20 items per update
+    assert (numbers["keras.L2"].alpha, numbers["keras.L2"].exact) == (0.005, True)
+    assert (numbers["tfa.SGDW"].sense, numbers["tfa.SGDW"].alpha) == ("share", pytest.approx(told.share[0]))
+    exact = [conversion.exact for conversion in told.equivalents]
+    assert exact == sorted(exact, reverse=True)
+    for text in (str(told), told._repr_html_()):
+        assert "The same trajectory: sklearn.MLP 0.2, torch.SGD 0.01" in text
+        assert "The same share: keras.weight_decay 0.02" in text
+
+
+def test_equivalents_are_those_of_the_solver_and_the_network():
+    names = {conversion.target for conversion in report(solver="adam", l2_mode="decoupled").equivalents}
+    assert {"torch.AdamW", "optax.adamw", "keras.weight_decay", "tfa.AdamW"} <= names
+    assert not names & {"torch.SGD", "torch.Adam", "tfa.SGDW", "sklearn.Ridge", "penalty", "timescale"}
+    lbfgs = {conversion.target: conversion for conversion in report(solver="lbfgs", hidden_layer_sizes=()).equivalents}
+    assert lbfgs["sklearn.LogisticRegression"].alpha == pytest.approx(1 / (60 * 0.01))
+    assert lbfgs["sklearn.LogisticRegression"].exact
+    assert "sklearn.LogisticRegression" not in {c.target for c in report(solver="lbfgs").equivalents}
+
+
+def test_equivalents_name_the_learning_rate_where_it_is_another():
+    settings = {"solver": "sgd", "learning_rate_init": 0.01, "momentum": 0.0, "batch_size": 20, "max_iter": 2}
+    told = fit(L2NetRegressor((5,), alpha=0.01, **settings), X, X[:, 0]).l2_report()
+    assert "torch.SGD 0.02 (learning rate 0.005)" in str(told)
+
+
+@pytest.mark.parametrize("alpha", [0.0, [0.01, 0.02]])
+def test_no_alpha_or_several_have_no_equivalents(alpha):
+    assert report(solver="sgd", alpha=alpha).equivalents == ()
+
+
+def test_weights_that_make_no_whole_number_of_items_rule_out_what_divides_by_it():
+    net = L2NetClassifier((5,), solver="sgd", batch_size=20, max_iter=2)
+    told = fit(net, X, Y, sample_weight=np.full(60, 0.333)).l2_report()
+    names = {conversion.target for conversion in told.equivalents}
+    assert "torch.SGD" in names
+    assert not names & {"sklearn.MLP", "nielsen"}

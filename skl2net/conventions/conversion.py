@@ -192,6 +192,41 @@ def convert_alpha(
     return run.convert(_checked_number(alpha, run.source))
 
 
+def equivalents(alpha, mode, *, solver, n_layers, **run):
+    """What a run of ours would be called elsewhere, in every library that has the network, the solver and the loss.
+
+    Parameters
+    ----------
+    alpha : float
+    mode : str
+        One of skl2net's own rules.
+    solver : {"sgd", "adam", "lbfgs", "pso"}
+    n_layers : int
+        Weight layers of the network.
+    **run
+        As for `convert_alpha`; a quantity that is None rules out the libraries that need it.
+
+    Returns
+    -------
+    tuple of AlphaConversion
+        The exact ones first, then by what is left of the equivalence.
+    """
+    found = []
+    for name, convention in CONVENTIONS.items():
+        runs_there = solver in convention.solvers or solver in _FULL_BATCH or convention.is_closed_form
+        fits_there = convention.n_layers is None or n_layers <= convention.n_layers
+        if convention.is_ours or convention.is_measure or not (runs_there and fits_there):
+            continue
+        try:
+            conversion = convert_alpha(alpha, mode, name, solver=solver, **run)
+        except ValueError:  # another loss, something that is not known of the run, or a share that no decay can have
+            continue
+        if conversion.alpha is not None:
+            found.append(conversion)
+    ranks = list(_SENSES)
+    return tuple(sorted(found, key=lambda conversion: (not conversion.exact, ranks.index(conversion.sense))))
+
+
 def list_conventions():
     """Print the table of conventions that `convert_alpha` knows.
 

@@ -88,6 +88,8 @@ class Convention:
         Whether Adam's ε stands beside √v or beside the bias-corrected √v̂.
     biases : bool, default=False
         Whether biases are penalised or decayed too, unless told otherwise.
+    n_layers : int or None, default=None
+        Weight layers that the library's networks have at most, 1 for linear models; None where there is no limit.
     remark : str, default=""
         What else decides.
     source : str
@@ -115,6 +117,7 @@ class Convention:
     rate_inside: bool | None = True
     epsilon: str | None = "v"
     biases: bool = False
+    n_layers: int | None = None
     remark: str = ""
 
     @property
@@ -250,7 +253,10 @@ CONVENTIONS = {
             formula="w ← w − step(g + λ/n·w)",
             rule="penalty_per_sample",
             solvers=("sgd", "adam", "lbfgs"),
-            remark="n is the size of the batch, so that a smaller last batch is penalised more.",
+            remark=(
+                "n is the size of the batch, so that a smaller last batch is penalised more. For several real targets "
+                "its L-BFGS follows a wrong gradient (scikit-learn issue 8349); SGD and Adam are right."
+            ),
             source="https://scikit-learn.org/1.9/modules/neural_networks_supervised.html",
             code={
                 "sgd": 'MLP{kind}(solver="sgd", alpha={number}, learning_rate_init={rate}, momentum={momentum})',
@@ -266,6 +272,7 @@ CONVENTIONS = {
             rule="penalty",
             solvers=("sgd",),
             fixed={"batch_size": 1, "momentum": 0.0},
+            n_layers=1,
             remark=(
                 "A linear model. Several classes are one model against the rest each, which is not a softmax; and "
                 'under the default learning_rate="optimal" λ sets the learning rate too.'
@@ -282,6 +289,7 @@ CONVENTIONS = {
             per={"n_samples": -1},
             loss="squared_error",
             solvers=(),
+            n_layers=1,
             remark="A linear model.",
             source="https://scikit-learn.org/1.9/modules/linear_model.html",
             code="Ridge(alpha={number})",
@@ -296,6 +304,7 @@ CONVENTIONS = {
             per={"n_samples": -1},
             loss="log_loss",
             solvers=(),
+            n_layers=1,
             remark="A linear model.",
             source="https://scikit-learn.org/1.9/modules/linear_model.html",
             code="LogisticRegression(C={number})",
@@ -509,6 +518,7 @@ CONVENTIONS = {
             per={"n_samples": -1},
             losses="nnet",
             solvers=(),
+            n_layers=2,
             biases=True,
             remark="Sums, not means, and no ½: α = λ/N for the squared error, 2λ/N for the log loss.",
             source="Venables & Ripley, Modern applied statistics with S, https://cran.r-project.org/package=nnet",
