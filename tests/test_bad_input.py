@@ -316,6 +316,13 @@ def test_divergence_under_early_stopping_warns_and_keeps_the_best_weights(estima
         net.set_params(learning_rate_init=1e300).fit(X_good, y_good)
     assert np.isfinite(flat(net)).all()
     np.testing.assert_array_equal(flat(net), best)
+    n_before = len(net.validation_scores_)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        net.set_params(learning_rate_init=1e-3).fit(X_good, y_good)  # nothing of it is left in the optimiser
+    assert len(net.validation_scores_) == n_before + net.n_iter_ == n_before + 3
+    assert np.isfinite(net.validation_scores_[n_before:]).all()
 
 
 def test_no_numpy_warnings_in_an_ordinary_fit():

@@ -89,7 +89,10 @@ class GradientDescent:
 
                 if not np.isfinite(state.parameters).all():
                     training.diverged(self._advice(rate_now))
-                    _copy_state(state, saved)
+                    # a warm start goes on from the best weights, and the moments that led away from them are no help
+                    run = replace(
+                        self._continue(None, training.best(state.parameters), problem.n_rows), order=run.order
+                    )
                     break
                 n_rows = max(totals.n_rows, 1)
                 training.record(
