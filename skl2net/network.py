@@ -81,14 +81,19 @@ class Network:
         return coefs, [parameters[s] for s in self.bias_slices]
 
     def pack(self, coefs, intercepts):
-        """The flat vector of the given matrices: the one that they are views of where there is one, or a new one."""
-        arrays = [*coefs, *intercepts]
-        base = arrays[0].base
-        if isinstance(base, np.ndarray) and base.shape == (self.n_parameters,) and self._are_views(arrays, base):
-            return base
-        return np.concatenate([np.ravel(array) for array in arrays])
+        """The flat vector of the given matrices: the one that they are views of where there is one, or a new one.
 
-    def _are_views(self, arrays, base):
+        A small vector is always a new one: copying it takes less time than looking.
+        """
+        arrays = [*coefs, *intercepts]
+        if self.n_parameters > 2**14 and self._are_views(arrays):
+            return arrays[0].base
+        return np.concatenate([array.ravel() for array in arrays])
+
+    def _are_views(self, arrays):
+        base = arrays[0].base
+        if not isinstance(base, np.ndarray) or base.shape != (self.n_parameters,):
+            return False
         itemsize, address = base.itemsize, base.ctypes.data
         slices = self.weight_slices + self.bias_slices
         return all(

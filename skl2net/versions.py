@@ -1,0 +1,27 @@
+"""What is installed here: for bug reports."""
+
+import sklearn
+
+from skl2net.engines import available_engines, reference
+
+
+def show_versions():
+    """Print the version of skl2net, its engine, and what `sklearn.show_versions` prints.
+
+    Examples
+    --------
+    >>> import skl2net
+    >>> skl2net.show_versions()
+    <BLANKLINE>
+    skl2net: ...
+     engine: ...
+    """
+    import skl2net
+
+    engine = available_engines()[0]
+    if engine is reference:
+        description = "reference (the slow one: the compiled engine was not built or does not load)"
+    else:
+        description = f"{engine.name} ({engine.instruction_sets()[-1]})"
+    print(f"\nskl2net: {skl2net.__version__}\n engine: {description}")
+    sklearn.show_versions()
