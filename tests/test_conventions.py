@@ -270,6 +270,15 @@ def test_full_batch_solvers_need_no_batch_size():
     assert float(convert_alpha(2.0, "sklearn.Ridge", "sklearn.MLP", solver="lbfgs", n_samples=100)) == pytest.approx(2)
 
 
+def test_several_real_targets_and_the_l_bfgs_of_sklearn():
+    """Its gradient is not that of its loss (scikit-learn issue 8349), so that nothing of ours does the same."""
+    run = {"solver": "lbfgs", "n_samples": 100, "loss": "squared_error"}
+    assert convert_alpha(2.0, "penalty", "sklearn.MLP", n_outputs=1, **run).exact
+    several = convert_alpha(2.0, "penalty", "sklearn.MLP", n_outputs=2, **run)
+    assert (several.exact, several.sense) == (False, "penalty")
+    assert "8349" in several.reason
+
+
 def test_different_optimisers_are_not_exact():
     conversion = convert_alpha(1e-4, "torch.SGD", "torch.Adam")
     assert (float(conversion), conversion.exact, conversion.sense) == (1e-4, False, "objective")

@@ -50,7 +50,7 @@ class Task:
             self.y = rng.permutation(np.arange(N_SAMPLES) % 3)
             self.Y = np.eye(3)[self.y]
         else:
-            self.Y = rng.normal(size=(N_SAMPLES, 2)) + self.X[:, :2]
+            self.Y = rng.normal(size=(N_SAMPLES, 3)) + self.X
             self.y = self.Y
         output = "softmax" if self.loss == "log_loss" else "identity"
         self.network = Network((3, *self.hidden, self.Y.shape[1]), "tanh", output)
@@ -398,7 +398,8 @@ def test_the_same_number_is_wrong_by_the_naive_factor(name):
 def test_libraries_that_scale_the_loss_need_the_other_learning_rate():
     task = Task("squared_error", "sgd", 8, 0.05)
     conversion = task.convert(0.2, "penalty", "torch.SGD")
-    assert conversion.learning_rate == pytest.approx(task.learning_rate)  # two outputs: no ½, and a mean over 2
+    assert conversion.learning_rate == pytest.approx(task.learning_rate * 3 / 2)  # no ½, and a mean over 3 outputs
+    assert conversion.alpha == pytest.approx(0.2 * 2 / 3)
     single = task.convert(0.2, "penalty", "torch.SGD", n_outputs=1)
     assert single.learning_rate == pytest.approx(task.learning_rate / 2)
     assert single.alpha == pytest.approx(0.4)

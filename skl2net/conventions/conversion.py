@@ -455,6 +455,11 @@ class _Run:
             yield "penalty", f"One has the loss {self.source.loss}, the other {self.target.loss}."
         for conflict in self.conflicts:
             yield left, conflict
+        several_targets = self.loss in ("squared_error", "poisson") and (self.quantities["n_outputs"] or 1) > 1
+        if several_targets and any(
+            c.name == "sklearn.MLP" and solver == "lbfgs" for c, solver in zip(self.pair, self.solvers, strict=True)
+        ):
+            yield "penalty", "For several real targets scikit-learn's L-BFGS follows a wrong gradient (its issue 8349)."
         if self.has_closed_form or self.has_measure:
             return
         own, other = self.solvers
