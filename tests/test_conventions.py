@@ -398,7 +398,7 @@ def test_code_leaves_the_biases_alone(name, solver):
     if convention.solvers and solver not in convention.solvers:
         return
     code = convert_alpha(1e-3, source, name, **(RUN | {"solver": solver, "momentum": 0.0})).code
-    assert any(word in code for word in ("ndim", '"bias"', ".*bias", "decay_mult: 0", "biases"))
+    assert any(word in code for word in ("ndim", '"bias"', ".*bias", "decay_mult: 0", "decay_var_list", "biases"))
 
 
 @pytest.mark.parametrize("name", CONVENTIONS)

@@ -179,6 +179,9 @@ _TORCH_GROUPS = (
     '{{"params": [p for p in net.parameters() if p.ndim == 1], "weight_decay": 0.0}}]'
 )
 _OPTAX_MASK = "mask=lambda params: jax.tree.map(lambda p: p.ndim > 1, params)"
+_TFA_DECAYS = (
+    "optimizer.apply_gradients(zip(gradients, variables), decay_var_list=[v for v in variables if v.shape.rank > 1])"
+)
 _TORCH = {"losses": "mean over outputs", "rate_inside": False, "epsilon": "v_hat", "biases": True}
 _KERAS = {"losses": "mean over outputs", "rate_inside": True, "epsilon": "v"}
 _PAPER = "Loshchilov & Hutter, Decoupled weight decay regularization, ICLR 2019, https://arxiv.org/abs/1711.05101"
@@ -432,8 +435,8 @@ CONVENTIONS = {
             remark="The learning rate does not multiply λ, nor does its schedule: that is left to the user.",
             source="https://www.tensorflow.org/addons/api_docs/python/tfa/optimizers/SGDW",
             code=(
-                "tfa.optimizers.SGDW(weight_decay={number}, learning_rate={rate}, momentum={momentum}, "
-                'exclude_from_weight_decay=["bias"])'
+                "optimizer = tfa.optimizers.SGDW(weight_decay={number}, learning_rate={rate}, momentum={momentum}); "
+                + _TFA_DECAYS
             ),
             **_KERAS,
         ),
@@ -447,9 +450,7 @@ CONVENTIONS = {
             biases=True,
             remark="The learning rate does not multiply λ, nor does its schedule: that is left to the user.",
             source="https://www.tensorflow.org/addons/api_docs/python/tfa/optimizers/AdamW",
-            code=(
-                'tfa.optimizers.AdamW(weight_decay={number}, learning_rate={rate}, exclude_from_weight_decay=["bias"])'
-            ),
+            code=("optimizer = tfa.optimizers.AdamW(weight_decay={number}, learning_rate={rate}); " + _TFA_DECAYS),
             **_KERAS,
         ),
         Convention(
