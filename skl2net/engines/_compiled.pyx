@@ -20,6 +20,7 @@ from libc.stdint cimport int64_t
 
 import numpy as np
 from scipy.linalg import cython_blas
+from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 
 from skl2net.engines.interface import AdamStep, UpdateTotals
 
@@ -59,19 +60,21 @@ cdef extern from "_kernels.h" nogil:
         double data_loss, penalty
         index_t n_rows
 
-    ctypedef struct blas_t:
+    ctypedef struct resources_t:
         void *sgemm
         void *dgemm
         int wide
+        int n_threads
 
     ctypedef struct kernels_t:
         const char *target
-        int (*run_updates)(const network_t *, const data_t *, run_t *, void *, void *, void *, const blas_t *) noexcept nogil
-        int (*gradient)(const network_t *, const data_t *, const void *, double *, void *, const blas_t *) noexcept nogil
-        int (*losses)(const network_t *, const data_t *, const void *, index_t, double *, const blas_t *) noexcept nogil
-        int (*outputs)(const network_t *, const data_t *, const void *, int, void *, const blas_t *) noexcept nogil
+        int (*run_updates)(const network_t *, const data_t *, run_t *, void *, void *, void *, const resources_t *) noexcept nogil
+        int (*gradient)(const network_t *, const data_t *, const void *, double *, void *, const resources_t *) noexcept nogil
+        int (*losses)(const network_t *, const data_t *, const void *, index_t, double *, const resources_t *) noexcept nogil
+        int (*outputs)(const network_t *, const data_t *, const void *, int, void *, const resources_t *) noexcept nogil
         void (*function)(int, const void *, void *, index_t) noexcept nogil
 
+    int MAX_THREADS
     int n_targets()
     const kernels_t *kernels_float(int)
     const kernels_t *kernels_double(int)
@@ -85,7 +88,7 @@ _LOSSES = {"squared_error": 0, "log_loss": 1, "poisson": 2}
 _FUNCTIONS = {"exp": 0, "tanh": 1, "logistic": 2, "log": 3, "log1p": 4}
 
 cdef int _target = n_targets() - 1
-cdef blas_t _blas
+cdef resources_t _resources
 
 
 cdef int _find_blas() except -1:
@@ -95,14 +98,21 @@ cdef int _find_blas() except -1:
         signature = PyCapsule_GetName(capsule)
         pointer = PyCapsule_GetPointer(capsule, signature)
         if kind == "sgemm":
-            _blas.sgemm = pointer
+            _resources.sgemm = pointer
         else:
-            _blas.dgemm = pointer
-        _blas.wide = signature.decode().split(",")[2].strip() != "int *"
+            _resources.dgemm = pointer
+        _resources.wide = signature.decode().split(",")[2].strip() != "int *"
     return 0
 
 
 _find_blas()
+
+
+cdef resources_t _resources_now():
+    """BLAS, and as many threads as OpenMP would use, so that joblib and threadpoolctl limit ours too."""
+    cdef resources_t resources = _resources
+    resources.n_threads = min(_openmp_effective_n_threads(), MAX_THREADS)
+    return resources
 
 
 def instruction_sets():
@@ -136,8 +146,9 @@ def outputs(network, parameters, X, *, raw=False):
     cdef const void *c_parameters = _address(parameters)
     cdef void *c_result = _address(result, True)
     cdef int c_raw = raw, failed
+    cdef resources_t resources = _resources_now()
     with nogil:
-        failed = kernels.outputs(&c_network, &data, c_parameters, c_raw, c_result, &_blas)
+        failed = kernels.outputs(&c_network, &data, c_parameters, c_raw, c_result, &resources)
     _check_memory(failed)
     return result
 
@@ -154,9 +165,10 @@ def loss_and_gradient(network, loss, parameters, X, Y, sample_weight=None):
     cdef const void *c_parameters = _address(parameters)
     cdef void *c_gradient = _address(gradient, True)
     cdef double value
+    cdef resources_t resources = _resources_now()
     cdef int failed
     with nogil:
-        failed = kernels.gradient(&c_network, &data, c_parameters, &value, c_gradient, &_blas)
+        failed = kernels.gradient(&c_network, &data, c_parameters, &value, c_gradient, &resources)
     _check_memory(failed)
     return value, gradient
 
@@ -175,9 +187,10 @@ def losses(network, loss, swarm, X, Y, sample_weight=None):
     cdef const void *c_swarm = _address(swarm)
     cdef double *c_values = <double *>_address(values, True)
     cdef index_t n_vectors = swarm.shape[0]
+    cdef resources_t resources = _resources_now()
     cdef int failed
     with nogil:
-        failed = kernels.losses(&c_network, &data, c_swarm, n_vectors, c_values, &_blas)
+        failed = kernels.losses(&c_network, &data, c_swarm, n_vectors, c_values, &resources)
     _check_memory(failed)
     return values
 
@@ -227,9 +240,10 @@ def run_updates(network, loss, state, X, Y, sample_weight, batches, numbers, ste
     else:
         run.momentum, run.nesterov = step.momentum, step.nesterov
 
+    cdef resources_t resources = _resources_now()
     cdef int failed
     with nogil:
-        failed = kernels.run_updates(&c_network, &data, &run, parameters, first, second, &_blas)
+        failed = kernels.run_updates(&c_network, &data, &run, parameters, first, second, &resources)
     _check_memory(failed)
     state.n_updates = run.t
     return UpdateTotals(run.data_loss, run.penalty, run.n_rows)

@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "_threads.h"
+
 typedef int64_t index_t;
 
 /* Rows of weight matrices and activations are padded to this many bytes, whatever the instruction set. */
@@ -61,18 +63,19 @@ typedef struct {
     index_t n_rows;
 } run_t;
 
-/* BLAS, from scipy: gemm with 32-bit or 64-bit integers. */
+/* BLAS, from scipy: gemm with 32-bit or 64-bit integers; and how many threads to use. */
 typedef struct {
     void *sgemm, *dgemm;
     int wide;
-} blas_t;
+    int n_threads;
+} resources_t;
 
 typedef struct {
     const char *target;
-    int (*run_updates)(const network_t *, const data_t *, run_t *, void *, void *, void *, const blas_t *);
-    int (*gradient)(const network_t *, const data_t *, const void *, double *, void *, const blas_t *);
-    int (*losses)(const network_t *, const data_t *, const void *, index_t, double *, const blas_t *);
-    int (*outputs)(const network_t *, const data_t *, const void *, int, void *, const blas_t *);
+    int (*run_updates)(const network_t *, const data_t *, run_t *, void *, void *, void *, const resources_t *);
+    int (*gradient)(const network_t *, const data_t *, const void *, double *, void *, const resources_t *);
+    int (*losses)(const network_t *, const data_t *, const void *, index_t, double *, const resources_t *);
+    int (*outputs)(const network_t *, const data_t *, const void *, int, void *, const resources_t *);
     void (*function)(int, const void *, void *, index_t);
 } kernels_t;
 
@@ -91,6 +94,9 @@ static inline double power(double beta, index_t t)
     return beta <= 0 || (double)t * log(beta) < -40 ? 0.0 : pow(beta, (double)t);
 }
 
+/* Less work than this, in multiplications or the like, is not worth sharing among threads. */
+#define SHARED_WORK ((index_t)1 << 22)
+
 #define PASTE2(a, b, c) a##_##b##_##c
 #define PASTE(a, b, c) PASTE2(a, b, c)
 #define NAME(function) PASTE(function, REAL, TARGET)
@@ -99,9 +105,9 @@ static inline double power(double beta, index_t t)
 #define INLINE static inline __attribute__((always_inline)) TARGET_ATTRIBUTE
 #define FUNCTION static TARGET_ATTRIBUTE
 
-/* A matrix product of at least BLAS_WORK multiplications is left to BLAS. On one thread our own products are as fast as
- * OpenBLAS at every size that was tried (OpenBLAS runs AVX2 kernels on processors that it does not know, so with AVX-512
- * ours are twice as fast), but only BLAS has threads, which pay where they have something to do. */
+/* A matrix product of at least BLAS_WORK multiplications is left to BLAS. Up to there our own products were as fast as
+ * OpenBLAS or faster at every size that was tried, and need no hand-over; with AVX-512 they were twice as fast, since
+ * OpenBLAS runs AVX2 kernels on processors that it does not know. */
 
 #define TARGET baseline
 #define BLAS_WORK ((index_t)1 << 20)
@@ -128,7 +134,7 @@ static inline double power(double beta, index_t t)
 #define HAVE_X86_TARGETS 1
 
 #define TARGET avx2
-#define BLAS_WORK ((index_t)1 << 21)
+#define BLAS_WORK ((index_t)1 << 26)
 #define TARGET_ATTRIBUTE __attribute__((target("avx2,fma")))
 #define VECTOR_BYTES 32
 #define TILE_VECTORS 2

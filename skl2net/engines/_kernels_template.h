@@ -286,56 +286,137 @@ FUNCTION void NAME(pack_rows)(index_t m, index_t k, const REAL *A, index_t colum
                 *P++ = i + r < m ? A[p * column_step + i + r] : 0;
 }
 
+enum { NAME(PLAIN), NAME(ACTIVATE), NAME(DERIVE) };
+
 /* C[m, n] = (accumulate ? C : 0) + A[m, k] @ B, where B is [k, n], or [n_valid, k] if it is given transposed; n is a
- * multiple of ROW_STEP, A has any strides. */
-FUNCTION void NAME(product)(index_t m, index_t n, index_t k, const REAL *A, index_t row_step, index_t column_step,
-                            const REAL *B, index_t ldb, int transposed, index_t n_valid, REAL *C, index_t ldc,
-                            int accumulate, REAL *scratch)
+ * multiple of ROW_STEP, A has any strides. Then, in the rows of C that are still in the cache, `finish`: ACTIVATE adds
+ * `other`, the biases, and applies the activation; DERIVE multiplies by the activation's derivative where its values are
+ * `other`, laid out like C. */
+typedef struct {
+    index_t m, n, k;
+    const REAL *A;
+    index_t row_step, column_step;
+    const REAL *B;
+    index_t ldb;
+    int transposed;
+    index_t n_valid;
+    REAL *C;
+    index_t ldc;
+    int accumulate, finish, activation;
+    const REAL *other;
+    index_t rows_per_item;
+    REAL *scratch;
+} NAME(product);
+
+INLINE void NAME(activate)(int activation, REAL *z, const REAL *bias, index_t n, index_t ld)
 {
-    const int pack_b = transposed || (m >= 16 && k * ldb * (index_t)sizeof(REAL) > CACHE);
-    const int pack_a = row_step == 1 && n > PANEL && k * column_step * (index_t)sizeof(REAL) > CACHE;
-    REAL *rows = scratch + SLICE * PANEL;
-    for (index_t p = 0; p < k; p += SLICE) {
-        const index_t slice = min_index(SLICE, k - p);
+#define EACH(expression)                                                                                          \
+    for (index_t i = 0; i < n; i++)                                                                               \
+        for (index_t j = 0; j < ld; j += LANES) {                                                                 \
+            V x = NAME(load)(z + i * ld + j) + NAME(load)(bias + j);                                              \
+            NAME(store)(z + i * ld + j, expression);                                                              \
+        }
+    switch (activation) {
+    case ACT_LOGISTIC: EACH(NAME(logistic)(x)) break;
+    case ACT_TANH: EACH(NAME(tanh)(x)) break;
+    case ACT_RELU: EACH(NAME(relu)(x)) break;
+    default: EACH(x)
+    }
+#undef EACH
+}
+
+/* delta *= derivative of the activation, from the activation's value. */
+INLINE void NAME(derive)(int activation, REAL *delta, const REAL *a, index_t n)
+{
+#define EACH(expression)                                                                                          \
+    for (index_t i = 0; i < n; i += LANES) {                                                                      \
+        V x = NAME(load)(a + i), d = NAME(load)(delta + i);                                                       \
+        NAME(store)(delta + i, expression);                                                                       \
+    }
+    switch (activation) {
+    case ACT_LOGISTIC: EACH(d * x * (1 - x)) break;
+    case ACT_TANH: EACH(d * (1 - x * x)) break;
+    case ACT_RELU: EACH(NAME(select)(x > 0, d, NAME(all)(0))) break;
+    default: break;
+    }
+#undef EACH
+}
+
+INLINE void NAME(finish_rows)(const NAME(product) *x, index_t first, index_t n)
+{
+    REAL *C = x->C + first * x->ldc;
+    if (x->finish == NAME(ACTIVATE))
+        NAME(activate)(x->activation, C, x->other, n, x->ldc);
+    else if (x->finish == NAME(DERIVE))
+        NAME(derive)(x->activation, C, x->other + first * x->ldc, n * x->ldc);
+}
+
+/* The rows of one item of a product. */
+FUNCTION void NAME(product_rows)(void *context, int64_t item, int worker)
+{
+    const NAME(product) *x = context;
+    const index_t first = item * x->rows_per_item, m = min_index(x->rows_per_item, x->m - first);
+    const int pack_b = x->transposed || (m >= 16 && x->k * x->ldb * (index_t)sizeof(REAL) > CACHE);
+    const int pack_a = x->row_step == 1 && x->n > PANEL && x->k * x->column_step * (index_t)sizeof(REAL) > CACHE;
+    REAL *panel = x->scratch + worker * SCRATCH, *rows = panel + SLICE * PANEL;
+    for (index_t p = 0; p < x->k; p += SLICE) {
+        const index_t slice = min_index(SLICE, x->k - p);
         for (index_t i = 0; i < m; i += SLICE_ROWS) {
             const index_t n_rows = min_index(SLICE_ROWS, m - i);
-            const REAL *a = A + i * row_step + p * column_step;
+            const REAL *a = x->A + (first + i) * x->row_step + p * x->column_step;
             if (pack_a) {
-                NAME(pack_rows)(n_rows, slice, a, column_step, rows);
+                NAME(pack_rows)(n_rows, slice, a, x->column_step, rows);
                 a = rows;
             }
-            for (index_t j = 0; j < n; j += PANEL) {
-                const index_t width = min_index(PANEL, n - j);
-                const REAL *b = transposed ? B + j * ldb + p : B + p * ldb + j;
+            for (index_t j = 0; j < x->n; j += PANEL) {
+                const index_t width = min_index(PANEL, x->n - j);
+                const REAL *b = x->transposed ? x->B + j * x->ldb + p : x->B + p * x->ldb + j;
                 if (pack_b) {
-                    NAME(pack_columns)(slice, width, min_index(width, max_index(0, n_valid - j)), b, ldb, transposed,
-                                       scratch);
-                    b = scratch;
+                    const index_t valid = min_index(width, max_index(0, x->n_valid - j));
+                    NAME(pack_columns)(slice, width, valid, b, x->ldb, x->transposed, panel);
+                    b = panel;
                 }
-                NAME(any_panel)(width, n_rows, slice, a, row_step, column_step, pack_a, b, pack_b ? width : ldb,
-                                C + i * ldc + j, ldc, accumulate || p);
+                NAME(any_panel)(width, n_rows, slice, a, x->row_step, x->column_step, pack_a, b,
+                                pack_b ? width : x->ldb, x->C + (first + i) * x->ldc + j, x->ldc, x->accumulate || p);
             }
         }
     }
+    NAME(finish_rows)(x, first, m);
 }
 
-/* C[m, n] in C order = (accumulate ? C : 0) + op(A)[m, k] @ op(B)[k, n] by BLAS. */
-FUNCTION void NAME(blas)(const blas_t *blas, int transpose_a, int transpose_b, index_t m, index_t n, index_t k,
-                         const REAL *A, index_t lda, const REAL *B, index_t ldb, REAL *C, index_t ldc, int accumulate)
+FUNCTION void NAME(blas)(const NAME(product) *x, const resources_t *resources)
 {
-    /* Fortran order: C' = op(B)' @ op(A)' */
-    char ta = transpose_b ? 'T' : 'N', tb = transpose_a ? 'T' : 'N';
-    REAL one = 1, beta = accumulate ? 1 : 0;
-    void *gemm = IS_DOUBLE ? blas->dgemm : blas->sgemm;
-    if (blas->wide) {
-        int64_t m_ = n, n_ = m, k_ = k, lda_ = ldb, ldb_ = lda, ldc_ = ldc;
+    /* in Fortran order: C' = B' @ A' */
+    const int transposed_a = x->column_step != 1;
+    char ta = transposed_a ? 'T' : 'N', tb = x->transposed ? 'T' : 'N';
+    REAL one = 1, beta = x->accumulate ? 1 : 0, *A = (REAL *)x->A, *B = (REAL *)x->B;
+    int64_t m = x->n_valid, n = x->m, k = x->k, lda = x->ldb, ldb = transposed_a ? x->column_step : x->row_step;
+    int64_t ldc = x->ldc;
+    void *gemm = IS_DOUBLE ? resources->dgemm : resources->sgemm;
+    if (resources->wide) {
         ((void (*)(char *, char *, int64_t *, int64_t *, int64_t *, REAL *, REAL *, int64_t *, REAL *, int64_t *, REAL *,
-                   REAL *, int64_t *))gemm)(&ta, &tb, &m_, &n_, &k_, &one, (REAL *)B, &lda_, (REAL *)A, &ldb_, &beta, C,
-                                            &ldc_);
+                   REAL *, int64_t *))gemm)(&tb, &ta, &m, &n, &k, &one, B, &lda, A, &ldb, &beta, x->C, &ldc);
     } else {
-        int m_ = (int)n, n_ = (int)m, k_ = (int)k, lda_ = (int)ldb, ldb_ = (int)lda, ldc_ = (int)ldc;
+        int m_ = (int)m, n_ = (int)n, k_ = (int)k, lda_ = (int)lda, ldb_ = (int)ldb, ldc_ = (int)ldc;
         ((void (*)(char *, char *, int *, int *, int *, REAL *, REAL *, int *, REAL *, int *, REAL *, REAL *,
-                   int *))gemm)(&ta, &tb, &m_, &n_, &k_, &one, (REAL *)B, &lda_, (REAL *)A, &ldb_, &beta, C, &ldc_);
+                   int *))gemm)(&tb, &ta, &m_, &n_, &k_, &one, B, &lda_, A, &ldb_, &beta, x->C, &ldc_);
+    }
+}
+
+FUNCTION void NAME(run_product)(NAME(product) *x, const resources_t *resources)
+{
+    const index_t work = x->m * x->n_valid * x->k;
+    if (x->m > 1 && work >= BLAS_WORK) {
+        NAME(blas)(x, resources);
+        NAME(finish_rows)(x, 0, x->m);
+    } else if (work < SHARED_WORK || resources->n_threads == 1) {
+        x->rows_per_item = x->m;
+        NAME(product_rows)(x, 0, 0);
+    } else {
+        /* two items a thread, so that a thread that comes late leaves some to the others */
+        const index_t n_items = 2 * resources->n_threads;
+        x->rows_per_item = round_up((x->m + n_items - 1) / n_items, TILE_ROWS);
+        share((x->m + x->rows_per_item - 1) / x->rows_per_item, resources->n_threads, NAME(product_rows), x);
     }
 }
 
@@ -363,39 +444,46 @@ typedef struct {
 
 typedef struct {
     const network_t *network;
-    const blas_t *blas;
+    const resources_t *resources;
     NAME(layer) *layers;
     index_t n_layers, block;
     REAL *parameters, *gradient, *first, *second;
     REAL *input;      /* gathered rows of a block */
-    REAL *target;     /* one row of targets, padded with zeros */
+    REAL *target;     /* one row of targets, padded with zeros; for each thread */
     REAL *partition;  /* softmax: partition sum and weight of each row of a block */
     REAL *row_weight;
-    REAL *scratch;    /* for `product` */
+    REAL *scratch;    /* for `product`; for each thread */
+    double *totals;   /* of the items of a loop */
     void *memory;
 } NAME(workspace);
 
 /* What a workspace is for; each needs what those before it need, and more. */
 enum { NAME(FOR_OUTPUTS), NAME(FOR_GRADIENT), NAME(FOR_SGD), NAME(FOR_ADAM) };
 
+/* Parameters of an item of an update, and rows of an item of a loss: fixed, so that sums over items are the same for any
+ * number of threads. */
+#define STEP_ITEM ((index_t)4096)
+#define LOSS_ITEM ((index_t)64)
+
 #define LAYERS(ws) for (NAME(layer) *layer = (ws)->layers; layer < (ws)->layers + (ws)->n_layers; layer++)
 
 FUNCTION void NAME(release)(NAME(workspace) *ws)
 {
     free(ws->memory);
+    free(ws->totals);
     free(ws->layers);
 }
 
 /* Lay a workspace out for blocks of at most `rows` rows, dense ones gathered if need be; 0 on success, -1 without
  * memory. */
-FUNCTION int NAME(reserve)(NAME(workspace) *ws, const network_t *network, const blas_t *blas, index_t rows, int purpose,
+FUNCTION int NAME(reserve)(NAME(workspace) *ws, const network_t *network, const resources_t *resources, index_t rows, int purpose,
                            int gather)
 {
     const index_t n_layers = network->n_layers, n_vectors = 1 + purpose;
-    index_t padded = 0, width = 0;
+    index_t padded = 0, width = 0, n_totals = 1;
     memset(ws, 0, sizeof *ws);
     ws->network = network;
-    ws->blas = blas;
+    ws->resources = resources;
     ws->n_layers = n_layers;
     ws->layers = malloc((size_t)n_layers * sizeof *ws->layers);
     if (!ws->layers)
@@ -408,15 +496,19 @@ FUNCTION int NAME(reserve)(NAME(workspace) *ws, const network_t *network, const 
         layer->at = padded;
         padded += (layer->in + 1) * layer->ld;
         width += layer->ld;
+        n_totals = max_index(n_totals, layer->in * layer->ld / STEP_ITEM + 1);
     }
     /* blocks of rows whose activations stay in the second-level cache */
     ws->block = round_up(min_index(rows, max_index(64, (1 << 17) / width)), ROW_STEP);
 
     const index_t last = ws->layers[n_layers - 1].ld, n_deltas = purpose == NAME(FOR_OUTPUTS) ? last : width;
     const index_t n_input = gather ? round_up(min_index(ws->block, rows) * network->sizes[0], ROW_STEP) : 0;
-    const index_t n_zero = ws->block * (width + n_deltas) + last + 2 * ws->block;
-    ws->memory = malloc((size_t)(n_vectors * padded + n_zero + SCRATCH + n_input + ROW_STEP) * sizeof(REAL));
-    if (!ws->memory)
+    const index_t n_threads = resources->n_threads;
+    const index_t n_zero = ws->block * (width + n_deltas) + n_threads * last + 2 * ws->block;
+    n_totals = max_index(n_totals, ws->block / LOSS_ITEM + 1);
+    ws->memory = malloc((size_t)(n_vectors * padded + n_zero + n_threads * SCRATCH + n_input + ROW_STEP) * sizeof(REAL));
+    ws->totals = malloc((size_t)n_totals * sizeof(double));
+    if (!ws->memory || !ws->totals)
         return -1;
     REAL *next = (REAL *)(((uintptr_t)ws->memory + ROW_BYTES - 1) / ROW_BYTES * ROW_BYTES);
     memset(next, 0, (size_t)n_zero * sizeof(REAL));
@@ -425,10 +517,10 @@ FUNCTION int NAME(reserve)(NAME(workspace) *ws, const network_t *network, const 
         if (purpose > NAME(FOR_OUTPUTS) || layer->at == ws->layers[n_layers - 1].at)
             layer->delta = next, next += ws->block * layer->ld;
     }
-    ws->target = next, next += last;
+    ws->target = next, next += n_threads * last;
     ws->partition = next, next += ws->block;
     ws->row_weight = next, next += ws->block;
-    ws->scratch = next, next += SCRATCH;
+    ws->scratch = next, next += n_threads * SCRATCH;
     ws->input = next, next += n_input;
     REAL **vectors[] = {&ws->parameters, &ws->gradient, &ws->first, &ws->second};
     for (index_t i = 0; i < n_vectors; i++)
@@ -504,53 +596,57 @@ INLINE index_t NAME(row)(const NAME(rows) *rows, index_t i)
     return rows->order ? rows->order[rows->first + i] : rows->first + i;
 }
 
-/* The block's dense input, gathered if its rows do not follow each other. */
+typedef struct {
+    NAME(workspace) *ws;
+    const NAME(rows) *rows;
+    index_t rows_per_item;
+    double scale;
+} NAME(block);
+
+FUNCTION void NAME(gather)(void *context, int64_t item, int worker)
+{
+    const NAME(block) *x = context;
+    const index_t n_features = x->ws->network->sizes[0], stop = min_index(x->rows->n, (item + 1) * x->rows_per_item);
+    const REAL *values = x->rows->data->values;
+    (void)worker;
+    for (index_t i = item * x->rows_per_item; i < stop; i++)
+        memcpy(x->ws->input + i * n_features, values + NAME(row)(x->rows, i) * n_features,
+               (size_t)n_features * sizeof(REAL));
+}
+
+/* The block's dense input, gathered if its rows do not follow each other; NULL for CSR. */
 FUNCTION const REAL *NAME(dense_input)(NAME(workspace) *ws, const NAME(rows) *rows)
 {
-    index_t n_features = ws->network->sizes[0];
-    const REAL *values = rows->data->values;
+    const index_t n_features = ws->network->sizes[0];
+    if (rows->data->indptr)
+        return NULL;
     if (!rows->order || rows->n == 1)
-        return values + NAME(row)(rows, 0) * n_features;
-    for (index_t i = 0; i < rows->n; i++)
-        memcpy(ws->input + i * n_features, values + NAME(row)(rows, i) * n_features, (size_t)n_features * sizeof(REAL));
+        return (const REAL *)rows->data->values + NAME(row)(rows, 0) * n_features;
+    NAME(block) x = {ws, rows, 16, 0};
+    share((rows->n + 15) / 16, rows->n * n_features * 8 >= SHARED_WORK ? ws->resources->n_threads : 1, NAME(gather), &x);
     return ws->input;
 }
 
-INLINE void NAME(activate)(int activation, REAL *z, const REAL *bias, index_t n, index_t ld)
+/* The first layer's raw activations of CSR rows. */
+FUNCTION void NAME(sparse_forward)(void *context, int64_t item, int worker)
 {
-#define EACH(expression)                                                                                          \
-    for (index_t i = 0; i < n; i++)                                                                               \
-        for (index_t j = 0; j < ld; j += LANES) {                                                                 \
-            V x = NAME(load)(z + i * ld + j) + NAME(load)(bias + j);                                              \
-            NAME(store)(z + i * ld + j, expression);                                                              \
+    const NAME(block) *x = context;
+    const NAME(layer) *layer = x->ws->layers;
+    const data_t *data = x->rows->data;
+    const index_t ld = layer->ld, stop = min_index(x->rows->n, (item + 1) * x->rows_per_item);
+    (void)worker;
+    for (index_t i = item * x->rows_per_item; i < stop; i++) {
+        const index_t row = NAME(row)(x->rows, i), end = index_at(data->indptr, data->wide_indptr, row + 1);
+        REAL *out = layer->activation + i * ld;
+        memset(out, 0, (size_t)ld * sizeof(REAL));
+        for (index_t p = index_at(data->indptr, data->wide_indptr, row); p < end; p++) {
+            const REAL *w = layer->weights + index_at(data->indices, data->wide_indices, p) * ld;
+            const V value = NAME(all)(((const REAL *)data->values)[p]);
+            for (index_t j = 0; j < ld; j += LANES)
+                NAME(store)(out + j, NAME(load)(out + j) + value * NAME(load)(w + j));
         }
-    switch (activation) {
-    case ACT_LOGISTIC: EACH(NAME(logistic)(x)) break;
-    case ACT_TANH: EACH(NAME(tanh)(x)) break;
-    case ACT_RELU: EACH(NAME(relu)(x)) break;
-    default: EACH(x)
     }
-#undef EACH
 }
-
-/* delta *= derivative of the activation, from the activation's value. */
-INLINE void NAME(derive)(int activation, REAL *delta, const REAL *a, index_t n)
-{
-#define EACH(expression)                                                                                          \
-    for (index_t i = 0; i < n; i += LANES) {                                                                      \
-        V x = NAME(load)(a + i), d = NAME(load)(delta + i);                                                       \
-        NAME(store)(delta + i, expression);                                                                       \
-    }
-    switch (activation) {
-    case ACT_LOGISTIC: EACH(d * x * (1 - x)) break;
-    case ACT_TANH: EACH(d * (1 - x * x)) break;
-    case ACT_RELU: EACH(NAME(select)(x > 0, d, NAME(all)(0))) break;
-    default: break;
-    }
-#undef EACH
-}
-
-INLINE int NAME(use_blas)(index_t m, index_t n, index_t k) { return m > 1 && m * n * k >= BLAS_WORK; }
 
 /* Activations of every layer for a block; those of the last layer are the raw outputs. */
 FUNCTION void NAME(forward)(NAME(workspace) *ws, const NAME(rows) *rows, const REAL *input)
@@ -558,29 +654,22 @@ FUNCTION void NAME(forward)(NAME(workspace) *ws, const NAME(rows) *rows, const R
     const REAL *A = input;
     index_t lda = ws->network->sizes[0];
     LAYERS(ws) {
-        const REAL *w = layer->weights;
+        const int is_last = layer == ws->layers + ws->n_layers - 1;
+        const int activation = is_last ? ACT_IDENTITY : ws->network->activation;
         REAL *z = layer->activation;
-        if (!A) {
-            const data_t *data = rows->data;
-            for (index_t i = 0; i < rows->n; i++) {
-                index_t row = NAME(row)(rows, i), end = index_at(data->indptr, data->wide_indptr, row + 1);
-                REAL *out = z + i * layer->ld;
-                memset(out, 0, (size_t)layer->ld * sizeof(REAL));
-                for (index_t p = index_at(data->indptr, data->wide_indptr, row); p < end; p++) {
-                    const REAL *w_row = w + index_at(data->indices, data->wide_indices, p) * layer->ld;
-                    V value = NAME(all)(((const REAL *)data->values)[p]);
-                    for (index_t j = 0; j < layer->ld; j += LANES)
-                        NAME(store)(out + j, NAME(load)(out + j) + value * NAME(load)(w_row + j));
-                }
-            }
-        } else if (NAME(use_blas)(rows->n, layer->out, layer->in)) {
-            NAME(blas)(ws->blas, 0, 0, rows->n, layer->out, layer->in, A, lda, w, layer->ld, z, layer->ld, 0);
+        if (A) {
+            NAME(product) x = {.m = rows->n, .n = layer->ld, .k = layer->in};
+            x.A = A, x.row_step = lda, x.column_step = 1;
+            x.B = layer->weights, x.ldb = layer->ld, x.n_valid = layer->out;
+            x.C = z, x.ldc = layer->ld;
+            x.finish = NAME(ACTIVATE), x.activation = activation, x.other = layer->biases;
+            x.scratch = ws->scratch;
+            NAME(run_product)(&x, ws->resources);
         } else {
-            NAME(product)(rows->n, layer->ld, layer->in, A, lda, 1, w, layer->ld, 0, layer->out, z, layer->ld, 0,
-                          ws->scratch);
+            NAME(block) x = {ws, rows, 16, 0};
+            share((rows->n + 15) / 16, ws->resources->n_threads, NAME(sparse_forward), &x);
+            NAME(activate)(activation, z, layer->biases, rows->n, layer->ld);
         }
-        int is_last = layer == ws->layers + ws->n_layers - 1;
-        NAME(activate)(is_last ? ACT_IDENTITY : ws->network->activation, z, layer->biases, rows->n, layer->ld);
         A = z;
         lda = layer->ld;
     }
@@ -589,20 +678,24 @@ FUNCTION void NAME(forward)(NAME(workspace) *ws, const NAME(rows) *rows, const R
 /* Far below every logit, so that a padding lane has probability 0, and finite, so that 0 times it is 0. */
 #define NEVER CONSTANT(-1e300, -1e30f)
 
-/* Loss of a block: the sum over its rows of weight times loss. With `scale`, the last layer's delta becomes
- * weight * scale * the derivative of the loss with respect to the raw outputs. */
-FUNCTION double NAME(loss)(NAME(workspace) *ws, const NAME(rows) *rows, double scale)
+/* Sum over an item's rows of weight times loss. The last layer's delta becomes weight * scale * the derivative of the
+ * loss with respect to the raw outputs. */
+FUNCTION void NAME(loss_rows)(void *context, int64_t item, int worker)
 {
+    const NAME(block) *x = context;
+    NAME(workspace) *ws = x->ws;
+    const NAME(rows) *rows = x->rows;
+    const index_t first = item * x->rows_per_item, stop = min_index(rows->n, first + x->rows_per_item);
     const int output = ws->network->output, loss = ws->network->loss;
     const NAME(layer) *layer = ws->layers + ws->n_layers - 1;
     const index_t out = layer->out, ld = layer->ld;
     const REAL *targets = rows->data->targets, *weights = rows->data->weights;
-    REAL *y = ws->target;
+    REAL *y = ws->target + worker * ld;
     double total = 0;
-    for (index_t i = 0; i < rows->n; i++) {
+    for (index_t i = first; i < stop; i++) {
         const index_t row = NAME(row)(rows, i);
         REAL *z = layer->activation + i * ld, *d = layer->delta + i * ld;
-        const REAL weight = weights ? weights[row] : 1, factor = weight * (REAL)scale;
+        const REAL weight = weights ? weights[row] : 1, factor = weight * (REAL)x->scale;
         memcpy(y, targets + row * out, (size_t)out * sizeof(REAL));
         if (output != OUT_IDENTITY)
             for (index_t j = out; j < ld; j++)
@@ -615,8 +708,8 @@ FUNCTION double NAME(loss)(NAME(workspace) *ws, const NAME(rows) *rows, double s
                 top = NAME(select)(NAME(load)(z + j) > top, NAME(load)(z + j), top);
             const REAL highest = NAME(max)(top);
             for (index_t j = 0; j < ld; j += LANES) {
-                V x = NAME(load)(z + j) - highest, e = NAME(exp)(x), t = NAME(load)(y + j);
-                acc -= t * x;
+                V u = NAME(load)(z + j) - highest, e = NAME(exp)(u), t = NAME(load)(y + j);
+                acc -= t * u;
                 mass += t;
                 sum += e;
                 NAME(store)(d + j, e);
@@ -644,22 +737,22 @@ FUNCTION double NAME(loss)(NAME(workspace) *ws, const NAME(rows) *rows, double s
             }
         } else {
             for (index_t j = 0; j < ld; j += LANES) {
-                V x = NAME(load)(z + j), t = NAME(load)(y + j), error;
+                V u = NAME(load)(z + j), t = NAME(load)(y + j), error;
                 if (output == OUT_LOGISTIC && loss == LOSS_LOG_LOSS) {
-                    V small = NAME(exp)(-NAME(absolute)(x));
-                    error = NAME(select)(x >= 0, NAME(all)(1), small) / (1 + small) - t;
-                    acc += NAME(relu)(x) + NAME(log1p)(small) - t * x;
+                    V small = NAME(exp)(-NAME(absolute)(u));
+                    error = NAME(select)(u >= 0, NAME(all)(1), small) / (1 + small) - t;
+                    acc += NAME(relu)(u) + NAME(log1p)(small) - t * u;
                 } else if (output == OUT_LOGISTIC) {
-                    V p = NAME(logistic)(x);
+                    V p = NAME(logistic)(u);
                     error = p - t;
                     acc += error * error * (REAL)0.5;
                     error = error * p * (1 - p);
                 } else if (output == OUT_EXP) {
-                    V p = NAME(exp)(x);
+                    V p = NAME(exp)(u);
                     error = p - t;
-                    acc += t * NAME(log)(NAME(select)(t > 0, t, NAME(all)(1))) - t * x + error;
+                    acc += t * NAME(log)(NAME(select)(t > 0, t, NAME(all)(1))) - t * u + error;
                 } else {
-                    error = x - t;
+                    error = u - t;
                     acc += error * error * (REAL)0.5;
                 }
                 NAME(store)(d + j, error * factor);
@@ -669,12 +762,44 @@ FUNCTION double NAME(loss)(NAME(workspace) *ws, const NAME(rows) *rows, double s
     }
     if (output == OUT_SOFTMAX && loss == LOSS_LOG_LOSS) {
         /* one vector of logarithms for as many rows as it has lanes; the buffer is a multiple of it long */
-        for (index_t i = rows->n; i < round_up(rows->n, LANES); i++)
+        for (index_t i = stop; i < round_up(stop, LANES); i++)
             ws->partition[i] = 1, ws->row_weight[i] = 0;
-        for (index_t i = 0; i < rows->n; i += LANES)
+        for (index_t i = first; i < stop; i += LANES)
             total += (double)NAME(sum)(NAME(load)(ws->row_weight + i) * NAME(log)(NAME(load)(ws->partition + i)));
     }
+    ws->totals[item] = total;
+}
+
+/* Loss of a block, see `loss_rows`. */
+FUNCTION double NAME(loss)(NAME(workspace) *ws, const NAME(rows) *rows, double scale)
+{
+    NAME(block) x = {ws, rows, LOSS_ITEM, scale};
+    const index_t n_items = (rows->n + LOSS_ITEM - 1) / LOSS_ITEM;
+    const index_t work = 32 * rows->n * ws->layers[ws->n_layers - 1].ld;
+    share(n_items, work >= SHARED_WORK ? ws->resources->n_threads : 1, NAME(loss_rows), &x);
+    double total = 0;
+    for (index_t i = 0; i < n_items; i++)
+        total += ws->totals[i];
     return total;
+}
+
+/* The first layer's part of the gradient, for CSR rows. */
+FUNCTION void NAME(sparse_backward)(const NAME(rows) *rows, const NAME(layer) *layer, REAL *g, int accumulate)
+{
+    const data_t *data = rows->data;
+    const index_t ld = layer->ld;
+    if (!accumulate)
+        memset(g, 0, (size_t)(layer->in * ld) * sizeof(REAL));
+    for (index_t i = 0; i < rows->n; i++) {
+        const index_t row = NAME(row)(rows, i), end = index_at(data->indptr, data->wide_indptr, row + 1);
+        const REAL *d = layer->delta + i * ld;
+        for (index_t p = index_at(data->indptr, data->wide_indptr, row); p < end; p++) {
+            REAL *g_row = g + index_at(data->indices, data->wide_indices, p) * ld;
+            const V value = NAME(all)(((const REAL *)data->values)[p]);
+            for (index_t j = 0; j < ld; j += LANES)
+                NAME(store)(g_row + j, NAME(load)(g_row + j) + value * NAME(load)(d + j));
+        }
+    }
 }
 
 /* Gradient of the weights and biases from a block's activations and the last layer's delta. */
@@ -682,7 +807,7 @@ FUNCTION void NAME(backward)(NAME(workspace) *ws, const NAME(rows) *rows, const 
 {
     for (index_t l = ws->n_layers - 1; l >= 0; l--) {
         const NAME(layer) *layer = ws->layers + l, *below = l ? layer - 1 : NULL;
-        const REAL *w = layer->weights, *A = l ? below->activation : input, *d = layer->delta;
+        const REAL *A = l ? below->activation : input, *d = layer->delta;
         REAL *g = ws->gradient + layer->at, *bias = g + layer->in * layer->ld;
         const index_t lda = l ? below->ld : layer->in, ld = layer->ld;
         for (index_t j = 0; j < ld; j += LANES) {
@@ -691,33 +816,25 @@ FUNCTION void NAME(backward)(NAME(workspace) *ws, const NAME(rows) *rows, const 
                 sum += NAME(load)(d + i * ld + j);
             NAME(store)(bias + j, sum);
         }
-        if (!A) {
-            const data_t *data = rows->data;
-            if (!accumulate)
-                memset(g, 0, (size_t)(layer->in * ld) * sizeof(REAL));
-            for (index_t i = 0; i < rows->n; i++) {
-                index_t row = NAME(row)(rows, i), end = index_at(data->indptr, data->wide_indptr, row + 1);
-                for (index_t p = index_at(data->indptr, data->wide_indptr, row); p < end; p++) {
-                    REAL *g_row = g + index_at(data->indices, data->wide_indices, p) * ld;
-                    V value = NAME(all)(((const REAL *)data->values)[p]);
-                    for (index_t j = 0; j < ld; j += LANES)
-                        NAME(store)(g_row + j, NAME(load)(g_row + j) + value * NAME(load)(d + i * ld + j));
-                }
-            }
-        } else if (NAME(use_blas)(rows->n, layer->out, layer->in)) {
-            NAME(blas)(ws->blas, 1, 0, layer->in, layer->out, rows->n, A, lda, d, ld, g, ld, accumulate);
+        if (A) {
+            NAME(product) x = {.m = layer->in, .n = ld, .k = rows->n};
+            x.A = A, x.row_step = 1, x.column_step = lda;
+            x.B = d, x.ldb = ld, x.n_valid = layer->out;
+            x.C = g, x.ldc = ld, x.accumulate = accumulate;
+            x.scratch = ws->scratch;
+            NAME(run_product)(&x, ws->resources);
         } else {
-            NAME(product)(layer->in, ld, rows->n, A, 1, lda, d, ld, 0, layer->out, g, ld, accumulate, ws->scratch);
+            NAME(sparse_backward)(rows, layer, g, accumulate);
         }
         if (!l)
             continue;
-        if (NAME(use_blas)(rows->n, layer->out, layer->in)) {
-            NAME(blas)(ws->blas, 0, 1, rows->n, layer->in, layer->out, d, ld, w, ld, below->delta, below->ld, 0);
-        } else {
-            NAME(product)(rows->n, below->ld, layer->out, d, ld, 1, w, ld, 1, layer->in, below->delta, below->ld, 0,
-                          ws->scratch);
-        }
-        NAME(derive)(ws->network->activation, below->delta, below->activation, rows->n * below->ld);
+        NAME(product) x = {.m = rows->n, .n = below->ld, .k = layer->out};
+        x.A = d, x.row_step = ld, x.column_step = 1;
+        x.B = layer->weights, x.ldb = ld, x.transposed = 1, x.n_valid = layer->in;
+        x.C = below->delta, x.ldc = below->ld;
+        x.finish = NAME(DERIVE), x.activation = ws->network->activation, x.other = below->activation;
+        x.scratch = ws->scratch;
+        NAME(run_product)(&x, ws->resources);
     }
 }
 
@@ -728,7 +845,7 @@ FUNCTION double NAME(loss_and_gradient)(NAME(workspace) *ws, const data_t *data,
     double total = 0;
     for (index_t start = first; start < stop; start += ws->block) {
         NAME(rows) rows = {data, order, start, min_index(ws->block, stop - start)};
-        const REAL *input = data->indptr ? NULL : NAME(dense_input)(ws, &rows);
+        const REAL *input = NAME(dense_input)(ws, &rows);
         NAME(forward)(ws, &rows, input);
         total += NAME(loss)(ws, &rows, scale);
         NAME(backward)(ws, &rows, input, start > first);
@@ -738,7 +855,7 @@ FUNCTION double NAME(loss_and_gradient)(NAME(workspace) *ws, const data_t *data,
 
 /* ---- updates ---- */
 
-/* One step for n weights or biases; the return value is the sum of their squares before it, if asked for. */
+/* One step of SGD for n parameters; the sum of their squares before it, if asked for. */
 INLINE double NAME(sgd)(const run_t *run, REAL *w, REAL *velocity, const REAL *g, index_t n, double added, double before,
                         double after, const int nesterov, const int squares)
 {
@@ -759,6 +876,7 @@ INLINE double NAME(sgd)(const run_t *run, REAL *w, REAL *velocity, const REAL *g
     return squares ? (double)NAME(sum)(sum) : 0;
 }
 
+/* The same for Adam. */
 INLINE double NAME(adam)(const run_t *run, REAL *w, REAL *first, REAL *second, const REAL *g, index_t n, double added,
                          double before, double after, const int squares)
 {
@@ -786,31 +904,58 @@ INLINE double NAME(adam)(const run_t *run, REAL *w, REAL *first, REAL *second, c
     return squares ? (double)NAME(sum)(sum) : 0;
 }
 
-FUNCTION double NAME(step)(NAME(workspace) *ws, const run_t *run, index_t at, index_t n, double added, double before,
-                           double after)
+typedef struct {
+    NAME(workspace) *ws;
+    const run_t *run;
+    index_t at, n;
+    double added, before, after;
+} NAME(step);
+
+FUNCTION void NAME(step_item)(void *context, int64_t item, int worker)
 {
-    REAL *w = ws->parameters + at, *first = ws->first + at;
-    const REAL *g = ws->gradient + at;
+    const NAME(step) *x = context;
+    const run_t *run = x->run;
+    const index_t first = item * STEP_ITEM, n = min_index(STEP_ITEM, x->n - first), at = x->at + first;
+    const double added = x->added, before = x->before, after = x->after;
+    REAL *w = x->ws->parameters + at, *moment = x->ws->first + at;
+    const REAL *g = x->ws->gradient + at;
+    double squares;
+    (void)worker;
     if (run->adam) {
-        REAL *second = ws->second + at;
-        return added ? NAME(adam)(run, w, first, second, g, n, added, before, after, 1)
-                     : NAME(adam)(run, w, first, second, g, n, 0, before, after, 0);
+        REAL *second = x->ws->second + at;
+        squares = added ? NAME(adam)(run, w, moment, second, g, n, added, before, after, 1)
+                        : NAME(adam)(run, w, moment, second, g, n, 0, before, after, 0);
+    } else if (run->nesterov) {
+        squares = added ? NAME(sgd)(run, w, moment, g, n, added, before, after, 1, 1)
+                        : NAME(sgd)(run, w, moment, g, n, 0, before, after, 1, 0);
+    } else {
+        squares = added ? NAME(sgd)(run, w, moment, g, n, added, before, after, 0, 1)
+                        : NAME(sgd)(run, w, moment, g, n, 0, before, after, 0, 0);
     }
-    if (run->nesterov)
-        return added ? NAME(sgd)(run, w, first, g, n, added, before, after, 1, 1)
-                     : NAME(sgd)(run, w, first, g, n, 0, before, after, 1, 0);
-    return added ? NAME(sgd)(run, w, first, g, n, added, before, after, 0, 1)
-                 : NAME(sgd)(run, w, first, g, n, 0, before, after, 0, 0);
+    x->ws->totals[item] = squares;
+}
+
+/* One step for n weights or biases from `at` on; the sum of the squares before it, where a penalty is added. */
+FUNCTION double NAME(take_step)(NAME(workspace) *ws, const run_t *run, index_t at, index_t n, double added, double before,
+                                double after)
+{
+    NAME(step) x = {ws, run, at, n, added, before, after};
+    const index_t n_items = (n + STEP_ITEM - 1) / STEP_ITEM;
+    share(n_items, 1 * n >= SHARED_WORK ? ws->resources->n_threads : 1, NAME(step_item), &x);
+    double total = 0;
+    for (index_t i = 0; i < n_items; i++)
+        total += ws->totals[i];
+    return total;
 }
 
 FUNCTION int NAME(run_updates)(const network_t *network, const data_t *data, run_t *run, void *parameters, void *first,
-                               void *second, const blas_t *blas)
+                               void *second, const resources_t *resources)
 {
     index_t largest = 1;
     for (index_t u = 0; u < run->n_updates; u++)
         largest = max_index(largest, run->bounds[u + 1] - run->bounds[u]);
     NAME(workspace) ws;
-    if (NAME(reserve)(&ws, network, blas, largest, run->adam ? NAME(FOR_ADAM) : NAME(FOR_SGD),
+    if (NAME(reserve)(&ws, network, resources, largest, run->adam ? NAME(FOR_ADAM) : NAME(FOR_SGD),
                       run->order && !data->indptr)) {
         NAME(release)(&ws);
         return -1;
@@ -838,9 +983,9 @@ FUNCTION int NAME(run_updates)(const network_t *network, const data_t *data, run
             const double added = run->added[u * run->added_strides[0] + l * run->added_strides[1]];
             const double before = run->before[u * run->before_strides[0] + l * run->before_strides[1]];
             const double after = run->after[u * run->after_strides[0] + l * run->after_strides[1]];
-            const double squares = NAME(step)(&ws, run, layer->at, n_weights, added, before, after);
+            const double squares = NAME(take_step)(&ws, run, layer->at, n_weights, added, before, after);
             run->penalty += 0.5 * added * squares * size;
-            NAME(step)(&ws, run, layer->at + n_weights, layer->ld, 0, 0, 0);
+            NAME(take_step)(&ws, run, layer->at + n_weights, layer->ld, 0, 0, 0);
         }
     }
     NAME(copy)(&ws, parameters, ws.parameters, 0);
@@ -1094,7 +1239,7 @@ FUNCTION double NAME(total_weight)(const data_t *data)
 }
 
 FUNCTION int NAME(gradient)(const network_t *network, const data_t *data, const void *parameters, double *value,
-                            void *gradient, const blas_t *blas)
+                            void *gradient, const resources_t *resources)
 {
     const double items = NAME(total_weight)(data);
     *value = 0;
@@ -1116,7 +1261,7 @@ FUNCTION int NAME(gradient)(const network_t *network, const data_t *data, const 
         return failed;
     }
     NAME(workspace) ws;
-    int failed = NAME(reserve)(&ws, network, blas, data->n_rows, NAME(FOR_GRADIENT), 0);
+    int failed = NAME(reserve)(&ws, network, resources, data->n_rows, NAME(FOR_GRADIENT), 0);
     if (!failed) {
         NAME(read_parameters)(&ws, parameters);
         *value = NAME(loss_and_gradient)(&ws, data, NULL, 0, data->n_rows, 1 / items) / items;
@@ -1126,8 +1271,38 @@ FUNCTION int NAME(gradient)(const network_t *network, const data_t *data, const 
     return failed;
 }
 
+/* Losses of some of many parameter vectors. */
+typedef struct {
+    const network_t *network;
+    const data_t *data;
+    const REAL *swarm;
+    index_t n_vectors, n_parameters, vectors_per_item;
+    double *values;
+    atomic_int failed;
+} NAME(swarm);
+
+FUNCTION void NAME(swarm_item)(void *context, int64_t item, int worker)
+{
+    NAME(swarm) *x = context;
+    const index_t n_rows = x->data->n_rows, first = item * x->vectors_per_item;
+    const index_t stop = min_index(x->n_vectors, first + x->vectors_per_item);
+    NAME(lanes) ws;
+    const int failed = NAME(lanes_reserve)(&ws, x->network);
+    (void)worker;
+    for (index_t start = 0; start < n_rows && !failed; start += LANE_ROWS) {
+        NAME(lanes_load)(&ws, x->data, start, min_index(LANE_ROWS, n_rows - start));
+        for (index_t i = first; i < stop; i++) {
+            NAME(lanes_forward)(&ws, x->swarm + i * x->n_parameters);
+            x->values[i] += NAME(lanes_loss)(&ws, 0);
+        }
+    }
+    NAME(lanes_release)(&ws);
+    if (failed)
+        atomic_store(&x->failed, failed);
+}
+
 FUNCTION int NAME(losses)(const network_t *network, const data_t *data, const void *swarm, index_t n_vectors,
-                          double *values, const blas_t *blas)
+                          double *values, const resources_t *resources)
 {
     const double items = NAME(total_weight)(data);
     index_t n_parameters = 0;
@@ -1137,24 +1312,21 @@ FUNCTION int NAME(losses)(const network_t *network, const data_t *data, const vo
     for (index_t i = 0; i < n_vectors; i++)
         values[i] = 0;
     if (NAME(lanes_suit)(network, data)) {
-        NAME(lanes) ws;
-        failed = NAME(lanes_reserve)(&ws, network);
-        for (index_t start = 0; start < data->n_rows && !failed; start += LANE_ROWS) {
-            NAME(lanes_load)(&ws, data, start, min_index(LANE_ROWS, data->n_rows - start));
-            for (index_t i = 0; i < n_vectors; i++) {
-                NAME(lanes_forward)(&ws, (const REAL *)swarm + i * n_parameters);
-                values[i] += NAME(lanes_loss)(&ws, 0);
-            }
-        }
-        NAME(lanes_release)(&ws);
+        const int n_threads = n_vectors * n_parameters * data->n_rows >= 4 * SHARED_WORK ? resources->n_threads : 1;
+        NAME(swarm) x = {.network = network, .data = data, .swarm = swarm, .n_vectors = n_vectors, .values = values};
+        x.n_parameters = n_parameters;
+        const index_t n_items = n_threads == 1 ? 1 : 2 * n_threads;
+        x.vectors_per_item = (n_vectors + n_items - 1) / n_items;
+        share(n_items, n_threads, NAME(swarm_item), &x);
+        failed = atomic_load(&x.failed);
     } else {
         NAME(workspace) ws;
-        failed = NAME(reserve)(&ws, network, blas, data->n_rows, NAME(FOR_OUTPUTS), 0);
+        failed = NAME(reserve)(&ws, network, resources, data->n_rows, NAME(FOR_OUTPUTS), 0);
         for (index_t i = 0; i < n_vectors && !failed; i++) {
             NAME(read_parameters)(&ws, (const REAL *)swarm + i * n_parameters);
             for (index_t start = 0; start < data->n_rows; start += ws.block) {
                 NAME(rows) rows = {data, NULL, start, min_index(ws.block, data->n_rows - start)};
-                NAME(forward)(&ws, &rows, data->indptr ? NULL : NAME(dense_input)(&ws, &rows));
+                NAME(forward)(&ws, &rows, NAME(dense_input)(&ws, &rows));
                 values[i] += NAME(loss)(&ws, &rows, 0);
             }
         }
@@ -1192,16 +1364,16 @@ INLINE void NAME(finish)(int output, REAL *z, index_t out, index_t ld)
 }
 
 FUNCTION int NAME(outputs)(const network_t *network, const data_t *data, const void *parameters, int raw, void *result,
-                           const blas_t *blas)
+                           const resources_t *resources)
 {
     NAME(workspace) ws;
-    int failed = NAME(reserve)(&ws, network, blas, data->n_rows, NAME(FOR_OUTPUTS), 0);
+    int failed = NAME(reserve)(&ws, network, resources, data->n_rows, NAME(FOR_OUTPUTS), 0);
     if (!failed) {
         const NAME(layer) *last = ws.layers + ws.n_layers - 1;
         NAME(read_parameters)(&ws, parameters);
         for (index_t start = 0; start < data->n_rows; start += ws.block) {
             NAME(rows) rows = {data, NULL, start, min_index(ws.block, data->n_rows - start)};
-            NAME(forward)(&ws, &rows, data->indptr ? NULL : NAME(dense_input)(&ws, &rows));
+            NAME(forward)(&ws, &rows, NAME(dense_input)(&ws, &rows));
             for (index_t i = 0; i < rows.n; i++) {
                 REAL *z = last->activation + i * last->ld;
                 if (!raw)
@@ -1235,6 +1407,8 @@ static const kernels_t PASTE(kernels, REAL, TARGET) = {
 #undef CACHE
 #undef SCRATCH
 #undef LAYERS
+#undef STEP_ITEM
+#undef LOSS_ITEM
 #undef NEVER
 #undef LANE_ROWS
 #undef LANE_WIDTH
