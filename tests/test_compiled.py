@@ -1,0 +1,150 @@
+"""What the compiled engine promises besides agreeing with the reference engine (test_engine_agreement.py)."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from cases import OUTPUT_LOSSES, STEPS, make_batches, make_case, run
+from test_engine_agreement import assert_evaluations_agree, each_dtype, each_storage
+from threadpoolctl import threadpool_limits
+
+from skl2net.network import ACTIVATIONS
+
+compiled = pytest.importorskip("skl2net.engines._compiled", reason="the compiled engine was not built")
+
+LARGE = ((200, 256, 128, 10), "tanh", "softmax", "log_loss")  # large enough to be shared among threads
+
+
+@pytest.fixture(params=compiled.instruction_sets())
+def instruction_set(request):
+    """Run each instruction set of this processor."""
+    compiled._use_instruction_set(request.param)
+    yield request.param
+    compiled._use_instruction_set(compiled.instruction_sets()[-1])
+
+
+def logistic(x):
+    return 1 / (1 + np.exp(-x))
+
+
+FUNCTIONS = {
+    "exp": (np.exp, [(-87, 88)], (-708, 709)),
+    "tanh": (np.tanh, [(-1e-30, 1e-30), (-1e-3, 1e-3), (-1, 1), (-25, 25)], (-25, 25)),
+    "logistic": (logistic, [(-1e-3, 1e-3), (-1, 1), (-86, 86)], (-700, 700)),
+    "log": (np.log, [(1e-30, 1), (0.6, 1.5), (1, 1e30)], (1e-300, 1e300)),
+    "log1p": (np.log1p, [(0, 1e-30), (0, 1e-8), (0, 1)], (0, 1)),
+}
+
+
+@each_dtype
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_elementary_functions_are_accurate_to_4_ulp(instruction_set, name, dtype):
+    function, ranges, wide = FUNCTIONS[name]
+    rng = np.random.default_rng(0)
+    for low, high in [*ranges, wide] if dtype == np.float64 else ranges:
+        x = rng.uniform(low, high, 20_000).astype(dtype)
+        exact = function(x.astype(np.longdouble))
+        ulp = np.spacing(np.abs(exact).astype(dtype)).astype(np.longdouble)
+        assert np.max(np.abs(compiled._function(name, x) - exact) / ulp) <= 4
+
+
+@each_dtype
+def test_elementary_functions_at_the_edges(instruction_set, dtype):
+    x = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1e4, -1e4], dtype=dtype)
+    with np.errstate(over="ignore"):
+        np.testing.assert_array_equal(compiled._function("exp", x), np.exp(x))
+        np.testing.assert_array_equal(compiled._function("logistic", x), logistic(x))
+    tanh = compiled._function("tanh", x)
+    np.testing.assert_array_equal(tanh, np.tanh(x))
+    np.testing.assert_array_equal(np.signbit(tanh[1:]), np.signbit(x[1:]))
+    assert np.isnan(compiled._function("log", x[:2])).all()
+
+
+@each_dtype
+@each_storage
+@pytest.mark.parametrize(("output", "loss"), OUTPUT_LOSSES)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_every_instruction_set_agrees_with_the_reference(instruction_set, activation, output, loss, sparse, dtype):
+    case = make_case((9, 33, 6, 3), activation, output, loss, n_rows=67, sparse=sparse, weighted=True)
+    assert_evaluations_agree(compiled, case, dtype)
+
+
+@each_dtype
+@pytest.mark.parametrize(
+    "sizes", [(3, 500, 4), (700, 20, 3), (260, 700, 300, 17)], ids=["wide layer", "many features", "BLAS"]
+)
+def test_large_layers_agree_with_the_reference(instruction_set, sizes, dtype):
+    case = make_case(sizes, "tanh", "softmax", "log_loss", n_rows=400, weighted=True)
+    assert_evaluations_agree(compiled, case, dtype)
+
+
+def evaluate_everything(case, step):
+    """Bytes of all that the engine computes for a case."""
+    batches = make_batches(case.X.shape[0], 2, 500)
+    state, totals = run(compiled, case, STEPS[step], "penalty", 0.1, batches)
+    _, gradient = compiled.loss_and_gradient(*case.arguments)
+    outputs = compiled.outputs(case.network, case.parameters, case.X)
+    swarm = np.stack([case.parameters, 2 * case.parameters, -case.parameters])
+    losses = compiled.losses(case.network, case.loss, swarm, case.X, case.Y, case.sample_weight)
+    return [array.tobytes() for array in (state.parameters, gradient, outputs, losses)], totals
+
+
+@pytest.mark.skipif(compiled.instruction_sets()[-1] == "baseline", reason="BLAS, whose sums depend on its threads")
+@pytest.mark.parametrize("step", ["nesterov", "adam"])
+@each_storage
+@each_dtype
+def test_same_bits_for_any_number_of_threads(dtype, sparse, step):
+    case = make_case(*LARGE, n_rows=1000, sparse=sparse, dtype=dtype)
+    with threadpool_limits(1):
+        expected = evaluate_everything(case, step)
+    for n_threads in (2, 3):
+        with threadpool_limits(n_threads, user_api="openmp"):
+            for _ in range(5):
+                assert evaluate_everything(case, step) == expected
+
+
+def test_a_swarm_has_the_same_bits_for_any_number_of_threads():
+    case = make_case((64, 16, 10), "tanh", "softmax", "log_loss", n_rows=1797)
+    swarm = np.random.default_rng(0).normal(size=(41, case.network.n_parameters))
+    arguments = (case.network, case.loss, swarm, case.X, case.Y)
+    with threadpool_limits(1):
+        expected = compiled.losses(*arguments)
+    np.testing.assert_array_equal(compiled.losses(*arguments), expected)
+
+
+def test_calls_from_several_threads_are_independent():
+    case = make_case(*LARGE, n_rows=1000)
+    expected = evaluate_everything(case, "adam")
+    with ThreadPoolExecutor(4) as pool:
+        results = pool.map(lambda _: evaluate_everything(case, "adam"), range(12))
+        assert all(result == expected for result in results)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_process_has_helpers_of_its_own():
+    case = make_case(*LARGE, n_rows=1000)
+    expected = evaluate_everything(case, "adam")
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if evaluate_everything(case, "adam") == expected else 1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda case: {"X": case.X[:, :2]}, "X has 2 features, but the network expects 4"),
+        (lambda case: {"Y": case.Y[:-1]}, "Y must have shape"),
+        (lambda case: {"sample_weight": case.sample_weight[:-1]}, "sample_weight must have shape"),
+        (lambda case: {"parameters": case.parameters[:-1]}, "parameter vector must have shape"),
+    ],
+    ids=["X", "Y", "sample_weight", "parameters"],
+)
+def test_arrays_that_do_not_fit_are_refused_before_any_address_is_used(change, message):
+    case = make_case((4, 5, 3), "tanh", "softmax", "log_loss", weighted=True)
+    for name, value in change(case).items():
+        setattr(case, name, value)
+    with pytest.raises(ValueError, match=message):
+        compiled.loss_and_gradient(*case.arguments)
