@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from cases import OUTPUT_LOSSES, STEPS, make_batches, make_case, run
-from test_engine_agreement import assert_evaluations_agree, each_dtype, each_storage
+from test_engine_agreement import assert_evaluations_agree, assert_updates_agree, each_dtype, each_storage
 from threadpoolctl import threadpool_limits
 
 from skl2net.network import ACTIVATIONS
@@ -77,6 +77,12 @@ def test_every_instruction_set_agrees_with_the_reference(instruction_set, activa
 def test_large_layers_agree_with_the_reference(instruction_set, sizes, dtype):
     case = make_case(sizes, "tanh", "softmax", "log_loss", n_rows=400, weighted=True)
     assert_evaluations_agree(compiled, case, dtype)
+
+
+@pytest.mark.parametrize("mode", ["penalty", "decay_after"])
+def test_updates_of_large_layers_agree_with_the_reference(instruction_set, mode):
+    case = make_case((260, 700, 300, 17), "tanh", "softmax", "log_loss", n_rows=400)
+    assert_updates_agree(compiled, case, STEPS["nesterov"], mode, make_batches(400, 3, 400), np.float64)
 
 
 def evaluate_everything(case, step):

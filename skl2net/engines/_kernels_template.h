@@ -433,12 +433,17 @@ FUNCTION void NAME(transpose)(index_t rows, index_t columns, const REAL *A, inde
 
 /* ---- the network, padded ---- */
 
+/* The vectors over all parameters that a pass works with. */
+enum { NAME(PARAMETERS), NAME(GRADIENT), NAME(FIRST), NAME(SECOND), NAME(N_VECTORS) };
+
 /* One weight layer. Rows of the weights, activations and deltas have `ld` numbers, a multiple of ROW_STEP; what stands
- * beyond `out` is zero in weights and deltas. `at` is where the layer's weights begin in each of the padded vectors of a
- * workspace; its biases follow them. */
+ * beyond `out` is zero in weights and deltas. Each vector's part is in the caller's flat vector where no padding is
+ * needed, and in memory of the workspace otherwise (`memory` is then not NULL). */
 typedef struct {
-    index_t in, out, ld, at;
-    const REAL *weights, *biases;
+    index_t in, out, ld;
+    struct {
+        REAL *weights, *biases, *memory;
+    } part[NAME(N_VECTORS)];
     REAL *activation, *delta;
 } NAME(layer);
 
@@ -447,7 +452,6 @@ typedef struct {
     const resources_t *resources;
     NAME(layer) *layers;
     index_t n_layers, block;
-    REAL *parameters, *gradient, *first, *second;
     REAL *input;      /* gathered rows of a block */
     REAL *target;     /* one row of targets, padded with zeros; for each thread */
     REAL *partition;  /* softmax: partition sum and weight of each row of a block */
@@ -474,13 +478,19 @@ FUNCTION void NAME(release)(NAME(workspace) *ws)
     free(ws->layers);
 }
 
+/* Whether a layer's part of vector v needs memory of its own: for padding, or since no caller has such a vector. */
+FUNCTION int NAME(has_memory)(const NAME(layer) *layer, int v, int purpose)
+{
+    return layer->ld != layer->out || (v == NAME(GRADIENT) && purpose > NAME(FOR_GRADIENT));
+}
+
 /* Lay a workspace out for blocks of at most `rows` rows, dense ones gathered if need be; 0 on success, -1 without
  * memory. */
 FUNCTION int NAME(reserve)(NAME(workspace) *ws, const network_t *network, const resources_t *resources, index_t rows, int purpose,
                            int gather)
 {
     const index_t n_layers = network->n_layers, n_vectors = 1 + purpose;
-    index_t padded = 0, width = 0, n_totals = 1;
+    index_t n_parts = 0, width = 0, n_totals = 1;
     memset(ws, 0, sizeof *ws);
     ws->network = network;
     ws->resources = resources;
@@ -493,8 +503,9 @@ FUNCTION int NAME(reserve)(NAME(workspace) *ws, const network_t *network, const 
         layer->in = network->sizes[i];
         layer->out = network->sizes[i + 1];
         layer->ld = round_up(layer->out, ROW_STEP);
-        layer->at = padded;
-        padded += (layer->in + 1) * layer->ld;
+        for (int v = 0; v < n_vectors; v++)
+            if (NAME(has_memory)(layer, v, purpose))
+                n_parts += (layer->in + 1) * layer->ld;
         width += layer->ld;
         n_totals = max_index(n_totals, layer->in * layer->ld / STEP_ITEM + 1);
     }
@@ -506,7 +517,7 @@ FUNCTION int NAME(reserve)(NAME(workspace) *ws, const network_t *network, const 
     const index_t n_threads = resources->n_threads;
     const index_t n_zero = ws->block * (width + n_deltas) + n_threads * last + 2 * ws->block;
     n_totals = max_index(n_totals, ws->block / LOSS_ITEM + 1);
-    ws->memory = malloc((size_t)(n_vectors * padded + n_zero + n_threads * SCRATCH + n_input + ROW_STEP) * sizeof(REAL));
+    ws->memory = malloc((size_t)(n_parts + n_zero + n_threads * SCRATCH + n_input + ROW_STEP) * sizeof(REAL));
     ws->totals = malloc((size_t)n_totals * sizeof(double));
     if (!ws->memory || !ws->totals)
         return -1;
@@ -514,7 +525,7 @@ FUNCTION int NAME(reserve)(NAME(workspace) *ws, const network_t *network, const 
     memset(next, 0, (size_t)n_zero * sizeof(REAL));
     LAYERS(ws) {
         layer->activation = next, next += ws->block * layer->ld;
-        if (purpose > NAME(FOR_OUTPUTS) || layer->at == ws->layers[n_layers - 1].at)
+        if (purpose > NAME(FOR_OUTPUTS) || layer == ws->layers + n_layers - 1)
             layer->delta = next, next += ws->block * layer->ld;
     }
     ws->target = next, next += n_threads * last;
@@ -522,9 +533,17 @@ FUNCTION int NAME(reserve)(NAME(workspace) *ws, const network_t *network, const 
     ws->row_weight = next, next += ws->block;
     ws->scratch = next, next += n_threads * SCRATCH;
     ws->input = next, next += n_input;
-    REAL **vectors[] = {&ws->parameters, &ws->gradient, &ws->first, &ws->second};
-    for (index_t i = 0; i < n_vectors; i++)
-        *vectors[i] = next, next += padded;
+    LAYERS(ws)
+        for (int v = 0; v < n_vectors; v++) {
+            layer->part[v].memory = NULL;
+            if (NAME(has_memory)(layer, v, purpose)) {
+                layer->part[v].memory = layer->part[v].weights = next;
+                layer->part[v].biases = next + layer->in * layer->ld;
+                next += (layer->in + 1) * layer->ld;
+                if (v == NAME(GRADIENT)) /* BLAS writes no padding */
+                    memset(layer->part[v].memory, 0, (size_t)((layer->in + 1) * layer->ld) * sizeof(REAL));
+            }
+        }
     return 0;
 }
 
@@ -534,51 +553,43 @@ INLINE void NAME(pad)(REAL *row, const REAL *values, index_t n, index_t ld)
     memset(row + n, 0, (size_t)(ld - n) * sizeof(REAL));
 }
 
-/* Copy between a flat parameter vector (all weights, then all biases) and a padded one (layer by layer). */
-FUNCTION void NAME(copy)(const NAME(workspace) *ws, REAL *flat, REAL *padded, int from_flat)
+/* Work with a flat vector (all weights, then all biases) as vector v: in place, or from a padded copy. */
+FUNCTION void NAME(take)(NAME(workspace) *ws, int v, REAL *flat)
 {
     REAL *biases = flat;
     LAYERS(ws)
         biases += layer->in * layer->out;
     LAYERS(ws) {
-        for (index_t i = 0; i <= layer->in; i++) {
-            REAL *row = padded + layer->at + i * layer->ld;
-            REAL *flat_row = i < layer->in ? flat + i * layer->out : biases;
-            if (from_flat)
-                NAME(pad)(row, flat_row, layer->out, layer->ld);
-            else
-                memcpy(flat_row, row, (size_t)layer->out * sizeof(REAL));
+        REAL *memory = layer->part[v].memory;
+        if (memory) {
+            for (index_t i = 0; i < layer->in; i++)
+                NAME(pad)(memory + i * layer->ld, flat + i * layer->out, layer->out, layer->ld);
+            NAME(pad)(layer->part[v].biases, biases, layer->out, layer->ld);
+        } else {
+            layer->part[v].weights = flat;
+            layer->part[v].biases = biases;
         }
         flat += layer->in * layer->out;
         biases += layer->out;
     }
 }
 
-/* Take a flat parameter vector for passes that only read it: layers that need no padding stay where they are. */
-FUNCTION void NAME(read_parameters)(NAME(workspace) *ws, const REAL *flat)
+/* Write back to a flat vector what `take` had to copy. */
+FUNCTION void NAME(give_back)(const NAME(workspace) *ws, int v, REAL *flat)
 {
-    const REAL *biases = flat;
+    REAL *biases = flat;
     LAYERS(ws)
         biases += layer->in * layer->out;
     LAYERS(ws) {
-        const int in_place = layer->ld == layer->out;
-        REAL *padded = ws->parameters + layer->at;
-        for (index_t i = 0; i <= layer->in && !in_place; i++)
-            NAME(pad)(padded + i * layer->ld, i < layer->in ? flat + i * layer->out : biases, layer->out, layer->ld);
-        layer->weights = in_place ? flat : padded;
-        layer->biases = in_place ? biases : padded + layer->in * layer->ld;
+        const REAL *memory = layer->part[v].memory;
+        const size_t bytes = (size_t)layer->out * sizeof(REAL);
+        if (memory) {
+            for (index_t i = 0; i < layer->in; i++)
+                memcpy(flat + i * layer->out, memory + i * layer->ld, bytes);
+            memcpy(biases, layer->part[v].biases, bytes);
+        }
         flat += layer->in * layer->out;
         biases += layer->out;
-    }
-}
-
-/* Take a flat parameter vector for updates. */
-FUNCTION void NAME(own_parameters)(NAME(workspace) *ws, const REAL *flat)
-{
-    NAME(copy)(ws, (REAL *)flat, ws->parameters, 1);
-    LAYERS(ws) {
-        layer->weights = ws->parameters + layer->at;
-        layer->biases = layer->weights + layer->in * layer->ld;
     }
 }
 
@@ -640,7 +651,7 @@ FUNCTION void NAME(sparse_forward)(void *context, int64_t item, int worker)
         REAL *out = layer->activation + i * ld;
         memset(out, 0, (size_t)ld * sizeof(REAL));
         for (index_t p = index_at(data->indptr, data->wide_indptr, row); p < end; p++) {
-            const REAL *w = layer->weights + index_at(data->indices, data->wide_indices, p) * ld;
+            const REAL *w = layer->part[NAME(PARAMETERS)].weights + index_at(data->indices, data->wide_indices, p) * ld;
             const V value = NAME(all)(((const REAL *)data->values)[p]);
             for (index_t j = 0; j < ld; j += LANES)
                 NAME(store)(out + j, NAME(load)(out + j) + value * NAME(load)(w + j));
@@ -660,15 +671,16 @@ FUNCTION void NAME(forward)(NAME(workspace) *ws, const NAME(rows) *rows, const R
         if (A) {
             NAME(product) x = {.m = rows->n, .n = layer->ld, .k = layer->in};
             x.A = A, x.row_step = lda, x.column_step = 1;
-            x.B = layer->weights, x.ldb = layer->ld, x.n_valid = layer->out;
+            x.B = layer->part[NAME(PARAMETERS)].weights, x.ldb = layer->ld, x.n_valid = layer->out;
             x.C = z, x.ldc = layer->ld;
-            x.finish = NAME(ACTIVATE), x.activation = activation, x.other = layer->biases;
+            x.finish = NAME(ACTIVATE), x.activation = activation;
+            x.other = layer->part[NAME(PARAMETERS)].biases;
             x.scratch = ws->scratch;
             NAME(run_product)(&x, ws->resources);
         } else {
             NAME(block) x = {ws, rows, 16, 0};
             share((rows->n + 15) / 16, ws->resources->n_threads, NAME(sparse_forward), &x);
-            NAME(activate)(activation, z, layer->biases, rows->n, layer->ld);
+            NAME(activate)(activation, z, layer->part[NAME(PARAMETERS)].biases, rows->n, layer->ld);
         }
         A = z;
         lda = layer->ld;
@@ -808,7 +820,7 @@ FUNCTION void NAME(backward)(NAME(workspace) *ws, const NAME(rows) *rows, const 
     for (index_t l = ws->n_layers - 1; l >= 0; l--) {
         const NAME(layer) *layer = ws->layers + l, *below = l ? layer - 1 : NULL;
         const REAL *A = l ? below->activation : input, *d = layer->delta;
-        REAL *g = ws->gradient + layer->at, *bias = g + layer->in * layer->ld;
+        REAL *g = layer->part[NAME(GRADIENT)].weights, *bias = layer->part[NAME(GRADIENT)].biases;
         const index_t lda = l ? below->ld : layer->in, ld = layer->ld;
         for (index_t j = 0; j < ld; j += LANES) {
             V sum = accumulate ? NAME(load)(bias + j) : NAME(all)(0);
@@ -830,7 +842,7 @@ FUNCTION void NAME(backward)(NAME(workspace) *ws, const NAME(rows) *rows, const 
             continue;
         NAME(product) x = {.m = rows->n, .n = below->ld, .k = layer->out};
         x.A = d, x.row_step = ld, x.column_step = 1;
-        x.B = layer->weights, x.ldb = ld, x.transposed = 1, x.n_valid = layer->in;
+        x.B = layer->part[NAME(PARAMETERS)].weights, x.ldb = ld, x.transposed = 1, x.n_valid = layer->in;
         x.C = below->delta, x.ldc = below->ld;
         x.finish = NAME(DERIVE), x.activation = ws->network->activation, x.other = below->activation;
         x.scratch = ws->scratch;
@@ -838,7 +850,7 @@ FUNCTION void NAME(backward)(NAME(workspace) *ws, const NAME(rows) *rows, const 
     }
 }
 
-/* Sum of the losses of the rows first, ..., stop - 1, and in ws->gradient scale times its gradient. */
+/* Sum of the losses of the rows first, ..., stop - 1, and in the gradient's parts scale times its gradient. */
 FUNCTION double NAME(loss_and_gradient)(NAME(workspace) *ws, const data_t *data, const index_t *order, index_t first,
                                         index_t stop, double scale)
 {
@@ -905,46 +917,69 @@ INLINE double NAME(adam)(const run_t *run, REAL *w, REAL *first, REAL *second, c
 }
 
 typedef struct {
-    NAME(workspace) *ws;
     const run_t *run;
-    index_t at, n;
-    double added, before, after;
+    REAL *parameters, *first, *second;
+    const REAL *gradient;
+    index_t n;
+    double added, before, after, *totals;
 } NAME(step);
 
 FUNCTION void NAME(step_item)(void *context, int64_t item, int worker)
 {
     const NAME(step) *x = context;
     const run_t *run = x->run;
-    const index_t first = item * STEP_ITEM, n = min_index(STEP_ITEM, x->n - first), at = x->at + first;
+    const index_t at = item * STEP_ITEM, n = min_index(STEP_ITEM, x->n - at);
     const double added = x->added, before = x->before, after = x->after;
-    REAL *w = x->ws->parameters + at, *moment = x->ws->first + at;
-    const REAL *g = x->ws->gradient + at;
-    double squares;
+    REAL *w = x->parameters + at, *first = x->first + at;
+    const REAL *g = x->gradient + at;
     (void)worker;
     if (run->adam) {
-        REAL *second = x->ws->second + at;
-        squares = added ? NAME(adam)(run, w, moment, second, g, n, added, before, after, 1)
-                        : NAME(adam)(run, w, moment, second, g, n, 0, before, after, 0);
+        REAL *second = x->second + at;
+        x->totals[item] = added ? NAME(adam)(run, w, first, second, g, n, added, before, after, 1)
+                                : NAME(adam)(run, w, first, second, g, n, 0, before, after, 0);
     } else if (run->nesterov) {
-        squares = added ? NAME(sgd)(run, w, moment, g, n, added, before, after, 1, 1)
-                        : NAME(sgd)(run, w, moment, g, n, 0, before, after, 1, 0);
+        x->totals[item] = added ? NAME(sgd)(run, w, first, g, n, added, before, after, 1, 1)
+                                : NAME(sgd)(run, w, first, g, n, 0, before, after, 1, 0);
     } else {
-        squares = added ? NAME(sgd)(run, w, moment, g, n, added, before, after, 0, 1)
-                        : NAME(sgd)(run, w, moment, g, n, 0, before, after, 0, 0);
+        x->totals[item] = added ? NAME(sgd)(run, w, first, g, n, added, before, after, 0, 1)
+                                : NAME(sgd)(run, w, first, g, n, 0, before, after, 0, 0);
     }
-    x->ws->totals[item] = squares;
 }
 
-/* One step for n weights or biases from `at` on; the sum of the squares before it, where a penalty is added. */
-FUNCTION double NAME(take_step)(NAME(workspace) *ws, const run_t *run, index_t at, index_t n, double added, double before,
-                                double after)
+/* One step of a layer with the rule's numbers for its weights, and none for its biases; the sum of the squares of the
+ * weights before it, where a penalty is added. */
+FUNCTION double NAME(take_step)(NAME(workspace) *ws, const NAME(layer) *layer, const run_t *run, double added,
+                                double before, double after)
 {
-    NAME(step) x = {ws, run, at, n, added, before, after};
-    const index_t n_items = (n + STEP_ITEM - 1) / STEP_ITEM;
-    share(n_items, 1 * n >= SHARED_WORK ? ws->resources->n_threads : 1, NAME(step_item), &x);
-    double total = 0;
+    const int second = run->adam ? NAME(SECOND) : NAME(FIRST);
+    const index_t n = layer->in * layer->ld, n_items = (n + STEP_ITEM - 1) / STEP_ITEM;
+    NAME(step) weights = {run,
+                          layer->part[NAME(PARAMETERS)].weights,
+                          layer->part[NAME(FIRST)].weights,
+                          layer->part[second].weights,
+                          layer->part[NAME(GRADIENT)].weights,
+                          n,
+                          added,
+                          before,
+                          after,
+                          ws->totals};
+    share(n_items, n >= SHARED_WORK ? ws->resources->n_threads : 1, NAME(step_item), &weights);
+    double total = 0, ignored;
     for (index_t i = 0; i < n_items; i++)
         total += ws->totals[i];
+    for (index_t at = 0; at < layer->ld; at += STEP_ITEM) {
+        NAME(step) biases = {run,
+                             layer->part[NAME(PARAMETERS)].biases + at,
+                             layer->part[NAME(FIRST)].biases + at,
+                             layer->part[second].biases + at,
+                             layer->part[NAME(GRADIENT)].biases + at,
+                             layer->ld - at,
+                             0,
+                             0,
+                             0,
+                             &ignored};
+        NAME(step_item)(&biases, 0, 0);
+    }
     return total;
 }
 
@@ -960,10 +995,10 @@ FUNCTION int NAME(run_updates)(const network_t *network, const data_t *data, run
         NAME(release)(&ws);
         return -1;
     }
-    NAME(own_parameters)(&ws, parameters);
-    NAME(copy)(&ws, first, ws.first, 1);
+    NAME(take)(&ws, NAME(PARAMETERS), parameters);
+    NAME(take)(&ws, NAME(FIRST), first);
     if (run->adam)
-        NAME(copy)(&ws, second, ws.second, 1);
+        NAME(take)(&ws, NAME(SECOND), second);
     run->data_loss = run->penalty = 0;
     run->n_rows = 0;
     for (index_t u = 0; u < run->n_updates; u++) {
@@ -979,19 +1014,16 @@ FUNCTION int NAME(run_updates)(const network_t *network, const data_t *data, run
                 run->learning_rate * sqrt(1 - power(run->beta_2, run->t)) / (1 - power(run->beta_1, run->t));
         for (index_t l = 0; l < ws.n_layers; l++) {
             const NAME(layer) *layer = ws.layers + l;
-            const index_t n_weights = layer->in * layer->ld;
             const double added = run->added[u * run->added_strides[0] + l * run->added_strides[1]];
             const double before = run->before[u * run->before_strides[0] + l * run->before_strides[1]];
             const double after = run->after[u * run->after_strides[0] + l * run->after_strides[1]];
-            const double squares = NAME(take_step)(&ws, run, layer->at, n_weights, added, before, after);
-            run->penalty += 0.5 * added * squares * size;
-            NAME(take_step)(&ws, run, layer->at + n_weights, layer->ld, 0, 0, 0);
+            run->penalty += 0.5 * added * NAME(take_step)(&ws, layer, run, added, before, after) * size;
         }
     }
-    NAME(copy)(&ws, parameters, ws.parameters, 0);
-    NAME(copy)(&ws, first, ws.first, 0);
+    NAME(give_back)(&ws, NAME(PARAMETERS), parameters);
+    NAME(give_back)(&ws, NAME(FIRST), first);
     if (run->adam)
-        NAME(copy)(&ws, second, ws.second, 0);
+        NAME(give_back)(&ws, NAME(SECOND), second);
     NAME(release)(&ws);
     return 0;
 }
@@ -1263,9 +1295,10 @@ FUNCTION int NAME(gradient)(const network_t *network, const data_t *data, const 
     NAME(workspace) ws;
     int failed = NAME(reserve)(&ws, network, resources, data->n_rows, NAME(FOR_GRADIENT), 0);
     if (!failed) {
-        NAME(read_parameters)(&ws, parameters);
+        NAME(take)(&ws, NAME(PARAMETERS), (REAL *)parameters);
+        NAME(take)(&ws, NAME(GRADIENT), gradient);
         *value = NAME(loss_and_gradient)(&ws, data, NULL, 0, data->n_rows, 1 / items) / items;
-        NAME(copy)(&ws, gradient, ws.gradient, 0);
+        NAME(give_back)(&ws, NAME(GRADIENT), gradient);
     }
     NAME(release)(&ws);
     return failed;
@@ -1323,7 +1356,7 @@ FUNCTION int NAME(losses)(const network_t *network, const data_t *data, const vo
         NAME(workspace) ws;
         failed = NAME(reserve)(&ws, network, resources, data->n_rows, NAME(FOR_OUTPUTS), 0);
         for (index_t i = 0; i < n_vectors && !failed; i++) {
-            NAME(read_parameters)(&ws, (const REAL *)swarm + i * n_parameters);
+            NAME(take)(&ws, NAME(PARAMETERS), (REAL *)swarm + i * n_parameters);
             for (index_t start = 0; start < data->n_rows; start += ws.block) {
                 NAME(rows) rows = {data, NULL, start, min_index(ws.block, data->n_rows - start)};
                 NAME(forward)(&ws, &rows, NAME(dense_input)(&ws, &rows));
@@ -1370,7 +1403,7 @@ FUNCTION int NAME(outputs)(const network_t *network, const data_t *data, const v
     int failed = NAME(reserve)(&ws, network, resources, data->n_rows, NAME(FOR_OUTPUTS), 0);
     if (!failed) {
         const NAME(layer) *last = ws.layers + ws.n_layers - 1;
-        NAME(read_parameters)(&ws, parameters);
+        NAME(take)(&ws, NAME(PARAMETERS), (REAL *)parameters);
         for (index_t start = 0; start < data->n_rows; start += ws.block) {
             NAME(rows) rows = {data, NULL, start, min_index(ws.block, data->n_rows - start)};
             NAME(forward)(&ws, &rows, NAME(dense_input)(&ws, &rows));
