@@ -1,6 +1,9 @@
 """Options of the test run."""
 
+import os
+
 import pytest
+from threadpoolctl import threadpool_limits
 
 from skl2net import engines
 
@@ -11,7 +14,9 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    """Put the engine that was asked for first."""
+    """Put the engine that was asked for first; let parallel test processes have one thread each."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        threadpool_limits(1)
     name = config.getoption("engine")
     if name is None:
         return
