@@ -20,3 +20,13 @@ def test_overfitting_runs():
         "decay_after",
         "decoupled",
     }
+
+
+def test_shrinking_positions_does_not_regularise_a_swarm_and_a_penalty_does():
+    """One swarm per row: a small share leaves weights as large as no rule does, a penalty does not."""
+    command = [sys.executable, "-X", "utf8", EXAMPLES / "swarm_decay.py", "--seeds", "1"]
+    output = subprocess.run(command, check=True, capture_output=True, text=True, encoding="utf-8").stdout
+    squares = [float(line.split()[-2]) for line in output.splitlines()[2:]]
+    without, shrunk, penalised = squares[0], squares[1:3], squares[4:]
+    assert min(shrunk) > without / 3
+    assert max(penalised) < without / 30

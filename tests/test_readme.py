@@ -10,7 +10,14 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 
 ROOT = Path(__file__).parent.parent
-PAGES = ["README.md", "docs/index.md", "docs/l2_rules.md", "docs/conventions.md", "docs/scikit_learn.md"]
+PAGES = [
+    "README.md",
+    "docs/index.md",
+    "docs/l2_rules.md",
+    "docs/conventions.md",
+    "docs/scikit_learn.md",
+    "docs/particle_swarm.md",
+]
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:e-?\d+)?")
 
 
