@@ -51,6 +51,8 @@ class RuleRun:
         As `skl2net.convert_alpha` calls it.
     schedule : bool, default=False
         Whether the learning rate changed.
+    error : str, default="mean loss"
+        What the penalty is added to: another word where the swarm minimises an objective of the user's own.
     """
 
     rule: L2Rule
@@ -62,13 +64,15 @@ class RuleRun:
     n_items: float
     loss: str
     schedule: bool = False
+    error: str = "mean loss"
 
     @classmethod
     def of(cls, rule, solver, name, problem, run):
         """The record of a fit that `solver`, called `name`, has just finished on `problem`."""
         n_items, loss = problem.n_items, loss_name(problem.loss, problem.network)
         if name not in ("sgd", "adam"):
-            return cls(rule, name, None, None, n_items, None, n_items, loss)
+            error = "mean loss" if getattr(solver, "objective", None) is None else "own objective"
+            return cls(rule, name, None, None, n_items, None, n_items, loss, error=error)
         return cls(
             rule,
             name,
@@ -211,7 +215,7 @@ def make_report(run, coefs):
         momentum=run.momentum,
         n=run.n,
         updates_per_epoch=run.updates_per_epoch,
-        rule=_describe(numbers, run.updates_per_epoch),
+        rule=_describe(numbers, run.updates_per_epoch, run.error),
         share=share,
         timescale=None if share is None else timescale(share, run.updates_per_epoch),
         reason=_NO_SHARE[run.solver] if share is None else None,
@@ -260,12 +264,12 @@ def _elsewhere(conversion):
     return f"{text} (learning rate {conversion.learning_rate:.6g})"
 
 
-def _describe(numbers, updates_per_epoch):
+def _describe(numbers, updates_per_epoch, error):
     """The update, or the objective, that the three numbers amount to."""
     if updates_per_epoch is None:
         if not np.any(numbers.gradient):
-            return "mean loss"
-        return f"mean loss + {_number(numbers.gradient)}/2 * sum of w^2"
+            return error
+        return f"{error} + {_number(numbers.gradient)}/2 * sum of w^2"
     if np.any(numbers.gradient):
         return f"w <- w - step(g + {_number(numbers.gradient)} * w)"
     if np.any(numbers.before):

@@ -491,6 +491,7 @@ def test_an_objective_sees_labels_and_predictions_and_weights():
     assert net.data_loss_ == pytest.approx(1 - net.score(X, y, weight))
     assert net.loss_ == pytest.approx(net.data_loss_ + 0.005 * net.weight_norm_curve_[-1])
     assert net.data_loss_ < 0.5
+    assert net.l2_report().rule == "own objective + 0.01/2 * sum of w^2"
 
 
 @pytest.mark.parametrize("task", ["binary", "multilabel", "regression", "two outputs", "poisson"])
