@@ -1,0 +1,297 @@
+"""The speed of whole fits: skl2net, scikit-learn, PyTorch and JAX do the same work, in one run.
+
+Every library trains the same network from the same initial weights, on the same batches in the same order, with the
+same hyper-parameters and L2 penalty, for the same number of updates; `workloads.py` has the plan, `peers.py` the
+adapter of each library. Equal work must give equal results, so the final losses are compared, and a row where they
+differ by more than a share of `workloads.TOLERANCE` is marked (≠). Run it with
+
+    python examples/benchmarks/compare_peers.py --markdown table.md --json table.json
+
+A full run takes some minutes on a quiet machine with 2 cores; ``--quick`` only shows that it runs. Peers that are not
+installed are left out.
+
+What is timed: of skl2net and scikit-learn, the call of `fit`, validation and label encoding included; of PyTorch
+(eager) and JAX, the construction of the network and the optimiser and all epochs, shuffles included, from data that are
+tensors already. JAX's epoch is one compiled function, compiled beforehand (the time that took stands in the second
+table). PyTorch and JAX don't record the training loss, which skl2net and scikit-learn do. Within a repetition the
+libraries take turns; runs of less than 0.1 s are repeated, and their mean counts. All times are medians over
+repetitions; where the median is `STEADY` times the smallest or more, the figure is marked (~). Mind these marks: when
+another program wants one of the cores, the threads of BLAS and PyTorch wait for each other, and small updates take ten
+times as long or more.
+
+How to read the first table: a ratio is the peer's time divided by ours, so more than 1 means that skl2net is faster;
+"target" is DESIGN's ratio for that peer, where it has one. "Products" is the time that NumPy needs for the matrix
+products of the same shapes and number and nothing else, as a share of our time: near 100 % nothing is left to gain from
+anything but faster products; above it ours are faster, or, in tiny networks, the calls of NumPy dearer than the whole
+fit. (For L-BFGS it is a lower limit, with one evaluation per iteration.) "GFLOP/s" counts the arithmetic of those
+products over our time; what one large product reaches is printed with the machine.
+"""
+
+import argparse
+import importlib
+import importlib.util
+import json
+import math
+import os
+import platform
+import sys
+import time
+import warnings
+from pathlib import Path
+from statistics import median
+
+import threadpoolctl
+from limit import Products, peak_gigaflops
+from peers import PEERS, Skl2net
+from sklearn.exceptions import ConvergenceWarning
+from workloads import PREDICT, TOLERANCE, WORKLOADS
+
+import skl2net
+from skl2net import engines
+
+SHORT = 0.1  # seconds below which a run is repeated
+STEADY = 1.25  # median over smallest time from which a figure is called unsteady
+PAUSE = 0.05  # seconds in which the idle threads of the last library stop spinning
+
+
+def seconds_and_result(run):
+    """Time one run, or take the mean of as many as fill `SHORT`; and the result of the first."""
+    time.sleep(PAUSE)
+    begin = time.perf_counter()
+    result = run()
+    elapsed = time.perf_counter() - begin
+    if elapsed < SHORT:
+        n_runs = math.ceil(SHORT / elapsed)
+        begin = time.perf_counter()
+        for _ in range(n_runs):
+            run()
+        elapsed = (time.perf_counter() - begin) / n_runs
+    return elapsed, result
+
+
+def warm_up(libraries):
+    """Let each library fit something small, for what it only does once: PyTorch loads modules at the first update."""
+    case = next(WORKLOADS["iris"].quick().cases())
+    for library in libraries:
+        library.fit(case).run()
+
+
+def measure(case, peers, repeats):
+    """Let skl2net and its peers take turns at one case.
+
+    Parameters
+    ----------
+    case : Case
+    peers : list of adapters
+    repeats : int
+
+    Returns
+    -------
+    dict
+        For JSON; "results" has an entry for each library.
+    """
+    libraries = [Skl2net(), *peers]
+    if case.trains:
+        jobs = [library.fit(case) for library in libraries]
+    else:
+        trained = case.trained()
+        jobs = [library.predict(case, trained) for library in libraries]
+    products = Products(case)
+    products.run()
+    times, limits = {library.name: [] for library in libraries}, []
+    outcomes = {}
+    for _ in range(repeats):
+        for library, job in zip(libraries, jobs, strict=True):
+            elapsed, outcomes[library.name] = seconds_and_result(job.run)
+            times[library.name].append(elapsed)
+        limits.append(products.n_passes * seconds_and_result(products.run)[0])
+
+    own, limit = median(times[Skl2net.name]), median(limits)
+    row = {
+        "workload": case.workload.name,
+        "network": "-".join(map(str, case.network.layer_sizes)),
+        "batch_size": case.batch_size,
+        "solver": case.solver,
+        "dtype": case.dtype,
+        "n_iter": case.n_iter,
+        "n_updates": case.n_updates,
+        "products_seconds": limit,
+        "products_share": limit / own,
+        "gigaflops": 1e-9 * products.n_passes * products.n_operations / own,
+        "results": {},
+    }
+    for library, job in zip(libraries, jobs, strict=True):
+        name = library.name
+        target, ratio = case.targets.get(name), median(times[name]) / own
+        row["results"][name] = {
+            "seconds": times[name],
+            "median_seconds": median(times[name]),
+            "steady": median(times[name]) < STEADY * min(times[name]),
+            "ratio": ratio,
+            "target": target,
+            "target_met": None if target is None else ratio >= target,
+            "compile_seconds": job.compile_seconds,
+            **case.summary(outcomes[name]),
+        }
+        row["results"][name]["equal"] = agree(row["results"][name], row["results"][Skl2net.name], case.dtype)
+    return row
+
+
+def agree(result, own, dtype):
+    """Whether two libraries did the same work: as many iterations, and the same loss."""
+    same_loss = math.isclose(result["loss"], own["loss"], rel_tol=TOLERANCE[dtype], abs_tol=1e-12)
+    return same_loss and result["n_iter"] == own["n_iter"]
+
+
+def machine(peers):
+    """What the figures depend on."""
+    modules = ("numpy", "scipy", *(peer.module for peer in peers))
+    compiled = engines.default_engine().name == "compiled"
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "load": os.getloadavg()[0],
+        "python": platform.python_version(),
+        "versions": {"skl2net": skl2net.__version__, **{m: importlib.import_module(m).__version__ for m in modules}},
+        "threads": {Path(pool["filepath"]).name: pool["num_threads"] for pool in threadpoolctl.threadpool_info()},
+        "engine": engines.default_engine().name,
+        "instruction_sets": engines._compiled.instruction_sets() if compiled else [],
+        "product_gigaflops": {
+            dtype: peak_gigaflops(dtype, lambda run: seconds_and_result(run)[0]) for dtype in TOLERANCE
+        },
+    }
+
+
+def _processor():
+    info = Path("/proc/cpuinfo")
+    names = [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def markdown(report):
+    """The report as text with two tables."""
+    names = list(dict.fromkeys(name for row in report["rows"] for name in row["results"]))
+    parts = [_machine_text(report["machine"]), _speed_table(report["rows"], names[1:])]
+    parts.append(_results_table(report["rows"], names))
+    if unequal := [_label(row) for row in report["rows"] if not all(r["equal"] for r in row["results"].values())]:
+        parts.append("**Unequal results (≠), so not equal work: " + "; ".join(unequal) + ".**")
+    if unsteady := [_label(row) for row in report["rows"] if not all(r["steady"] for r in row["results"].values())]:
+        parts.append("Unsteady times (~), not to be relied on: " + "; ".join(unsteady) + ".")
+    return "\n\n".join(parts) + "\n"
+
+
+def _machine_text(machine):
+    peaks = ", ".join(f"{peak:.0f} GFLOP/s in {dtype}" for dtype, peak in machine["product_gigaflops"].items())
+    sets = ", ".join(machine["instruction_sets"])
+    return "\n".join(
+        (
+            f"- {machine['processor']}, {machine['cores']} cores, load {machine['load']:.1f} at the start; one large "
+            f"product by NumPy: {peaks}",
+            f"- Python {machine['python']}, "
+            + ", ".join(f"{m} {version}" for m, version in machine["versions"].items()),
+            f"- engine: {machine['engine']}" + (f", of the instruction sets {sets} the last" if sets else ""),
+            "- threads: " + ", ".join(f"{name} {n}" for name, n in machine["threads"].items()),
+        )
+    )
+
+
+def _speed_table(rows, peers):
+    header = ["workload", "solver", "dtype", "updates", "skl2net", *(f"vs {peer}" for peer in peers)]
+    lines = [_line([*header, "target", "target met", "products", "GFLOP/s"]), _line(["---"] * (len(header) + 4))]
+    for row in rows:
+        results = row["results"]
+        targets = {peer: results[peer] for peer in peers if peer in results and results[peer]["target"]}
+        lines.append(
+            _line(
+                [
+                    *_cells(row),
+                    _duration(results[Skl2net.name]["median_seconds"]),
+                    *(_ratio(results.get(peer), results[Skl2net.name]) for peer in peers),
+                    ", ".join(f"{result['target']:g}×" for result in targets.values()),
+                    ", ".join("yes" if result["target_met"] else "**no**" for result in targets.values()),
+                    f"{100 * row['products_share']:.0f} %",
+                    f"{row['gigaflops']:.3g}",
+                ]
+            )
+        )
+    return "\n".join(lines)
+
+
+def _results_table(rows, names):
+    header = ["workload", "solver", "dtype", "updates", *(f"{name}: time, loss" for name in names), "JAX compiles in"]
+    lines = [_line(header), _line(["---"] * len(header))]
+    for row in rows:
+        compiling = max(result["compile_seconds"] for result in row["results"].values())
+        results = [_result(row["results"].get(name)) for name in names]
+        lines.append(_line([*_cells(row), *results, _duration(compiling) if compiling else ""]))
+    return "\n".join(lines)
+
+
+def _line(cells):
+    return "| " + " | ".join(cells) + " |"
+
+
+def _cells(row):
+    if row["solver"] == PREDICT:
+        return [f"{row['workload']} ({row['network']})", row["solver"], row["dtype"], ""]
+    return [
+        f"{row['workload']} ({row['network']}, batch {row['batch_size']})",
+        row["solver"],
+        row["dtype"],
+        str(row["n_updates"]),
+    ]
+
+
+def _label(row):
+    return f"{row['workload']} {row['solver']} {row['dtype']}"
+
+
+def _ratio(result, own):
+    return "" if result is None else f"{result['ratio']:.3g}×{_marks(result, own)}"
+
+
+def _result(result):
+    return "" if result is None else f"{_duration(result['median_seconds'])}, {result['loss']:.6f}{_marks(result)}"
+
+
+def _marks(*results):
+    unequal, unsteady = not all(r["equal"] for r in results), not all(r["steady"] for r in results)
+    return " ≠" * unequal + " ~" * unsteady
+
+
+def _duration(seconds):
+    for unit, size in (("s", 1), ("ms", 1e-3)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds * 1e6:.3g} µs"
+
+
+def main(workloads, peers, repeats, quick, markdown_path, json_path):
+    """Measure, print, write."""
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    installed = [PEERS[name] for name in peers if importlib.util.find_spec(PEERS[name].module)]
+    warm_up([Skl2net(), *installed])
+    report = {"machine": machine(installed), "tolerance": TOLERANCE, "rows": []}
+    for name in workloads:
+        workload = WORKLOADS[name].quick() if quick else WORKLOADS[name]
+        for case in workload.cases():
+            taking_part = [peer for peer in installed if peer.name in workload.peers]
+            report["rows"].append(measure(case, taking_part, 1 if quick else repeats))
+            print(f"{_label(report['rows'][-1])}: done", file=sys.stderr)
+    text = markdown(report)
+    print(text)
+    if markdown_path:
+        markdown_path.write_text(text, encoding="utf-8")
+    if json_path:
+        json_path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, default=list(WORKLOADS), metavar="NAME")
+    parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS), metavar="NAME")
+    parser.add_argument("--repeats", type=int, default=5, metavar="N")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the iterations, once, to see that it runs")
+    parser.add_argument("--markdown", type=Path, dest="markdown_path", metavar="PATH")
+    parser.add_argument("--json", type=Path, dest="json_path", metavar="PATH")
+    main(**vars(parser.parse_args()))
