@@ -724,7 +724,7 @@ class L2NetClassifier(ClassifierMixin, _BaseL2Net):
         """
         P = self._network_outputs(X)
         tiny = np.finfo(P.dtype).eps / 2
-        P = np.clip(P, tiny, 1 - tiny)
+        np.minimum(np.maximum(P, tiny, out=P), 1 - tiny, out=P)
         return np.hstack([1 - P, P]) if P.shape[1] == 1 else P
 
     def predict_log_proba(self, X):

@@ -62,11 +62,30 @@ class Problem:
         """The three numbers of the L2 rule for an update over all items; only a penalty has them without a step."""
         return self.rule.numbers(n=self.n_items)
 
+    @cached_property
+    def _common_numbers(self):
+        """The numbers of all layers as those of a single one, where they are the same; else None."""
+        gradient = self.numbers.gradient
+        if np.any(gradient != gradient[0]):
+            return None
+        return L2Numbers(*(values[:1] for values in (gradient, self.numbers.before, self.numbers.after)))
+
     def penalty(self, parameters):
-        """The penalty's part of the objective at the given parameters; 0 for a decay."""
-        if not np.any(self.numbers.gradient):
-            return 0.0
-        return float(self.numbers.penalty(self.network.layer_sums_of_squares(parameters)))
+        """The penalty's part of the objective, in double precision; 0 for a decay.
+
+        Parameters
+        ----------
+        parameters : ndarray of shape (..., n_parameters)
+
+        Returns
+        -------
+        ndarray of shape (...,)
+        """
+        if self._common_numbers is None:
+            return self.numbers.penalty(self.network.layer_sums_of_squares(parameters))
+        weights = parameters[..., : self.network.n_weights]
+        total = np.einsum("...i,...i->...", weights, weights, dtype=np.float64)
+        return self._common_numbers.penalty(total[..., np.newaxis])
 
     def objective_and_gradient(self, parameters):
         """Data loss plus penalty over all rows, and its gradient.
@@ -85,7 +104,7 @@ class Problem:
         )
         for s, coefficient in zip(self.network.weight_slices, self.numbers.gradient, strict=True):
             gradient[s] += gradient.dtype.type(coefficient) * parameters[s]
-        return value + self.penalty(parameters), gradient
+        return value + float(self.penalty(parameters)), gradient
 
     def data_losses(self, swarm):
         """Data loss over all rows of each of several parameter vectors.
@@ -129,6 +148,9 @@ class Problem:
         rows = batches.bounds[-1] / max(n_updates, 1)
         # six operations a weight and row, forward and backward, at no less than one a nanosecond
         chunk = max(1, int(1e8 / (6 * rows * self.network.n_weights + 1000)))
+        data = self.X, self.Y, self.sample_weight
+        if n_updates <= chunk:
+            return self.engine.run_updates(self.network, self.loss, state, *data, batches, numbers, step)
         totals = UpdateTotals(0.0, 0.0, 0)
         for start in range(0, n_updates, chunk):
             part = slice(start, start + chunk)
@@ -136,9 +158,7 @@ class Problem:
                 self.network,
                 self.loss,
                 state,
-                self.X,
-                self.Y,
-                self.sample_weight,
+                *data,
                 Batches(batches.order, batches.bounds[start : start + chunk + 1], batches.items[part]),
                 L2Numbers(numbers.gradient[part], numbers.before[part], numbers.after[part]),
                 step,

@@ -325,6 +325,13 @@ INLINE void NAME(activate)(int activation, REAL *z, const REAL *bias, index_t n,
 #undef EACH
 }
 
+INLINE void NAME(apply)(int activation, REAL *z, index_t n)
+{
+    const REAL none[ROW_BYTES / sizeof(REAL)] = {0};
+    for (index_t j = 0; j < n && activation != ACT_IDENTITY; j += ROW_STEP)
+        NAME(activate)(activation, z + j, none, 1, ROW_STEP);
+}
+
 /* delta *= derivative of the activation, from the activation's value. */
 INLINE void NAME(derive)(int activation, REAL *delta, const REAL *a, index_t n)
 {
@@ -420,13 +427,13 @@ FUNCTION void NAME(run_product)(NAME(product) *x, const resources_t *resources)
     }
 }
 
-/* T[columns, ldt] = A[rows, columns] transposed, with zeros where ldt goes beyond the rows. */
-FUNCTION void NAME(transpose)(index_t rows, index_t columns, const REAL *A, index_t lda, REAL *T, index_t ldt)
+/* T[columns, n] = A[rows, columns] transposed, with zeros beyond the rows. */
+FUNCTION void NAME(transpose)(index_t rows, index_t columns, const REAL *A, index_t lda, index_t n, REAL *T, index_t ldt)
 {
     for (index_t j = 0; j < columns; j++) {
         for (index_t i = 0; i < rows; i++)
             T[j * ldt + i] = A[i * lda + j];
-        for (index_t i = rows; i < ldt; i++)
+        for (index_t i = rows; i < n; i++)
             T[j * ldt + i] = 0;
     }
 }
@@ -454,8 +461,7 @@ typedef struct {
     index_t n_layers, block;
     REAL *input;      /* gathered rows of a block */
     REAL *target;     /* one row of targets, padded with zeros; for each thread */
-    REAL *partition;  /* softmax: partition sum and weight of each row of a block */
-    REAL *row_weight;
+    REAL *log_of, *log_weight; /* of each row of a block, see `row_loss` */
     REAL *scratch;    /* for `product`; for each thread */
     double *totals;   /* of the items of a loop */
     void *memory;
@@ -529,8 +535,8 @@ FUNCTION int NAME(reserve)(NAME(workspace) *ws, const network_t *network, const 
             layer->delta = next, next += ws->block * layer->ld;
     }
     ws->target = next, next += n_threads * last;
-    ws->partition = next, next += ws->block;
-    ws->row_weight = next, next += ws->block;
+    ws->log_of = next, next += ws->block;
+    ws->log_weight = next, next += ws->block;
     ws->scratch = next, next += n_threads * SCRATCH;
     ws->input = next, next += n_input;
     LAYERS(ws)
@@ -690,6 +696,92 @@ FUNCTION void NAME(forward)(NAME(workspace) *ws, const NAME(rows) *rows, const R
 /* Far below every logit, so that a padding lane has probability 0, and finite, so that 0 times it is 0. */
 #define NEVER CONSTANT(-1e300, -1e30f)
 
+/* Loss of one row, times its weight, as a vector to be summed, to which `log_weight` times the logarithm of `log_of` is
+ * to be added for the log loss of softmax outputs. From the raw outputs z and the padded targets y; d becomes `factor`
+ * times the derivative of the loss with respect to z. */
+INLINE V NAME(row_loss)(const network_t *network, index_t out, index_t ld, REAL *z, const REAL *y, REAL *d, REAL weight,
+                        REAL factor, REAL *log_of, REAL *log_weight)
+{
+    const int output = network->output, loss = network->loss;
+    if (output != OUT_IDENTITY)
+        for (index_t j = out; j < ld; j++)
+            z[j] = NEVER;
+    V acc = NAME(all)(0);
+    if (output == OUT_SOFTMAX) {
+        V top = NAME(load)(z), sum = NAME(all)(0), mass = NAME(all)(0);
+        for (index_t j = LANES; j < ld; j += LANES)
+            top = NAME(select)(NAME(load)(z + j) > top, NAME(load)(z + j), top);
+        const REAL highest = NAME(max)(top);
+        for (index_t j = 0; j < ld; j += LANES) {
+            V u = NAME(load)(z + j) - highest, e = NAME(exp)(u), t = NAME(load)(y + j);
+            acc -= t * u;
+            mass += t;
+            sum += e;
+            NAME(store)(d + j, e);
+        }
+        const REAL partition = NAME(sum)(sum), share = 1 / partition;
+        if (loss == LOSS_LOG_LOSS) {
+            *log_of = partition;
+            *log_weight = weight * NAME(sum)(mass);
+            for (index_t j = 0; j < ld; j += LANES)
+                NAME(store)(d + j, (NAME(load)(d + j) * share - NAME(load)(y + j)) * factor);
+        } else {
+            V product = NAME(all)(0);
+            acc = NAME(all)(0);
+            for (index_t j = 0; j < ld; j += LANES) {
+                V p = NAME(load)(d + j) * share, error = p - NAME(load)(y + j);
+                acc += error * error * (REAL)0.5;
+                product += p * error;
+                NAME(store)(d + j, p);
+            }
+            const REAL mean = NAME(sum)(product);
+            for (index_t j = 0; j < ld; j += LANES) {
+                V p = NAME(load)(d + j);
+                NAME(store)(d + j, p * (p - NAME(load)(y + j) - mean) * factor);
+            }
+        }
+    } else {
+        for (index_t j = 0; j < ld; j += LANES) {
+            V u = NAME(load)(z + j), t = NAME(load)(y + j), error;
+            if (output == OUT_LOGISTIC && loss == LOSS_LOG_LOSS) {
+                V small = NAME(exp)(-NAME(absolute)(u));
+                error = NAME(select)(u >= 0, NAME(all)(1), small) / (1 + small) - t;
+                acc += NAME(relu)(u) + NAME(log1p)(small) - t * u;
+            } else if (output == OUT_LOGISTIC) {
+                V p = NAME(logistic)(u);
+                error = p - t;
+                acc += error * error * (REAL)0.5;
+                error = error * p * (1 - p);
+            } else if (output == OUT_EXP) {
+                V p = NAME(exp)(u);
+                error = p - t;
+                acc += t * NAME(log)(NAME(select)(t > 0, t, NAME(all)(1))) - t * u + error;
+            } else {
+                error = u - t;
+                acc += error * error * (REAL)0.5;
+            }
+            NAME(store)(d + j, error * factor);
+        }
+    }
+    return acc * weight;
+}
+
+INLINE int NAME(takes_logs)(const network_t *network)
+{
+    return network->output == OUT_SOFTMAX && network->loss == LOSS_LOG_LOSS;
+}
+
+/* Sum of log_weight times the logarithm of log_of, for n rows in buffers that are a multiple of LANES long. */
+INLINE double NAME(sum_of_logs)(REAL *log_of, REAL *log_weight, index_t n)
+{
+    double total = 0;
+    for (index_t i = n; i < round_up(n, LANES); i++)
+        log_of[i] = 1, log_weight[i] = 0;
+    for (index_t i = 0; i < n; i += LANES)
+        total += (double)NAME(sum)(NAME(load)(log_weight + i) * NAME(log)(NAME(load)(log_of + i)));
+    return total;
+}
+
 /* Sum over an item's rows of weight times loss. The last layer's delta becomes weight * scale * the derivative of the
  * loss with respect to the raw outputs. */
 FUNCTION void NAME(loss_rows)(void *context, int64_t item, int worker)
@@ -698,7 +790,6 @@ FUNCTION void NAME(loss_rows)(void *context, int64_t item, int worker)
     NAME(workspace) *ws = x->ws;
     const NAME(rows) *rows = x->rows;
     const index_t first = item * x->rows_per_item, stop = min_index(rows->n, first + x->rows_per_item);
-    const int output = ws->network->output, loss = ws->network->loss;
     const NAME(layer) *layer = ws->layers + ws->n_layers - 1;
     const index_t out = layer->out, ld = layer->ld;
     const REAL *targets = rows->data->targets, *weights = rows->data->weights;
@@ -706,79 +797,14 @@ FUNCTION void NAME(loss_rows)(void *context, int64_t item, int worker)
     double total = 0;
     for (index_t i = first; i < stop; i++) {
         const index_t row = NAME(row)(rows, i);
-        REAL *z = layer->activation + i * ld, *d = layer->delta + i * ld;
         const REAL weight = weights ? weights[row] : 1, factor = weight * (REAL)x->scale;
         memcpy(y, targets + row * out, (size_t)out * sizeof(REAL));
-        if (output != OUT_IDENTITY)
-            for (index_t j = out; j < ld; j++)
-                z[j] = NEVER;
-
-        V acc = NAME(all)(0);
-        if (output == OUT_SOFTMAX) {
-            V top = NAME(load)(z), sum = NAME(all)(0), mass = NAME(all)(0);
-            for (index_t j = LANES; j < ld; j += LANES)
-                top = NAME(select)(NAME(load)(z + j) > top, NAME(load)(z + j), top);
-            const REAL highest = NAME(max)(top);
-            for (index_t j = 0; j < ld; j += LANES) {
-                V u = NAME(load)(z + j) - highest, e = NAME(exp)(u), t = NAME(load)(y + j);
-                acc -= t * u;
-                mass += t;
-                sum += e;
-                NAME(store)(d + j, e);
-            }
-            const REAL partition = NAME(sum)(sum), share = 1 / partition;
-            if (loss == LOSS_LOG_LOSS) {
-                ws->partition[i] = partition;
-                ws->row_weight[i] = weight * NAME(sum)(mass);
-                for (index_t j = 0; j < ld; j += LANES)
-                    NAME(store)(d + j, (NAME(load)(d + j) * share - NAME(load)(y + j)) * factor);
-            } else {
-                V product = NAME(all)(0);
-                acc = NAME(all)(0);
-                for (index_t j = 0; j < ld; j += LANES) {
-                    V p = NAME(load)(d + j) * share, error = p - NAME(load)(y + j);
-                    acc += error * error * (REAL)0.5;
-                    product += p * error;
-                    NAME(store)(d + j, p);
-                }
-                const REAL mean = NAME(sum)(product);
-                for (index_t j = 0; j < ld; j += LANES) {
-                    V p = NAME(load)(d + j);
-                    NAME(store)(d + j, p * (p - NAME(load)(y + j) - mean) * factor);
-                }
-            }
-        } else {
-            for (index_t j = 0; j < ld; j += LANES) {
-                V u = NAME(load)(z + j), t = NAME(load)(y + j), error;
-                if (output == OUT_LOGISTIC && loss == LOSS_LOG_LOSS) {
-                    V small = NAME(exp)(-NAME(absolute)(u));
-                    error = NAME(select)(u >= 0, NAME(all)(1), small) / (1 + small) - t;
-                    acc += NAME(relu)(u) + NAME(log1p)(small) - t * u;
-                } else if (output == OUT_LOGISTIC) {
-                    V p = NAME(logistic)(u);
-                    error = p - t;
-                    acc += error * error * (REAL)0.5;
-                    error = error * p * (1 - p);
-                } else if (output == OUT_EXP) {
-                    V p = NAME(exp)(u);
-                    error = p - t;
-                    acc += t * NAME(log)(NAME(select)(t > 0, t, NAME(all)(1))) - t * u + error;
-                } else {
-                    error = u - t;
-                    acc += error * error * (REAL)0.5;
-                }
-                NAME(store)(d + j, error * factor);
-            }
-        }
-        total += (double)(weight * NAME(sum)(acc));
+        total += (double)NAME(sum)(NAME(row_loss)(ws->network, out, ld, layer->activation + i * ld, y,
+                                                  layer->delta + i * ld, weight, factor, ws->log_of + i,
+                                                  ws->log_weight + i));
     }
-    if (output == OUT_SOFTMAX && loss == LOSS_LOG_LOSS) {
-        /* one vector of logarithms for as many rows as it has lanes; the buffer is a multiple of it long */
-        for (index_t i = stop; i < round_up(stop, LANES); i++)
-            ws->partition[i] = 1, ws->row_weight[i] = 0;
-        for (index_t i = first; i < stop; i += LANES)
-            total += (double)NAME(sum)(NAME(load)(ws->row_weight + i) * NAME(log)(NAME(load)(ws->partition + i)));
-    }
+    if (NAME(takes_logs)(ws->network))
+        total += NAME(sum_of_logs)(ws->log_of + first, ws->log_weight + first, stop - first);
     ws->totals[item] = total;
 }
 
@@ -867,41 +893,47 @@ FUNCTION double NAME(loss_and_gradient)(NAME(workspace) *ws, const data_t *data,
 
 /* ---- updates ---- */
 
-/* One step of SGD for n parameters; the sum of their squares before it, if asked for. */
-INLINE double NAME(sgd)(const run_t *run, REAL *w, REAL *velocity, const REAL *g, index_t n, double added, double before,
-                        double after, const int nesterov, const int squares)
+/* Count an update, and work out Adam's learning rate for it. */
+INLINE void NAME(begin_step)(run_t *run)
+{
+    run->t++;
+    if (run->adam)
+        run->adam_rate = run->learning_rate * sqrt(1 - power(run->beta_2, run->t)) / (1 - power(run->beta_1, run->t));
+}
+
+/* One step of SGD for n parameters with the gradient scale * g; adds the squares of the parameters before it to
+ * `squares`, unless that is NULL. */
+INLINE void NAME(sgd)(const run_t *run, REAL *w, REAL *velocity, const REAL *g, REAL scale, index_t n, double added,
+                      double before, double after, const int nesterov, V *squares)
 {
     const REAL eta = (REAL)run->learning_rate, mu = (REAL)run->momentum, c = (REAL)added;
     const REAL keep_before = (REAL)(1 - before), keep_after = (REAL)(1 - after);
-    V sum = NAME(all)(0);
     for (index_t i = 0; i < n; i += LANES) {
         V x = NAME(load)(w + i);
         if (squares)
-            sum += x * x;
-        V step = eta * (NAME(load)(g + i) + c * x);
+            *squares += x * x;
+        V step = eta * (scale * NAME(load)(g + i) + c * x);
         V v = mu * NAME(load)(velocity + i) - step;
         NAME(store)(velocity + i, v);
         if (nesterov)
             v = mu * v - step;
         NAME(store)(w + i, keep_after * (keep_before * x + v));
     }
-    return squares ? (double)NAME(sum)(sum) : 0;
 }
 
 /* The same for Adam. */
-INLINE double NAME(adam)(const run_t *run, REAL *w, REAL *first, REAL *second, const REAL *g, index_t n, double added,
-                         double before, double after, const int squares)
+INLINE void NAME(adam)(const run_t *run, REAL *w, REAL *first, REAL *second, const REAL *g, REAL scale, index_t n,
+                       double added, double before, double after, V *squares)
 {
     const REAL eta = (REAL)run->adam_rate, c = (REAL)added, epsilon = (REAL)run->epsilon;
     const REAL beta_1 = (REAL)run->beta_1, rest_1 = (REAL)(1 - run->beta_1);
     const REAL beta_2 = (REAL)run->beta_2, rest_2 = (REAL)(1 - run->beta_2);
     const REAL keep_before = (REAL)(1 - before), keep_after = (REAL)(1 - after);
-    V sum = NAME(all)(0);
     for (index_t i = 0; i < n; i += LANES) {
         V x = NAME(load)(w + i);
         if (squares)
-            sum += x * x;
-        V gradient = NAME(load)(g + i) + c * x;
+            *squares += x * x;
+        V gradient = scale * NAME(load)(g + i) + c * x;
         V m = beta_1 * NAME(load)(first + i) + rest_1 * gradient;
         V v = beta_2 * NAME(load)(second + i) + rest_2 * (gradient * gradient);
         NAME(store)(first + i, m);
@@ -913,8 +945,27 @@ INLINE double NAME(adam)(const run_t *run, REAL *w, REAL *first, REAL *second, c
         V root = NAME(load)(lanes);
         NAME(store)(w + i, keep_after * (keep_before * x - eta * m / (root + epsilon)));
     }
-    return squares ? (double)NAME(sum)(sum) : 0;
 }
+
+/* Call `step`, SGD's or Adam's, with constants where it has a choice, so that each choice has a loop of its own. */
+#define CHOOSE_STEP(step, adam, nesterov, added)                                                                  \
+    if (adam) {                                                                                                   \
+        if (added) {                                                                                              \
+            step(1, 0, 1);                                                                                        \
+        } else {                                                                                                  \
+            step(1, 0, 0);                                                                                        \
+        }                                                                                                         \
+    } else if (nesterov) {                                                                                        \
+        if (added) {                                                                                              \
+            step(0, 1, 1);                                                                                        \
+        } else {                                                                                                  \
+            step(0, 1, 0);                                                                                        \
+        }                                                                                                         \
+    } else if (added) {                                                                                           \
+        step(0, 0, 1);                                                                                            \
+    } else {                                                                                                      \
+        step(0, 0, 0);                                                                                            \
+    }
 
 typedef struct {
     const run_t *run;
@@ -929,21 +980,19 @@ FUNCTION void NAME(step_item)(void *context, int64_t item, int worker)
     const NAME(step) *x = context;
     const run_t *run = x->run;
     const index_t at = item * STEP_ITEM, n = min_index(STEP_ITEM, x->n - at);
-    const double added = x->added, before = x->before, after = x->after;
     REAL *w = x->parameters + at, *first = x->first + at;
     const REAL *g = x->gradient + at;
+    V squares = NAME(all)(0);
     (void)worker;
-    if (run->adam) {
-        REAL *second = x->second + at;
-        x->totals[item] = added ? NAME(adam)(run, w, first, second, g, n, added, before, after, 1)
-                                : NAME(adam)(run, w, first, second, g, n, 0, before, after, 0);
-    } else if (run->nesterov) {
-        x->totals[item] = added ? NAME(sgd)(run, w, first, g, n, added, before, after, 1, 1)
-                                : NAME(sgd)(run, w, first, g, n, 0, before, after, 1, 0);
-    } else {
-        x->totals[item] = added ? NAME(sgd)(run, w, first, g, n, added, before, after, 0, 1)
-                                : NAME(sgd)(run, w, first, g, n, 0, before, after, 0, 0);
-    }
+#define STEP(is_adam, nesterov, penalised)                                                                        \
+    if (is_adam)                                                                                                  \
+        NAME(adam)(run, w, first, x->second + at, g, 1, n, x->added, x->before, x->after,                         \
+                   penalised ? &squares : NULL);                                                                  \
+    else                                                                                                          \
+        NAME(sgd)(run, w, first, g, 1, n, x->added, x->before, x->after, nesterov, penalised ? &squares : NULL)
+    CHOOSE_STEP(STEP, run->adam, run->nesterov, x->added)
+#undef STEP
+    x->totals[item] = (double)NAME(sum)(squares);
 }
 
 /* One step of a layer with the rule's numbers for its weights, and none for its biases; the sum of the squares of the
@@ -983,6 +1032,157 @@ FUNCTION double NAME(take_step)(NAME(workspace) *ws, const NAME(layer) *layer, c
     return total;
 }
 
+/* ---- online training: dense batches of one row ---- */
+
+/* Raw activations of a layer for one row of input, biases included. */
+INLINE void NAME(online_forward)(const NAME(layer) *layer, const REAL *A)
+{
+    const REAL *w = layer->part[NAME(PARAMETERS)].weights, *biases = layer->part[NAME(PARAMETERS)].biases;
+    const index_t in = layer->in, ld = layer->ld;
+    index_t j = 0;
+    for (; j + 4 * LANES <= ld; j += 4 * LANES) {
+        V z[4];
+        for (int v = 0; v < 4; v++)
+            z[v] = NAME(load)(biases + j + v * LANES);
+        for (index_t i = 0; i < in; i++)
+            for (int v = 0; v < 4; v++)
+                z[v] += A[i] * NAME(load)(w + i * ld + j + v * LANES);
+        for (int v = 0; v < 4; v++)
+            NAME(store)(layer->activation + j + v * LANES, z[v]);
+    }
+    for (; j < ld; j += LANES) {
+        /* two sums, so that an addition need not wait for the one before it */
+        V even = NAME(load)(biases + j), odd = NAME(all)(0);
+        index_t i = 0;
+        for (; i + 2 <= in; i += 2) {
+            even += A[i] * NAME(load)(w + i * ld + j);
+            odd += A[i + 1] * NAME(load)(w + (i + 1) * ld + j);
+        }
+        if (i < in)
+            even += A[i] * NAME(load)(w + i * ld + j);
+        NAME(store)(layer->activation + j, even + odd);
+    }
+}
+
+/* Derivative of the loss with respect to the activations below, times the activation's. */
+INLINE void NAME(online_delta)(const NAME(layer) *layer, const NAME(layer) *below, int activation)
+{
+    const REAL *w = layer->part[NAME(PARAMETERS)].weights, *d = layer->delta;
+    const index_t ld = layer->ld, few = LANES / 2;
+    for (index_t i = 0; i < layer->in; i++) {
+        REAL total = 0;
+        if (layer->out <= few) {
+            for (index_t j = 0; j < layer->out; j++)
+                total += d[j] * w[i * ld + j];
+        } else {
+            V sum = NAME(all)(0);
+            for (index_t j = 0; j < ld; j += LANES)
+                sum += NAME(load)(d + j) * NAME(load)(w + i * ld + j);
+            total = NAME(sum)(sum);
+        }
+        below->delta[i] = total;
+    }
+    NAME(derive)(activation, below->delta, below->activation, below->ld);
+}
+
+/* A layer's step, its gradient being the outer product of the activations below and its delta. */
+INLINE void NAME(online_step)(const run_t *run, const NAME(layer) *layer, const REAL *A, double added, double before,
+                              double after, const int adam, const int nesterov, V *squares)
+{
+    const index_t ld = layer->ld;
+    REAL *w = layer->part[NAME(PARAMETERS)].weights, *biases = layer->part[NAME(PARAMETERS)].biases;
+    REAL *first = layer->part[NAME(FIRST)].weights, *first_of_biases = layer->part[NAME(FIRST)].biases;
+    const REAL *d = layer->delta;
+    if (adam) {
+        REAL *second = layer->part[NAME(SECOND)].weights, *second_of_biases = layer->part[NAME(SECOND)].biases;
+        for (index_t i = 0; i < layer->in; i++)
+            NAME(adam)(run, w + i * ld, first + i * ld, second + i * ld, d, A[i], ld, added, before, after, squares);
+        NAME(adam)(run, biases, first_of_biases, second_of_biases, d, 1, ld, 0, 0, 0, NULL);
+    } else {
+        for (index_t i = 0; i < layer->in; i++)
+            NAME(sgd)(run, w + i * ld, first + i * ld, d, A[i], ld, added, before, after, nesterov, squares);
+        NAME(sgd)(run, biases, first_of_biases, d, 1, ld, 0, 0, 0, nesterov, NULL);
+    }
+}
+
+/* Rows whose losses are summed before they are added to the totals in double precision. */
+#define ONLINE_ROWS 16
+
+FUNCTION void NAME(run_online)(NAME(workspace) *ws, const data_t *data, run_t *run)
+{
+    const network_t *network = ws->network;
+    const NAME(layer) *last = ws->layers + ws->n_layers - 1;
+    const REAL *weights = data->weights;
+    REAL log_of[ONLINE_ROWS], log_weight[ONLINE_ROWS];
+    index_t n_pending = 0;
+    V data_loss = NAME(all)(0), penalty = NAME(all)(0);
+    for (index_t u = 0; u < run->n_updates; u++) {
+        if (run->items[u] != 0) {
+            const index_t at = run->bounds[u], row = run->order ? run->order[at] : at;
+            const REAL *input = (const REAL *)data->values + row * network->sizes[0], *A = input;
+            const REAL weight = weights ? weights[row] : 1, factor = weight / (REAL)run->items[u];
+            LAYERS(ws) {
+                NAME(online_forward)(layer, A);
+                if (layer != last)
+                    NAME(apply)(network->activation, layer->activation, layer->ld);
+                A = layer->activation;
+            }
+            for (index_t j = 0; j < last->out; j++)
+                ws->target[j] = ((const REAL *)data->targets)[row * last->out + j];
+            data_loss += NAME(row_loss)(network, last->out, last->ld, last->activation, ws->target, last->delta, factor,
+                                        factor, log_of + n_pending, log_weight + n_pending);
+            n_pending++;
+            run->n_rows++;
+            NAME(begin_step)(run);
+            for (index_t l = ws->n_layers - 1; l >= 0; l--) {
+                const NAME(layer) *layer = ws->layers + l, *below = l ? layer - 1 : NULL;
+                const double added = run->added[u * run->added_strides[0] + l * run->added_strides[1]];
+                const double before = run->before[u * run->before_strides[0] + l * run->before_strides[1]];
+                const double after = run->after[u * run->after_strides[0] + l * run->after_strides[1]];
+                V squares = NAME(all)(0);
+                if (below)
+                    NAME(online_delta)(layer, below, network->activation);
+                A = below ? below->activation : input;
+#define STEP(is_adam, nesterov, penalised)                                                                        \
+    NAME(online_step)(run, layer, A, added, before, after, is_adam, nesterov, penalised ? &squares : NULL)
+                CHOOSE_STEP(STEP, run->adam, run->nesterov, added)
+#undef STEP
+                penalty += squares * (REAL)(0.5 * added);
+            }
+        }
+        if (n_pending == ONLINE_ROWS || u == run->n_updates - 1) {
+            run->data_loss += (double)NAME(sum)(data_loss);
+            run->penalty += (double)NAME(sum)(penalty);
+            if (NAME(takes_logs)(network))
+                run->data_loss += NAME(sum_of_logs)(log_of, log_weight, n_pending);
+            data_loss = penalty = NAME(all)(0);
+            n_pending = 0;
+        }
+    }
+}
+
+/* ---- mini-batches ---- */
+
+FUNCTION void NAME(run_batches)(NAME(workspace) *ws, const data_t *data, run_t *run)
+{
+    for (index_t u = 0; u < run->n_updates; u++) {
+        const double items = run->items[u], size = (double)(run->bounds[u + 1] - run->bounds[u]);
+        if (items == 0)
+            continue;
+        run->data_loss +=
+            NAME(loss_and_gradient)(ws, data, run->order, run->bounds[u], run->bounds[u + 1], 1 / items) / items * size;
+        run->n_rows += (index_t)size;
+        NAME(begin_step)(run);
+        for (index_t l = 0; l < ws->n_layers; l++) {
+            const NAME(layer) *layer = ws->layers + l;
+            const double added = run->added[u * run->added_strides[0] + l * run->added_strides[1]];
+            const double before = run->before[u * run->before_strides[0] + l * run->before_strides[1]];
+            const double after = run->after[u * run->after_strides[0] + l * run->after_strides[1]];
+            run->penalty += 0.5 * added * NAME(take_step)(ws, layer, run, added, before, after) * size;
+        }
+    }
+}
+
 FUNCTION int NAME(run_updates)(const network_t *network, const data_t *data, run_t *run, void *parameters, void *first,
                                void *second, const resources_t *resources)
 {
@@ -1001,25 +1201,10 @@ FUNCTION int NAME(run_updates)(const network_t *network, const data_t *data, run
         NAME(take)(&ws, NAME(SECOND), second);
     run->data_loss = run->penalty = 0;
     run->n_rows = 0;
-    for (index_t u = 0; u < run->n_updates; u++) {
-        const double items = run->items[u], size = (double)(run->bounds[u + 1] - run->bounds[u]);
-        if (items == 0)
-            continue;
-        run->data_loss +=
-            NAME(loss_and_gradient)(&ws, data, run->order, run->bounds[u], run->bounds[u + 1], 1 / items) / items * size;
-        run->n_rows += (index_t)size;
-        run->t++;
-        if (run->adam)
-            run->adam_rate =
-                run->learning_rate * sqrt(1 - power(run->beta_2, run->t)) / (1 - power(run->beta_1, run->t));
-        for (index_t l = 0; l < ws.n_layers; l++) {
-            const NAME(layer) *layer = ws.layers + l;
-            const double added = run->added[u * run->added_strides[0] + l * run->added_strides[1]];
-            const double before = run->before[u * run->before_strides[0] + l * run->before_strides[1]];
-            const double after = run->after[u * run->after_strides[0] + l * run->after_strides[1]];
-            run->penalty += 0.5 * added * NAME(take_step)(&ws, layer, run, added, before, after) * size;
-        }
-    }
+    if (largest == 1 && !data->indptr)
+        NAME(run_online)(&ws, data, run);
+    else
+        NAME(run_batches)(&ws, data, run);
     NAME(give_back)(&ws, NAME(PARAMETERS), parameters);
     NAME(give_back)(&ws, NAME(FIRST), first);
     if (run->adam)
@@ -1030,7 +1215,7 @@ FUNCTION int NAME(run_updates)(const network_t *network, const data_t *data, run
 
 /* ---- rows in the SIMD lanes ---- */
 
-/* Rows of a block, a multiple of ROW_STEP: a unit's activations over the block are one contiguous row. */
+/* Rows of a block at most, a multiple of ROW_STEP: a unit's activations over the block are one contiguous row. */
 #define LANE_ROWS ((index_t)(512 / sizeof(REAL)))
 
 /* A network is evaluated with rows in the lanes while its layers are at most this wide: beyond it BLAS is faster. */
@@ -1039,7 +1224,8 @@ FUNCTION int NAME(run_updates)(const network_t *network, const data_t *data, run
 typedef struct {
     const network_t *network;
     index_t n_layers;
-    REAL **activations; /* of each layer, input included: [units, LANE_ROWS] */
+    index_t n_lanes;    /* of the loaded block: its rows, rounded up to a multiple of ROW_STEP */
+    REAL **activations; /* of each layer, input included: [units, LANE_ROWS], of which n_lanes are in use */
     REAL *target, *weight, *delta, *delta_below;
     void *memory;
 } NAME(lanes);
@@ -1090,10 +1276,12 @@ FUNCTION void NAME(lanes_load)(NAME(lanes) *ws, const data_t *data, index_t star
 {
     const index_t n_features = ws->network->sizes[0], n_outputs = ws->network->sizes[ws->n_layers];
     const REAL *weights = data->weights;
-    NAME(transpose)(n, n_features, (const REAL *)data->values + start * n_features, n_features, ws->activations[0],
+    ws->n_lanes = round_up(n, ROW_STEP);
+    NAME(transpose)(n, n_features, (const REAL *)data->values + start * n_features, n_features, ws->n_lanes,
+                    ws->activations[0], LANE_ROWS);
+    NAME(transpose)(n, n_outputs, (const REAL *)data->targets + start * n_outputs, n_outputs, ws->n_lanes, ws->target,
                     LANE_ROWS);
-    NAME(transpose)(n, n_outputs, (const REAL *)data->targets + start * n_outputs, n_outputs, ws->target, LANE_ROWS);
-    for (index_t i = 0; i < LANE_ROWS; i++)
+    for (index_t i = 0; i < ws->n_lanes; i++)
         ws->weight[i] = i >= n ? 0 : weights ? weights[start + i] : 1;
 }
 
@@ -1107,12 +1295,12 @@ FUNCTION void NAME(lanes_forward)(NAME(lanes) *ws, const REAL *parameters)
     for (index_t l = 0; l < ws->n_layers; l++) {
         const index_t in = sizes[l], out = sizes[l + 1];
         REAL *z = ws->activations[l + 1];
-        NAME(multiply)(out, LANE_ROWS, in, w, 1, out, ws->activations[l], LANE_ROWS, z, LANE_ROWS);
+        NAME(multiply)(out, ws->n_lanes, in, w, 1, out, ws->activations[l], LANE_ROWS, z, LANE_ROWS);
         const int activation = l == ws->n_layers - 1 ? ACT_IDENTITY : ws->network->activation;
         for (index_t j = 0; j < out; j++) {
             REAL shift[VECTOR_BYTES / sizeof(REAL)];
             NAME(store)(shift, NAME(all)(bias[j]));
-            NAME(activate)(activation, z + j * LANE_ROWS, shift, LANE_ROWS / LANES, LANES);
+            NAME(activate)(activation, z + j * LANE_ROWS, shift, ws->n_lanes / LANES, LANES);
         }
         w += in * out;
         bias += out;
@@ -1126,7 +1314,7 @@ FUNCTION double NAME(lanes_loss)(NAME(lanes) *ws, double scale)
     const index_t out = ws->network->sizes[ws->n_layers];
     const REAL *z = ws->activations[ws->n_layers];
     V total = NAME(all)(0);
-    for (index_t i = 0; i < LANE_ROWS; i += LANES) {
+    for (index_t i = 0; i < ws->n_lanes; i += LANES) {
         const REAL *zi = z + i, *yi = ws->target + i;
         REAL *di = ws->delta + i;
         V weight = NAME(load)(ws->weight + i), factor = weight * (REAL)scale, acc = NAME(all)(0);
@@ -1191,7 +1379,7 @@ FUNCTION double NAME(lanes_loss)(NAME(lanes) *ws, double scale)
 }
 
 /* G[i, j] += sum over the lanes of A[i] * D[j], for ni x nj units. */
-INLINE void NAME(lanes_tile)(const int ni, const int nj, const REAL *A, const REAL *D, REAL *G, index_t ldg)
+INLINE void NAME(lanes_tile)(const int ni, const int nj, index_t n_lanes, const REAL *A, const REAL *D, REAL *G, index_t ldg)
 {
     V acc[4][4];
 #pragma GCC unroll 4
@@ -1199,7 +1387,7 @@ INLINE void NAME(lanes_tile)(const int ni, const int nj, const REAL *A, const RE
 #pragma GCC unroll 4
         for (int j = 0; j < nj; j++)
             acc[i][j] = NAME(all)(0);
-    for (index_t p = 0; p < LANE_ROWS; p += LANES)
+    for (index_t p = 0; p < n_lanes; p += LANES)
 #pragma GCC unroll 4
         for (int i = 0; i < ni; i++)
 #pragma GCC unroll 4
@@ -1212,19 +1400,19 @@ INLINE void NAME(lanes_tile)(const int ni, const int nj, const REAL *A, const RE
             G[i * ldg + j] += NAME(sum)(acc[i][j]);
 }
 
-FUNCTION void NAME(lanes_outer)(index_t in, index_t out, const REAL *A, const REAL *D, REAL *G)
+FUNCTION void NAME(lanes_outer)(index_t in, index_t out, index_t n_lanes, const REAL *A, const REAL *D, REAL *G)
 {
     for (index_t i = 0; i < in; i += 4)
         for (index_t j = 0; j < out; j += 4) {
             const REAL *a = A + i * LANE_ROWS, *d = D + j * LANE_ROWS;
             REAL *g = G + i * out + j;
             if (i + 4 <= in && j + 4 <= out) {
-                NAME(lanes_tile)(4, 4, a, d, g, out);
+                NAME(lanes_tile)(4, 4, n_lanes, a, d, g, out);
                 continue;
             }
             for (index_t ii = 0; ii < min_index(4, in - i); ii++)
                 for (index_t jj = 0; jj < min_index(4, out - j); jj++)
-                    NAME(lanes_tile)(1, 1, a + ii * LANE_ROWS, d + jj * LANE_ROWS, g + ii * out + jj, out);
+                    NAME(lanes_tile)(1, 1, n_lanes, a + ii * LANE_ROWS, d + jj * LANE_ROWS, g + ii * out + jj, out);
         }
 }
 
@@ -1241,17 +1429,19 @@ FUNCTION void NAME(lanes_backward)(NAME(lanes) *ws, const REAL *parameters, REAL
         const index_t in = sizes[l], out = sizes[l + 1];
         at -= in * out;
         bias_at -= out;
-        NAME(lanes_outer)(in, out, ws->activations[l], ws->delta, gradient + at);
+        NAME(lanes_outer)(in, out, ws->n_lanes, ws->activations[l], ws->delta, gradient + at);
         for (index_t j = 0; j < out; j++) {
             V sum = NAME(all)(0);
-            for (index_t p = 0; p < LANE_ROWS; p += LANES)
+            for (index_t p = 0; p < ws->n_lanes; p += LANES)
                 sum += NAME(load)(ws->delta + j * LANE_ROWS + p);
             gradient[bias_at + j] += NAME(sum)(sum);
         }
         if (!l)
             break;
-        NAME(multiply)(in, LANE_ROWS, out, parameters + at, out, 1, ws->delta, LANE_ROWS, ws->delta_below, LANE_ROWS);
-        NAME(derive)(ws->network->activation, ws->delta_below, ws->activations[l], in * LANE_ROWS);
+        NAME(multiply)(in, ws->n_lanes, out, parameters + at, out, 1, ws->delta, LANE_ROWS, ws->delta_below, LANE_ROWS);
+        for (index_t i = 0; i < in; i++)
+            NAME(derive)(ws->network->activation, ws->delta_below + i * LANE_ROWS, ws->activations[l] + i * LANE_ROWS,
+                         ws->n_lanes);
         REAL *swap = ws->delta;
         ws->delta = ws->delta_below;
         ws->delta_below = swap;
@@ -1442,6 +1632,8 @@ static const kernels_t PASTE(kernels, REAL, TARGET) = {
 #undef LAYERS
 #undef STEP_ITEM
 #undef LOSS_ITEM
+#undef CHOOSE_STEP
+#undef ONLINE_ROWS
 #undef NEVER
 #undef LANE_ROWS
 #undef LANE_WIDTH

@@ -51,7 +51,7 @@ class LBFGS:
             training.record(
                 last,
                 loss=loss,
-                data_loss=loss - problem.penalty(last),
+                data_loss=loss - float(problem.penalty(last)),
                 weight_norm=problem.weight_norm(last),
             )
 
@@ -81,7 +81,7 @@ class LBFGS:
         if not history.loss_curve:  # the start is a minimum already
             loss = float(result.fun)
             training.record(
-                last, loss=loss, data_loss=loss - problem.penalty(last), weight_norm=problem.weight_norm(last)
+                last, loss=loss, data_loss=loss - float(problem.penalty(last)), weight_norm=problem.weight_norm(last)
             )
             history.n_iter = 0
         if result.status != 0:

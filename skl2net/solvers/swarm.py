@@ -440,7 +440,7 @@ class ParticleSwarm(BaseEstimator):
             warnings.simplefilter("ignore", ConvergenceWarning)
             polished, _ = LBFGS(max_fun=2 * _POLISH_ITER).minimise(problem, start, local)
         data_loss = problem.data_loss(polished)
-        loss = data_loss + problem.penalty(polished)
+        loss = data_loss + float(problem.penalty(polished))
         best = state.best
         if loss > state.best_losses[best] and training.validate is None:  # float32 may end a rounding error higher
             return parameters
@@ -473,14 +473,10 @@ class _Evaluation:
 
     def __init__(self, problem, training, objective):
         self.problem, self.training, self.objective = problem, training, objective
-        self.penalised = np.any(problem.numbers.gradient)
 
     def __call__(self, swarm):
         data_losses = self._data_losses(swarm)
-        if not self.penalised:
-            return data_losses, data_losses
-        sums = self.problem.network.layer_sums_of_squares(swarm)
-        return data_losses + self.problem.numbers.penalty(sums), data_losses
+        return data_losses + self.problem.penalty(swarm), data_losses
 
     def _data_losses(self, swarm):
         if self.objective is None:

@@ -2,7 +2,8 @@
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from operator import attrgetter
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -163,16 +164,20 @@ class Training:
         warnings.warn(f"{message} The weights of the best validation score are kept.", stacklevel=2)
 
 
+_LISTS = tuple(f.name for f in fields(History) if f.type is list)
+_VALUES = tuple(f.name for f in fields(History) if f.type is not list)
+_values = attrgetter(*_VALUES)
+
+
 def snapshot(history):
     """What `rewind` needs to undo an unfinished iteration: the length of each curve, and all other values."""
-    return {name: len(value) if isinstance(value, list) else value for name, value in vars(history).items()}
+    return [len(getattr(history, name)) for name in _LISTS], _values(history)
 
 
 def rewind(history, mark):
     """Take back whatever an interrupted iteration had entered into the history."""
-    for name, value in mark.items():
-        curve = getattr(history, name)
-        if isinstance(curve, list):
-            del curve[value:]
-        else:
-            setattr(history, name, value)
+    lengths, values = mark
+    for name, length in zip(_LISTS, lengths, strict=True):
+        del getattr(history, name)[length:]
+    for name, value in zip(_VALUES, values, strict=True):
+        setattr(history, name, value)
