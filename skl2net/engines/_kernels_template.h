@@ -420,8 +420,8 @@ FUNCTION void NAME(run_product)(NAME(product) *x, const resources_t *resources)
         x->rows_per_item = x->m;
         NAME(product_rows)(x, 0, 0);
     } else {
-        /* two items a thread, so that a thread that comes late leaves some to the others */
-        const index_t n_items = 2 * resources->n_threads;
+        /* one item a thread, since each item packs B for itself */
+        const index_t n_items = resources->n_threads;
         x->rows_per_item = round_up((x->m + n_items - 1) / n_items, TILE_ROWS);
         share((x->m + x->rows_per_item - 1) / x->rows_per_item, resources->n_threads, NAME(product_rows), x);
     }

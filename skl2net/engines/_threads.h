@@ -1,9 +1,11 @@
 /* A few threads that share the items of a loop.
  *
  * `share` hands the items 0, ..., n - 1 to the calling thread and to helpers that wait for work: spinning for a moment,
- * then asleep. Whoever is free takes the next item, so that a helper that the system has put aside is not waited for.
- * What an item computes must not depend on who computes it; then the result does not depend on the number of threads.
- * There is one set of helpers for the process; a caller that finds it in use does all items itself.
+ * then asleep. Each begins with a section of its own, the same in every loop, so that what it has written in one loop is
+ * in its cache in the next; then it takes over what is left of the others', so that a helper that the system has put
+ * aside is not waited for. What an item computes must not depend on who computes it; then the result does not depend on
+ * the number of threads. There is one set of helpers for the process; a caller that finds it in use does all items
+ * itself.
  */
 #ifndef SKL2NET_THREADS_H
 #define SKL2NET_THREADS_H
@@ -34,7 +36,7 @@ static void share(int64_t n_items, int n_threads, item_t item, void *context)
 #include <sched.h>
 #include <stdatomic.h>
 
-enum { CLOSED = -1, SPINS = 4000 };
+enum { CLOSED = -1, SPINS = 10000 };
 
 static struct {
     pthread_mutex_t in_use; /* held by the caller whose loop it is */
@@ -45,7 +47,9 @@ static struct {
     atomic_int limit;
     atomic_int gate; /* CLOSED, or the number of helpers that have joined the loop */
     atomic_int left; /* helpers that have left it again */
-    atomic_llong next, n_items;
+    atomic_llong next[MAX_THREADS]; /* the next item of each section */
+    int64_t n_items;
+    int n_sections;
     item_t item;
     void *context;
 } team = {.in_use = PTHREAD_MUTEX_INITIALIZER,
@@ -64,16 +68,19 @@ static inline void relax(void)
 
 static void take_items(int worker)
 {
-    for (int64_t i; (i = atomic_fetch_add(&team.next, 1)) < atomic_load(&team.n_items);)
-        team.item(team.context, i, worker);
+    for (int k = 0; k < team.n_sections; k++) {
+        const int section = (worker + k) % team.n_sections;
+        const int64_t end = team.n_items * (section + 1) / team.n_sections;
+        for (int64_t i; (i = atomic_fetch_add(&team.next[section], 1)) < end;)
+            team.item(team.context, i, worker);
+    }
 }
 
-/* Join the open loop, if there is one with room and work left. */
+/* Join the open loop, if there is one with room. */
 static int join_loop(void)
 {
     int joined = atomic_load(&team.gate);
-    while (joined != CLOSED && joined < atomic_load(&team.limit) &&
-           atomic_load(&team.next) < atomic_load(&team.n_items))
+    while (joined != CLOSED && joined < atomic_load(&team.limit))
         if (atomic_compare_exchange_weak(&team.gate, &joined, joined + 1)) {
             take_items(joined + 1);
             atomic_fetch_add(&team.left, 1);
@@ -139,10 +146,12 @@ static void share(int64_t n_items, int n_threads, item_t item, void *context)
     call_helpers(n_threads - 1);
     team.item = item;
     team.context = context;
-    atomic_store(&team.n_items, n_items);
+    team.n_items = n_items;
+    team.n_sections = n_threads;
+    for (int section = 0; section < n_threads; section++)
+        atomic_store(&team.next[section], n_items * section / n_threads);
     atomic_store(&team.limit, n_threads - 1);
     atomic_store(&team.left, 0);
-    atomic_store(&team.next, 0);
     atomic_store(&team.gate, 0);
     if (atomic_load(&team.sleepers)) {
         pthread_mutex_lock(&team.bed);

@@ -5,6 +5,7 @@ learning rate's schedule. The updates themselves are `skl2net.engines.reference.
 """
 
 import copy
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -66,7 +67,7 @@ class GradientDescent:
         run = self._continue(run, parameters, problem.n_rows)
         state, history = run.state, training.history
         bounds = np.append(np.arange(0, problem.n_rows, self.batch_size), problem.n_rows)
-        batches = numbers = numbers_rate = None
+        batches = numbers = step = numbers_rate = None
         saved, mark = copy.deepcopy(state), snapshot(history)
         try:
             for n_iter in training.iterations():
@@ -80,14 +81,15 @@ class GradientDescent:
                 if batches is None or problem.sample_weight is not None or rate_now != numbers_rate:
                     items = problem.batch_items(run.order if self.shuffle else None, bounds)
                     numbers = problem.rule.numbers(n=items, learning_rate=rate_now)
-                    numbers_rate = rate_now
+                    numbers_rate, step = rate_now, self._step(rate_now)
                     if batches is None and self.solver == "sgd":
                         warn_if_explosive(numbers, rate_now)
                 batches = Batches(run.order if self.shuffle else None, bounds, items)
 
-                totals = problem.run_updates(state, batches, numbers, self._step(rate_now))
+                totals = problem.run_updates(state, batches, numbers, step)
 
-                if not np.isfinite(state.parameters).all():
+                # where one of them is not finite, neither is their sum
+                if not math.isfinite(state.parameters.sum()) and not np.isfinite(state.parameters).all():
                     training.diverged(self._advice(rate_now))
                     # a warm start goes on from the best weights, and the moments that led away from them are no help
                     run = replace(
