@@ -696,6 +696,84 @@ FUNCTION void NAME(forward)(NAME(workspace) *ws, const NAME(rows) *rows, const R
 /* Far below every logit, so that a padding lane has probability 0, and finite, so that 0 times it is 0. */
 #define NEVER CONSTANT(-1e300, -1e30f)
 
+/* A network is evaluated with rows in the lanes while its layers are at most this wide: beyond it units fill the lanes
+ * as well. */
+#define LANE_WIDTH 32
+
+/* Rows of a block at most, a multiple of ROW_STEP: a unit's values over the block are one contiguous row. */
+#define LANE_ROWS ((index_t)(512 / sizeof(REAL)))
+
+/* Sum of weight times loss, with rows in the lanes: raw outputs z and targets y are [out, LANE_ROWS], of which n_lanes
+ * are in use. With `scale` not 0, delta becomes weight * scale * the derivative of the loss with respect to z. */
+FUNCTION double NAME(unit_major_loss)(const network_t *network, index_t out, index_t n_lanes, const REAL *z,
+                                      const REAL *y, const REAL *weights, REAL *delta, double scale)
+{
+    const int output = network->output, loss = network->loss;
+    V total = NAME(all)(0);
+    for (index_t i = 0; i < n_lanes; i += LANES) {
+        const REAL *zi = z + i, *yi = y + i;
+        REAL *di = delta + i;
+        V weight = NAME(load)(weights + i), factor = weight * (REAL)scale, acc = NAME(all)(0);
+        if (output == OUT_SOFTMAX) {
+            V top = NAME(load)(zi), sum = NAME(all)(0), mass = NAME(all)(0), mean = NAME(all)(0);
+            for (index_t j = 1; j < out; j++) {
+                V x = NAME(load)(zi + j * LANE_ROWS);
+                top = NAME(select)(x > top, x, top);
+            }
+            for (index_t j = 0; j < out; j++) {
+                V x = NAME(load)(zi + j * LANE_ROWS) - top, e = NAME(exp)(x), t = NAME(load)(yi + j * LANE_ROWS);
+                acc -= t * x;
+                mass += t;
+                sum += e;
+                NAME(store)(di + j * LANE_ROWS, e);
+            }
+            V share = 1 / sum;
+            if (loss == LOSS_LOG_LOSS) {
+                acc += mass * NAME(log)(sum);
+            } else {
+                acc = NAME(all)(0);
+                for (index_t j = 0; j < out; j++) {
+                    V p = NAME(load)(di + j * LANE_ROWS) * share, error = p - NAME(load)(yi + j * LANE_ROWS);
+                    acc += error * error * (REAL)0.5;
+                    mean += p * error;
+                }
+            }
+            if (scale != 0)
+                for (index_t j = 0; j < out; j++) {
+                    V p = NAME(load)(di + j * LANE_ROWS) * share, d = p - NAME(load)(yi + j * LANE_ROWS);
+                    if (loss != LOSS_LOG_LOSS)
+                        d = p * (d - mean);
+                    NAME(store)(di + j * LANE_ROWS, d * factor);
+                }
+        } else {
+            for (index_t j = 0; j < out; j++) {
+                V x = NAME(load)(zi + j * LANE_ROWS), t = NAME(load)(yi + j * LANE_ROWS), error;
+                if (output == OUT_LOGISTIC && loss == LOSS_LOG_LOSS) {
+                    V small = NAME(exp)(-NAME(absolute)(x));
+                    error = NAME(select)(x >= 0, NAME(all)(1), small) / (1 + small) - t;
+                    acc += NAME(relu)(x) + NAME(log1p)(small) - t * x;
+                } else if (output == OUT_LOGISTIC) {
+                    V p = NAME(logistic)(x);
+                    error = p - t;
+                    acc += error * error * (REAL)0.5;
+                    error = error * p * (1 - p);
+                } else if (output == OUT_EXP) {
+                    V p = NAME(exp)(x);
+                    error = p - t;
+                    acc += t * NAME(log)(NAME(select)(t > 0, t, NAME(all)(1))) - t * x + error;
+                } else {
+                    error = x - t;
+                    acc += error * error * (REAL)0.5;
+                }
+                NAME(store)(di + j * LANE_ROWS, error * factor);
+            }
+        }
+        /* a lane without a row must not turn an overflow into NaN */
+        total += NAME(select)(weight > 0, weight * acc, NAME(all)(0));
+    }
+    return (double)NAME(sum)(total);
+}
+
 /* Loss of one row, times its weight, as a vector to be summed, to which `log_weight` times the logarithm of `log_of` is
  * to be added for the log loss of softmax outputs. From the raw outputs z and the padded targets y; d becomes `factor`
  * times the derivative of the loss with respect to z. */
@@ -793,8 +871,25 @@ FUNCTION void NAME(loss_rows)(void *context, int64_t item, int worker)
     const NAME(layer) *layer = ws->layers + ws->n_layers - 1;
     const index_t out = layer->out, ld = layer->ld;
     const REAL *targets = rows->data->targets, *weights = rows->data->weights;
-    REAL *y = ws->target + worker * ld;
     double total = 0;
+    if (out <= LANE_WIDTH && stop - first >= LANES / 2) {
+        /* turned around, so that no lane is idle and nothing is summed across lanes */
+        const index_t n_rows = stop - first, n_lanes = round_up(n_rows, ROW_STEP);
+        REAL *z = ws->scratch + worker * SCRATCH, *t = z + out * LANE_ROWS, *delta = t + out * LANE_ROWS;
+        REAL *weight = delta + out * LANE_ROWS;
+        NAME(transpose)(n_rows, out, layer->activation + first * ld, ld, n_lanes, z, LANE_ROWS);
+        for (index_t i = 0; i < n_lanes; i++) {
+            const index_t row = NAME(row)(rows, min_index(first + i, stop - 1));
+            weight[i] = i >= n_rows ? 0 : weights ? weights[row] : 1;
+            for (index_t j = 0; j < out; j++)
+                t[j * LANE_ROWS + i] = targets[row * out + j];
+        }
+        ws->totals[item] =
+            NAME(unit_major_loss)(ws->network, out, n_lanes, z, t, weight, delta, x->scale);
+        NAME(transpose)(out, n_rows, delta, LANE_ROWS, ld, layer->delta + first * ld, ld);
+        return;
+    }
+    REAL *y = ws->target + worker * ld;
     for (index_t i = first; i < stop; i++) {
         const index_t row = NAME(row)(rows, i);
         const REAL weight = weights ? weights[row] : 1, factor = weight * (REAL)x->scale;
@@ -1215,12 +1310,6 @@ FUNCTION int NAME(run_updates)(const network_t *network, const data_t *data, run
 
 /* ---- rows in the SIMD lanes ---- */
 
-/* Rows of a block at most, a multiple of ROW_STEP: a unit's activations over the block are one contiguous row. */
-#define LANE_ROWS ((index_t)(512 / sizeof(REAL)))
-
-/* A network is evaluated with rows in the lanes while its layers are at most this wide: beyond it BLAS is faster. */
-#define LANE_WIDTH 32
-
 typedef struct {
     const network_t *network;
     index_t n_layers;
@@ -1307,75 +1396,11 @@ FUNCTION void NAME(lanes_forward)(NAME(lanes) *ws, const REAL *parameters)
     }
 }
 
-/* Sum of weight times loss over the loaded rows; with `scale` not 0, ws->delta as in `loss`. */
+/* Sum of weight times loss over the loaded rows; with `scale` not 0, ws->delta as in `loss_rows`. */
 FUNCTION double NAME(lanes_loss)(NAME(lanes) *ws, double scale)
 {
-    const int output = ws->network->output, loss = ws->network->loss;
-    const index_t out = ws->network->sizes[ws->n_layers];
-    const REAL *z = ws->activations[ws->n_layers];
-    V total = NAME(all)(0);
-    for (index_t i = 0; i < ws->n_lanes; i += LANES) {
-        const REAL *zi = z + i, *yi = ws->target + i;
-        REAL *di = ws->delta + i;
-        V weight = NAME(load)(ws->weight + i), factor = weight * (REAL)scale, acc = NAME(all)(0);
-        if (output == OUT_SOFTMAX) {
-            V top = NAME(load)(zi), sum = NAME(all)(0), mass = NAME(all)(0), mean = NAME(all)(0);
-            for (index_t j = 1; j < out; j++) {
-                V x = NAME(load)(zi + j * LANE_ROWS);
-                top = NAME(select)(x > top, x, top);
-            }
-            for (index_t j = 0; j < out; j++) {
-                V x = NAME(load)(zi + j * LANE_ROWS) - top, e = NAME(exp)(x), t = NAME(load)(yi + j * LANE_ROWS);
-                acc -= t * x;
-                mass += t;
-                sum += e;
-                NAME(store)(di + j * LANE_ROWS, e);
-            }
-            V share = 1 / sum;
-            if (loss == LOSS_LOG_LOSS) {
-                acc += mass * NAME(log)(sum);
-            } else {
-                acc = NAME(all)(0);
-                for (index_t j = 0; j < out; j++) {
-                    V p = NAME(load)(di + j * LANE_ROWS) * share, error = p - NAME(load)(yi + j * LANE_ROWS);
-                    acc += error * error * (REAL)0.5;
-                    mean += p * error;
-                }
-            }
-            if (scale != 0)
-                for (index_t j = 0; j < out; j++) {
-                    V p = NAME(load)(di + j * LANE_ROWS) * share, d = p - NAME(load)(yi + j * LANE_ROWS);
-                    if (loss != LOSS_LOG_LOSS)
-                        d = p * (d - mean);
-                    NAME(store)(di + j * LANE_ROWS, d * factor);
-                }
-        } else {
-            for (index_t j = 0; j < out; j++) {
-                V x = NAME(load)(zi + j * LANE_ROWS), t = NAME(load)(yi + j * LANE_ROWS), error;
-                if (output == OUT_LOGISTIC && loss == LOSS_LOG_LOSS) {
-                    V small = NAME(exp)(-NAME(absolute)(x));
-                    error = NAME(select)(x >= 0, NAME(all)(1), small) / (1 + small) - t;
-                    acc += NAME(relu)(x) + NAME(log1p)(small) - t * x;
-                } else if (output == OUT_LOGISTIC) {
-                    V p = NAME(logistic)(x);
-                    error = p - t;
-                    acc += error * error * (REAL)0.5;
-                    error = error * p * (1 - p);
-                } else if (output == OUT_EXP) {
-                    V p = NAME(exp)(x);
-                    error = p - t;
-                    acc += t * NAME(log)(NAME(select)(t > 0, t, NAME(all)(1))) - t * x + error;
-                } else {
-                    error = x - t;
-                    acc += error * error * (REAL)0.5;
-                }
-                NAME(store)(di + j * LANE_ROWS, error * factor);
-            }
-        }
-        /* a lane without a row must not turn an overflow into NaN */
-        total += NAME(select)(weight > 0, weight * acc, NAME(all)(0));
-    }
-    return (double)NAME(sum)(total);
+    return NAME(unit_major_loss)(ws->network, ws->network->sizes[ws->n_layers], ws->n_lanes,
+                                 ws->activations[ws->n_layers], ws->target, ws->weight, ws->delta, scale);
 }
 
 /* G[i, j] += sum over the lanes of A[i] * D[j], for ni x nj units. */
