@@ -252,7 +252,7 @@ def _plan():
         name="iris",
         load=iris,
         hidden=(10,),
-        n_iter=100,
+        n_iter=200,
         batch_size=1,
         learning_rates=rates,
         momentum=0.0,

@@ -640,7 +640,7 @@ FUNCTION const REAL *NAME(dense_input)(NAME(workspace) *ws, const NAME(rows) *ro
     if (!rows->order || rows->n == 1)
         return (const REAL *)rows->data->values + NAME(row)(rows, 0) * n_features;
     NAME(block) x = {ws, rows, 16, 0};
-    share((rows->n + 15) / 16, rows->n * n_features * 8 >= SHARED_WORK ? ws->resources->n_threads : 1, NAME(gather), &x);
+    share((rows->n + 15) / 16, rows->n * n_features * 64 >= SHARED_WORK ? ws->resources->n_threads : 1, NAME(gather), &x);
     return ws->input;
 }
 
@@ -1107,7 +1107,7 @@ FUNCTION double NAME(take_step)(NAME(workspace) *ws, const NAME(layer) *layer, c
                           before,
                           after,
                           ws->totals};
-    share(n_items, n >= SHARED_WORK ? ws->resources->n_threads : 1, NAME(step_item), &weights);
+    share(n_items, 32 * n >= SHARED_WORK ? ws->resources->n_threads : 1, NAME(step_item), &weights);
     double total = 0, ignored;
     for (index_t i = 0; i < n_items; i++)
         total += ws->totals[i];
