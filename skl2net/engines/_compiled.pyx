@@ -7,6 +7,7 @@ go of the GIL. The kernels choose the algorithm from the shapes:
 - training, prediction, and full-batch evaluations of larger networks go through blocks of rows whose activations stay
   in the second-level cache, units in the SIMD lanes; a very large matrix product (`BLAS_WORK`) is left to scipy's BLAS,
   with its threads, and a smaller one is a register-blocked loop of our own;
+- updates of one dense row (online training) need no gradient array: each weight is updated as its gradient is known;
 - full-batch evaluations of dense data by networks whose layers have at most 32 units have rows in the SIMD lanes.
 
 exp, tanh, logistic, log and log1p are vectorised and accurate to 4 units in the last place.
