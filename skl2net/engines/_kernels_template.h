@@ -685,7 +685,9 @@ FUNCTION void NAME(forward)(NAME(workspace) *ws, const NAME(rows) *rows, const R
             NAME(run_product)(&x, ws->resources);
         } else {
             NAME(block) x = {ws, rows, 16, 0};
-            share((rows->n + 15) / 16, ws->resources->n_threads, NAME(sparse_forward), &x);
+            const index_t n_stored = index_at(rows->data->indptr, rows->data->wide_indptr, rows->data->n_rows);
+            const index_t work = n_stored / max_index(1, rows->data->n_rows) * rows->n * layer->ld;
+            share((rows->n + 15) / 16, 8 * work >= SHARED_WORK ? ws->resources->n_threads : 1, NAME(sparse_forward), &x);
             NAME(activate)(activation, z, layer->part[NAME(PARAMETERS)].biases, rows->n, layer->ld);
         }
         A = z;
@@ -695,6 +697,30 @@ FUNCTION void NAME(forward)(NAME(workspace) *ws, const NAME(rows) *rows, const R
 
 /* Far below every logit, so that a padding lane has probability 0, and finite, so that 0 times it is 0. */
 #define NEVER CONSTANT(-1e300, -1e30f)
+
+/* Loss of output units that do not depend on each other (all but softmax), added to `loss_sum`, and its derivative with
+ * respect to the raw outputs z; t are the targets. */
+INLINE V NAME(unit_loss)(const network_t *network, V z, V t, V *loss_sum)
+{
+    V p = z, error;
+    if (network->output == OUT_LOGISTIC && network->loss == LOSS_LOG_LOSS) {
+        const V small = NAME(exp)(-NAME(absolute)(z));
+        *loss_sum += NAME(relu)(z) + NAME(log1p)(small) - t * z;
+        return NAME(select)(z >= 0, NAME(all)(1), small) / (1 + small) - t;
+    }
+    if (network->output == OUT_EXP) {
+        error = NAME(exp)(z) - t;
+        *loss_sum += t * NAME(log)(NAME(select)(t > 0, t, NAME(all)(1))) - t * z + error;
+        return error;
+    }
+    if (network->output == OUT_LOGISTIC)
+        p = NAME(logistic)(z);
+    error = p - t;
+    *loss_sum += error * error * (REAL)0.5;
+    if (network->output == OUT_LOGISTIC)
+        error *= p * (1 - p);
+    return error;
+}
 
 /* A network is evaluated with rows in the lanes while its layers are at most this wide: beyond it units fill the lanes
  * as well. */
@@ -747,24 +773,7 @@ FUNCTION double NAME(unit_major_loss)(const network_t *network, index_t out, ind
                 }
         } else {
             for (index_t j = 0; j < out; j++) {
-                V x = NAME(load)(zi + j * LANE_ROWS), t = NAME(load)(yi + j * LANE_ROWS), error;
-                if (output == OUT_LOGISTIC && loss == LOSS_LOG_LOSS) {
-                    V small = NAME(exp)(-NAME(absolute)(x));
-                    error = NAME(select)(x >= 0, NAME(all)(1), small) / (1 + small) - t;
-                    acc += NAME(relu)(x) + NAME(log1p)(small) - t * x;
-                } else if (output == OUT_LOGISTIC) {
-                    V p = NAME(logistic)(x);
-                    error = p - t;
-                    acc += error * error * (REAL)0.5;
-                    error = error * p * (1 - p);
-                } else if (output == OUT_EXP) {
-                    V p = NAME(exp)(x);
-                    error = p - t;
-                    acc += t * NAME(log)(NAME(select)(t > 0, t, NAME(all)(1))) - t * x + error;
-                } else {
-                    error = x - t;
-                    acc += error * error * (REAL)0.5;
-                }
+                V error = NAME(unit_loss)(network, NAME(load)(zi + j * LANE_ROWS), NAME(load)(yi + j * LANE_ROWS), &acc);
                 NAME(store)(di + j * LANE_ROWS, error * factor);
             }
         }
@@ -820,24 +829,7 @@ INLINE V NAME(row_loss)(const network_t *network, index_t out, index_t ld, REAL 
         }
     } else {
         for (index_t j = 0; j < ld; j += LANES) {
-            V u = NAME(load)(z + j), t = NAME(load)(y + j), error;
-            if (output == OUT_LOGISTIC && loss == LOSS_LOG_LOSS) {
-                V small = NAME(exp)(-NAME(absolute)(u));
-                error = NAME(select)(u >= 0, NAME(all)(1), small) / (1 + small) - t;
-                acc += NAME(relu)(u) + NAME(log1p)(small) - t * u;
-            } else if (output == OUT_LOGISTIC) {
-                V p = NAME(logistic)(u);
-                error = p - t;
-                acc += error * error * (REAL)0.5;
-                error = error * p * (1 - p);
-            } else if (output == OUT_EXP) {
-                V p = NAME(exp)(u);
-                error = p - t;
-                acc += t * NAME(log)(NAME(select)(t > 0, t, NAME(all)(1))) - t * u + error;
-            } else {
-                error = u - t;
-                acc += error * error * (REAL)0.5;
-            }
+            V error = NAME(unit_loss)(network, NAME(load)(z + j), NAME(load)(y + j), &acc);
             NAME(store)(d + j, error * factor);
         }
     }
