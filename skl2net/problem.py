@@ -119,6 +119,25 @@ class Problem:
         """
         return self.engine.losses(self.network, self.loss, swarm, self.X, self.Y, self.sample_weight)
 
+    def fly(self, swarm, motion):
+        """Iterate a swarm in the engine, where it can; see `skl2net.solvers.swarm.step` for what an iteration does.
+
+        Parameters
+        ----------
+        swarm : SwarmState
+            Not changed, but for its generator.
+        motion : Motion
+
+        Returns
+        -------
+        swarm : SwarmState
+        curves : ndarray of shape (n_done, 3)
+            Loss, data loss and Σw² of the swarm's best after each iteration.
+        """
+        return self.engine.fly(
+            self.network, self.loss, swarm, self.X, self.Y, self.sample_weight, self.numbers.gradient, motion
+        )
+
     def data_loss(self, parameters):
         """Data loss over all rows at the given parameters."""
         return float(self.data_losses(parameters[np.newaxis])[0])

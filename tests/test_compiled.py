@@ -1,15 +1,23 @@
 """What the compiled engine promises besides agreeing with the reference engine (test_engine_agreement.py)."""
 
+import copy
 import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from cases import OUTPUT_LOSSES, STEPS, make_batches, make_case, run
 from test_engine_agreement import assert_evaluations_agree, assert_updates_agree, each_dtype, each_storage
+from test_swarm import Flight
 from threadpoolctl import threadpool_limits
 
+from skl2net import ParticleSwarm
+from skl2net.engines import reference
+from skl2net.engines.interface import Motion
+from skl2net.l2 import L2Rule
 from skl2net.network import ACTIVATIONS
+from skl2net.problem import Problem
 
 compiled = pytest.importorskip("skl2net.engines._compiled", reason="the compiled engine was not built")
 
@@ -110,13 +118,77 @@ def test_same_bits_for_any_number_of_threads(dtype, sparse, step):
                 assert evaluate_everything(case, step) == expected
 
 
-def test_a_swarm_has_the_same_bits_for_any_number_of_threads():
-    case = make_case((64, 16, 10), "tanh", "softmax", "log_loss", n_rows=1797)
-    swarm = np.random.default_rng(0).normal(size=(41, case.network.n_parameters))
-    arguments = (case.network, case.loss, swarm, case.X, case.Y)
+def swarm_problem(engine, sizes=(9, 6, 3), n_rows=67, **kwargs):
+    case = make_case(sizes, "tanh", "softmax", "log_loss", n_rows=n_rows, weighted=True, **kwargs)
+    rule = L2Rule("penalty", (0.01,) + (0.02,) * (len(sizes) - 2))
+    return Problem(case.network, case.loss, rule, case.X, case.Y, case.sample_weight, engine)
+
+
+SWARMS = {
+    "global": {},
+    "clamped": {"topology": "ring", "velocity_clamp": 0.1},
+    "random": {"topology": "random", "bounds": (-0.5, 0.7), "boundary": "reinitialise"},
+    "fips": {"variant": "fips", "topology": "von_neumann", "bounds": 0.5},
+    "fips, all": {"variant": "fips", "bounds": 0.5, "boundary": "clamp"},
+}
+
+
+@each_dtype
+@each_storage
+@pytest.mark.parametrize("sizes", [(9, 6, 3), (3, 40, 2)], ids=str)
+@pytest.mark.parametrize("swarm", SWARMS)
+def test_iterations_of_a_swarm_are_those_in_numpy(instruction_set, swarm, sizes, sparse, dtype):
+    solver = ParticleSwarm(11, **SWARMS[swarm])
+    slow = Flight(solver, swarm_problem(reference, sizes, sparse=sparse, dtype=dtype), 3)
+    fast = Flight(solver, swarm_problem(compiled, sizes, sparse=sparse, dtype=dtype), 1)
+    for _ in range(4):
+        # both from the same swarm, since a rounding error may decide between two particles
+        fast.state, fast.history = copy.deepcopy((slow.state, slow.history))
+        slow.go_on(1)
+        fast.go_on(1)
+        tolerance = 20 * np.finfo(dtype).eps
+        for name in ("positions", "velocities", "best_positions", "best_losses", "best_data_losses"):
+            computed, expected = getattr(fast.state, name), getattr(slow.state, name)
+            assert computed.dtype == expected.dtype
+            np.testing.assert_allclose(computed, expected, rtol=tolerance, atol=tolerance, err_msg=name)
+        for name in ("links", "neighbourhood_best", "n_iterations"):
+            np.testing.assert_array_equal(getattr(fast.state, name), getattr(slow.state, name))
+        assert fast.state.generator.bit_generator.random_raw() == slow.state.generator.bit_generator.random_raw()
+        for name in ("loss_curve", "weight_norm_curve"):
+            last = [getattr(flight.history, name)[-1] for flight in (fast, slow)]
+            np.testing.assert_allclose(*last, rtol=tolerance)
+
+
+@pytest.mark.parametrize("sizes", [(64, 16, 10), (64, 40, 10)], ids=str)
+def test_a_swarm_has_the_same_bits_for_any_number_of_threads(sizes):
+    problem = swarm_problem(compiled, sizes, n_rows=1797)
+
+    def fly():
+        state = Flight(ParticleSwarm(41), problem, 3).state
+        return state.positions.tobytes(), state.best_losses.tobytes()
+
     with threadpool_limits(1):
-        expected = compiled.losses(*arguments)
-    np.testing.assert_array_equal(compiled.losses(*arguments), expected)
+        expected = fly()
+    for n_threads in (2, 3):
+        with threadpool_limits(n_threads, user_api="openmp"):
+            assert fly() == expected
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"positions": np.zeros((11, 5))}, "arrays of shape"),
+        ({"best_losses": np.zeros(5)}, "arrays of shape"),
+        ({"links": np.ones((3, 3), dtype=bool)}, "arrays of shape"),
+        ({"neighbourhood_best": np.full(11, 11)}, "numbers of the 11 particles"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else next(iter(value)),
+)
+def test_swarms_that_do_not_fit_are_refused_before_any_address_is_used(change, message):
+    problem = swarm_problem(compiled)
+    flight = Flight(ParticleSwarm(11), problem, 2)
+    with pytest.raises(ValueError, match=message):
+        problem.fly(replace(flight.state, **change), Motion("inertia", np.ones(1), 1, 1, 1, (-1, 1), "clamp", False))
 
 
 def test_calls_from_several_threads_are_independent():

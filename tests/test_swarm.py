@@ -1,5 +1,6 @@
 """Training by particle swarm: motion by hand, the penalties, and the estimator contract."""
 
+import itertools
 import pickle
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skl2net import L2NetClassifier, L2NetRegressor, ParticleSwarm
-from skl2net.engines import default_engine, reference
+from skl2net.engines import available_engines, default_engine, reference
 from skl2net.l2 import DECAYS, PENALTIES, L2Rule
 from skl2net.network import Network
 from skl2net.problem import Problem
@@ -35,13 +36,16 @@ def test_scikit_learns_checks(estimator, check):
         check(estimator)
 
 
-def small_problem(mode="penalty", alpha=(0.1, 0.3)):
+each_engine = pytest.mark.parametrize("engine", available_engines(), ids=lambda engine: engine.name)
+
+
+def small_problem(mode="penalty", alpha=(0.1, 0.3), engine=reference):
     """Two weight layers, 13 parameters, five rows of unequal weight."""
     rng = np.random.default_rng(0)
     network = Network((2, 3, 1), "tanh", "identity")
     weight = np.array([1.0, 2.0, 0.5, 1.0, 1.5])
     X, Y = rng.normal(size=(5, 2)), rng.normal(size=(5, 1))
-    return Problem(network, "squared_error", L2Rule(mode, alpha), X, Y, weight, reference)
+    return Problem(network, "squared_error", L2Rule(mode, alpha), X, Y, weight, engine)
 
 
 class Flight:
@@ -89,24 +93,26 @@ INFORMANTS = {
 
 def step_by_hand(solver, problem, state, informants, box=None):
     """Positions, velocities, personal bests and their errors after one more iteration: the textbook, in loops."""
-    generator = pickle.loads(pickle.dumps(state.generator))
+    generator = pickle.loads(pickle.dumps(state.generator)).bit_generator
+
+    def draw():
+        return int(generator.random_raw() >> 12) / 2**52
+
     n, d = state.positions.shape
     x, v, p = state.positions.copy(), state.velocities.copy(), state.best_positions.copy()
     errors = [sum(error(problem, p[i])) for i in range(n)]
     new_v = np.empty_like(v)
-    if solver.variant == "inertia":
-        draws = generator.random((2, n, d))
-    else:
-        draws = [generator.random((n, d)) for _ in range(max(map(len, informants.values())))]
     for i in range(n):
         g = min(sorted(informants[i]), key=lambda k: errors[k])
+        n_draws = 2 if solver.variant == "inertia" else len(informants[i])
+        draws = [[draw() for _ in range(d)] for _ in range(n_draws)]
         for j in range(d):
             if solver.variant == "inertia":
-                pull = solver.cognitive * draws[0, i, j] * (p[i, j] - x[i, j])
-                pull += solver.social * draws[1, i, j] * (p[g, j] - x[i, j])
+                pull = solver.cognitive * draws[0][j] * (p[i, j] - x[i, j])
+                pull += solver.social * draws[1][j] * (p[g, j] - x[i, j])
             else:
                 share = (solver.cognitive + solver.social) / len(informants[i])
-                pull = sum(share * draws[m][i, j] * (p[k, j] - x[i, j]) for m, k in enumerate(sorted(informants[i])))
+                pull = sum(share * draws[m][j] * (p[k, j] - x[i, j]) for m, k in enumerate(sorted(informants[i])))
             new_v[i, j] = solver.inertia * v[i, j] + pull
             if solver.velocity_clamp is not None:
                 new_v[i, j] = min(max(new_v[i, j], -solver.velocity_clamp), solver.velocity_clamp)
@@ -116,14 +122,13 @@ def step_by_hand(solver, problem, state, informants, box=None):
     if box is not None:
         low, high = box
         gone = (x < low) | (x > high)
-        anew = iter(generator.uniform(low, high, gone.sum())) if solver.boundary == "reinitialise" else None
         for i, j in zip(*np.nonzero(gone), strict=True):
             if solver.boundary == "bounce":
                 x[i, j] = 2 * low - x[i, j] if x[i, j] < low else 2 * high - x[i, j]
                 x[i, j] = min(max(x[i, j], low), high)
                 v[i, j] = -v[i, j]
             else:
-                x[i, j] = min(max(x[i, j], low), high) if anew is None else next(anew)
+                x[i, j] = min(max(x[i, j], low), high) if solver.boundary == "clamp" else low + (high - low) * draw()
                 v[i, j] = 0
     for i in range(n):
         if sum(error(problem, x[i])) < errors[i]:
@@ -131,12 +136,13 @@ def step_by_hand(solver, problem, state, informants, box=None):
     return x, v, p, np.array(errors), gone.any()
 
 
+@each_engine
 @pytest.mark.parametrize("mode", PENALTIES)
 @pytest.mark.parametrize("variant", ["inertia", "fips"])
 @pytest.mark.parametrize("topology", ["global", "ring", "von_neumann", "random"])
-def test_each_step_is_the_textbooks(variant, topology, mode):
+def test_each_step_is_the_textbooks(variant, topology, mode, engine):
     solver = ParticleSwarm(12, variant=variant, topology=topology, inertia=0.7, cognitive=1.3, social=1.7, **LIVELY)
-    problem = small_problem(mode)
+    problem = small_problem(mode, engine=engine)
     flight = Flight(solver, problem, 4)
     for _ in range(5):
         linked = flight.state.links
@@ -149,13 +155,14 @@ def test_each_step_is_the_textbooks(variant, topology, mode):
             np.testing.assert_allclose(array, by_hand, rtol=1e-12, atol=1e-13)
 
 
+@each_engine
 @pytest.mark.parametrize("variant", ["inertia", "fips"])
 @pytest.mark.parametrize("boundary", ["bounce", "clamp", "reinitialise"])
-def test_boundaries_and_velocity_clamp_by_hand(boundary, variant):
+def test_boundaries_and_velocity_clamp_by_hand(boundary, variant, engine):
     solver = ParticleSwarm(
         12, variant=variant, topology="ring", bounds=(-0.6, 0.8), boundary=boundary, velocity_clamp=0.5, **LIVELY
     )
-    problem = small_problem()
+    problem = small_problem(engine=engine)
     flight = Flight(solver, problem, 2)
     n_gone = 0
     for _ in range(8):
@@ -171,8 +178,9 @@ def test_boundaries_and_velocity_clamp_by_hand(boundary, variant):
     assert n_gone  # otherwise nothing was tested
 
 
-def test_inertia_goes_linearly_from_the_first_value_to_the_second():
-    problem = small_problem()
+@each_engine
+def test_inertia_goes_linearly_from_the_first_value_to_the_second(engine):
+    problem = small_problem(engine=engine)
     solver = ParticleSwarm(12, inertia=(0.9, 0.5), inertia_iterations=8, **LIVELY)
     flight = Flight(solver, problem, 3)
     for n_done in range(3, 11):
@@ -195,9 +203,10 @@ def test_links(topology, n):
         assert {i: set(np.flatnonzero(row)) for i, row in enumerate(linked)} == INFORMANTS[topology]
 
 
-def test_random_links_are_drawn_anew_after_iterations_without_improvement():
+@each_engine
+def test_random_links_are_drawn_anew_after_iterations_without_improvement(engine):
     solver = ParticleSwarm(12, topology="random", **LIVELY)
-    flight = Flight(solver, small_problem(), 2)
+    flight = Flight(solver, small_problem(engine=engine), 2)
     redrawn = {True: set(), False: set()}
     for _ in range(40):
         before, best = flight.state.links, flight.state.best_losses.min()
@@ -206,9 +215,10 @@ def test_random_links_are_drawn_anew_after_iterations_without_improvement():
     assert redrawn == {True: {False}, False: {True}}
 
 
+@each_engine
 @pytest.mark.parametrize("mode", PENALTIES)
-def test_the_penalty_enters_each_particles_error_and_leaves_biases_alone(mode):
-    problem = small_problem(mode)
+def test_the_penalty_enters_each_particles_error_and_leaves_biases_alone(mode, engine):
+    problem = small_problem(mode, engine=engine)
     flight = Flight(ParticleSwarm(12), problem, 3)
     state, history = flight.state, flight.history
     expected = np.array([error(problem, x) for x in state.best_positions])
@@ -435,22 +445,46 @@ def test_verbose_prints_each_iteration(capsys):
     assert [line[:11] for line in lines] == ["Iteration 1", "Iteration 2", "Iteration 3"]
 
 
+def interrupted(objective, call):
+    """The objective, but its call of that number, from 1, is interrupted."""
+    n_calls = itertools.count(1)
+
+    def failing(*args, **kwargs):
+        if next(n_calls) == call:
+            raise KeyboardInterrupt
+        return objective(*args, **kwargs)
+
+    return failing
+
+
 @pytest.mark.parametrize("call", [1, 2, 6])
-def test_ctrl_c_keeps_the_last_finished_iteration_and_a_warm_start_goes_on(call, failing_engine):
+@pytest.mark.parametrize("objective", [None, zero_one_loss])
+def test_ctrl_c_keeps_the_last_finished_iteration_and_a_warm_start_goes_on(
+    call, objective, failing_engine, monkeypatch
+):
     X, y = classes()
-    net = L2NetClassifier((3,), solver="pso", max_iter=20, warm_start=True, random_state=0)
-    whole = fit(clone(net).set_params(max_iter=max(call - 1, 1)), X, y)
-    failing_engine("losses", call)
-    with pytest.warns(UserWarning, match=f"interrupted by user: the weights of iteration {call - 1} are kept"):
+    swarm = ParticleSwarm(objective=objective)
+    net = L2NetClassifier((3,), solver=swarm, max_iter=20, warm_start=True, random_state=0)
+    n_kept = call - 1
+    if objective is not None:
+        net.set_params(solver__objective=interrupted(objective, 30 * call))
+    elif hasattr(default_engine(), "fly"):
+        monkeypatch.setattr(ParticleSwarm, "_in_one_go", lambda *args: 3)
+        failing_engine("fly", call)
+        n_kept *= 3
+    else:
+        failing_engine("losses", call)
+    with pytest.warns(UserWarning, match=f"interrupted by user: the weights of iteration {n_kept} are kept"):
         net.fit(X, y)
-    assert net.n_iter_ == len(net.loss_curve_) == call - 1
-    if call > 1:
+    assert net.n_iter_ == len(net.loss_curve_) == n_kept
+    if n_kept:
+        whole = fit(clone(net).set_params(solver=swarm, max_iter=n_kept), X, y)
         np.testing.assert_array_equal(flat(net), flat(whole))
         assert net.loss_ == whole.loss_ == net.swarm_.best_losses.min()
-    loss = fit(net, X, y).loss_
+    loss = fit(net.set_params(solver=swarm), X, y).loss_
     assert np.isfinite(loss)
     assert net.n_iter_ == 20
-    assert call == 1 or loss <= whole.loss_
+    assert not n_kept or loss <= whole.loss_
 
 
 def test_divergence_is_explained():
@@ -538,7 +572,7 @@ def test_the_swarm_comes_near_the_best_of_many_gradient_descents_on_iris():
     net = L2NetClassifier((6,), "tanh", alpha=0.005, max_iter=1000)
     descents = [fit(clone(net).set_params(solver="lbfgs", random_state=seed), X, y).loss_ for seed in range(20)]
     swarm = ParticleSwarm(patience=np.inf)
-    losses = [fit(clone(net).set_params(solver=swarm, random_state=seed), X, y).loss_ for seed in range(10)]
+    losses = [fit(clone(net).set_params(solver=swarm, random_state=seed), X, y).loss_ for seed in range(30)]
     assert np.median(losses) <= 1.01 * min(descents)
 
 

@@ -14,6 +14,7 @@ exp, tanh, logistic, log and log1p are vectorised and accurate to 4 units in the
 """
 
 from array import array
+from dataclasses import replace
 
 from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.pycapsule cimport PyCapsule_GetName, PyCapsule_GetPointer
@@ -61,6 +62,29 @@ cdef extern from "_kernels.h" nogil:
         double data_loss, penalty
         index_t n_rows
 
+    ctypedef struct bit_generator_t:
+        pass
+
+    int BOUNDARY_BOUNCE, BOUNDARY_CLAMP, BOUNDARY_REINITIALISE
+
+    ctypedef struct flight_t:
+        index_t n_particles, n_iterations
+        void *positions
+        void *velocities
+        void *best_positions
+        double *best_losses
+        double *best_data_losses
+        index_t *neighbourhood_best
+        unsigned char *links
+        bit_generator_t *generator
+        index_t t
+        const double *inertia
+        double cognitive, social, velocity_clamp, low, high
+        int fully_informed, boundary, redraw_links, is_global
+        const double *penalty
+        double *curves
+        index_t n_done
+
     ctypedef struct resources_t:
         void *sgemm
         void *dgemm
@@ -72,6 +96,7 @@ cdef extern from "_kernels.h" nogil:
         int (*run_updates)(const network_t *, const data_t *, run_t *, void *, void *, void *, const resources_t *) noexcept nogil
         int (*gradient)(const network_t *, const data_t *, const void *, double *, void *, const resources_t *) noexcept nogil
         int (*losses)(const network_t *, const data_t *, const void *, index_t, double *, const resources_t *) noexcept nogil
+        int (*fly)(const network_t *, const data_t *, flight_t *, const resources_t *) noexcept nogil
         int (*outputs)(const network_t *, const data_t *, const void *, int, void *, const resources_t *) noexcept nogil
         void (*function)(int, const void *, void *, index_t) noexcept nogil
 
@@ -86,6 +111,7 @@ name = "compiled"
 _ACTIVATIONS = {"identity": 0, "logistic": 1, "tanh": 2, "relu": 3}
 _OUTPUTS = {"identity": 0, "logistic": 1, "softmax": 2, "exp": 3}
 _LOSSES = {"squared_error": 0, "log_loss": 1, "poisson": 2}
+_BOUNDARIES = {"bounce": BOUNDARY_BOUNCE, "clamp": BOUNDARY_CLAMP, "reinitialise": BOUNDARY_REINITIALISE}
 _FUNCTIONS = {"exp": 0, "tanh": 1, "logistic": 2, "log": 3, "log1p": 4}
 
 cdef int _target = n_targets() - 1
@@ -196,6 +222,61 @@ def losses(network, loss, swarm, X, Y, sample_weight=None):
     return values
 
 
+def fly(network, loss, swarm, X, Y, sample_weight, penalty, motion):
+    """Iterate a swarm, see `skl2net.problem.Problem.fly`."""
+    cdef network_t c_network
+    cdef data_t data
+    cdef flight_t flight
+    sizes = _set_network(&c_network, network, loss)
+    dtype = X.dtype
+    kept = _set_data(&data, network, dtype, X, Y, sample_weight)
+    cdef const kernels_t *kernels = _kernels(dtype)
+    n, d = swarm.positions.shape
+    flown = {
+        "positions": _copy(swarm.positions, (n, network.n_parameters), dtype),
+        "velocities": _copy(swarm.velocities, (n, d), dtype),
+        "best_positions": _copy(swarm.best_positions, (n, d), dtype),
+        "best_losses": _copy(swarm.best_losses, (n,), np.float64),
+        "best_data_losses": _copy(swarm.best_data_losses, (n,), np.float64),
+        "neighbourhood_best": _copy(swarm.neighbourhood_best, (n,), np.int64),
+        "links": _copy(swarm.links, (n, n), np.uint8),
+    }
+    inertia = np.ascontiguousarray(motion.inertia, dtype=np.float64)
+    penalty = _copy(penalty, (network.n_layers,), np.float64)
+    curves = np.empty((len(inertia), 3))
+    if n == 0 or not np.all((flown["neighbourhood_best"] >= 0) & (flown["neighbourhood_best"] < n)):
+        raise ValueError(f"neighbourhood_best must hold numbers of the {n} particles.")
+    flight.n_particles, flight.n_iterations = n, len(inertia)
+    flight.positions = _address(flown["positions"], True)
+    flight.velocities = _address(flown["velocities"], True)
+    flight.best_positions = _address(flown["best_positions"], True)
+    flight.best_losses = <double *>_address(flown["best_losses"], True)
+    flight.best_data_losses = <double *>_address(flown["best_data_losses"], True)
+    flight.neighbourhood_best = <index_t *>_address(flown["neighbourhood_best"], True)
+    flight.links = <unsigned char *>_address(flown["links"], True)
+    bit_generator = swarm.generator.bit_generator
+    flight.generator = <bit_generator_t *>PyCapsule_GetPointer(bit_generator.capsule, "BitGenerator")
+    flight.t = swarm.n_iterations
+    flight.inertia = <const double *>_address(inertia)
+    flight.cognitive, flight.social, flight.velocity_clamp = motion.cognitive, motion.social, motion.velocity_clamp
+    flight.low, flight.high = motion.box
+    flight.fully_informed = motion.variant == "fips"
+    flight.boundary = _BOUNDARIES[motion.boundary]
+    flight.redraw_links = motion.redraw_links
+    flight.is_global = swarm.links.all()
+    flight.penalty = <const double *>_address(penalty)
+    flight.curves = <double *>_address(curves, True)
+
+    cdef resources_t resources = _resources_now()
+    cdef int failed
+    with bit_generator.lock, nogil:
+        failed = kernels.fly(&c_network, &data, &flight, &resources)
+    _check_memory(failed)
+    flown["neighbourhood_best"] = flown["neighbourhood_best"].astype(np.intp, copy=False)
+    flown["links"] = flown["links"].view(np.bool_)
+    return replace(swarm, n_iterations=flight.t, **flown), curves[: flight.n_done]
+
+
 def run_updates(network, loss, state, X, Y, sample_weight, batches, numbers, step):
     """See `skl2net.engines.reference.run_updates`."""
     cdef network_t c_network
@@ -272,6 +353,12 @@ def _vector(values, n):
     if values.shape != (n,):
         raise ValueError(f"The parameter vector must have shape ({n},), got {values.shape}.")
     return values
+
+
+def _copy(values, shape, dtype):
+    if values.shape != shape:
+        raise ValueError(f"The swarm needs arrays of shape {shape} here, got {values.shape}.")
+    return np.array(values, dtype=dtype, order="C")
 
 
 def _numbers(values, n_updates, n_layers):

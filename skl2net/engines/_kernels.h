@@ -17,6 +17,9 @@
 
 typedef int64_t index_t;
 
+/* Particles that each particle informs in the random topology, see skl2net/solvers/swarm.py. */
+#define N_INFORMED 3
+
 /* Rows of weight matrices and activations are padded to this many bytes, whatever the instruction set. */
 #define ROW_BYTES 64
 
@@ -63,6 +66,35 @@ typedef struct {
     index_t n_rows;
 } run_t;
 
+/* A NumPy bit generator, as its capsule holds it: the start of NumPy's `bitgen_t`, which is part of its C interface. */
+typedef struct {
+    void *state;
+    uint64_t (*next_uint64)(void *state);
+    uint32_t (*next_uint32)(void *state);
+    double (*next_double)(void *state);
+    uint64_t (*next_raw)(void *state);
+} bit_generator_t;
+
+enum { BOUNDARY_BOUNCE, BOUNDARY_CLAMP, BOUNDARY_REINITIALISE };
+
+/* Iterations of a swarm: SwarmState and Motion, see skl2net/solvers/swarm.py and skl2net/engines/interface.py. Arrays of
+ * the swarm are changed in place; without bounds or clamp these are infinite. */
+typedef struct {
+    index_t n_particles, n_iterations;
+    void *positions, *velocities, *best_positions;
+    double *best_losses, *best_data_losses;
+    index_t *neighbourhood_best;
+    unsigned char *links;
+    bit_generator_t *generator;
+    index_t t; /* iterations so far */
+    const double *inertia; /* of each iteration */
+    double cognitive, social, velocity_clamp, low, high;
+    int fully_informed, boundary, redraw_links, is_global;
+    const double *penalty; /* coefficient of each layer */
+    double *curves;        /* of each iteration: loss, data loss and sum of squared weights of the best */
+    index_t n_done;        /* less than n_iterations if the next positions, or all losses so far, are not finite */
+} flight_t;
+
 /* BLAS, from scipy: gemm with 32-bit or 64-bit integers; and how many threads to use. */
 typedef struct {
     void *sgemm, *dgemm;
@@ -75,6 +107,7 @@ typedef struct {
     int (*run_updates)(const network_t *, const data_t *, run_t *, void *, void *, void *, const resources_t *);
     int (*gradient)(const network_t *, const data_t *, const void *, double *, void *, const resources_t *);
     int (*losses)(const network_t *, const data_t *, const void *, index_t, double *, const resources_t *);
+    int (*fly)(const network_t *, const data_t *, flight_t *, const resources_t *);
     int (*outputs)(const network_t *, const data_t *, const void *, int, void *, const resources_t *);
     void (*function)(int, const void *, void *, index_t);
 } kernels_t;
@@ -82,6 +115,14 @@ typedef struct {
 static inline index_t round_up(index_t n, index_t step) { return (n + step - 1) / step * step; }
 static inline index_t min_index(index_t a, index_t b) { return a < b ? a : b; }
 static inline index_t max_index(index_t a, index_t b) { return a > b ? a : b; }
+
+static inline index_t count_parameters(const network_t *network)
+{
+    index_t n = 0;
+    for (index_t l = 0; l < network->n_layers; l++)
+        n += (network->sizes[l] + 1) * network->sizes[l + 1];
+    return n;
+}
 
 static inline index_t index_at(const void *indices, int wide, index_t i)
 {
@@ -92,6 +133,46 @@ static inline index_t index_at(const void *indices, int wide, index_t i)
 static inline double power(double beta, index_t t)
 {
     return beta <= 0 || (double)t * log(beta) < -40 ? 0.0 : pow(beta, (double)t);
+}
+
+/* The particle with the best personal best. */
+static index_t best_of(const flight_t *flight)
+{
+    index_t best = 0;
+    for (index_t i = 1; i < flight->n_particles; i++)
+        if (flight->best_losses[i] < flight->best_losses[best])
+            best = i;
+    return best;
+}
+
+/* The random topology: each particle draws those whom it informs. */
+static void draw_links(flight_t *flight)
+{
+    const index_t n = flight->n_particles;
+    memset(flight->links, 0, (size_t)(n * n));
+    for (index_t i = 0; i < n; i++) {
+        flight->links[i * n + i] = 1;
+        for (int k = 0; k < N_INFORMED; k++) {
+            const uint64_t word = flight->generator->next_raw(flight->generator->state);
+            flight->links[(index_t)((word >> 32) * (uint64_t)n >> 32) * n + i] = 1;
+        }
+    }
+}
+
+/* The best informant of each particle. */
+static void find_neighbourhood_bests(flight_t *flight)
+{
+    const index_t n = flight->n_particles, best = best_of(flight);
+    for (index_t i = 0; i < n; i++) {
+        const unsigned char *links = flight->links + i * n;
+        index_t found = flight->is_global ? best : i; /* everyone informs itself */
+        for (index_t k = 0; k < n && !flight->is_global; k++) {
+            const double loss = flight->best_losses[k], smallest = flight->best_losses[found];
+            if (links[k] && (loss < smallest || (loss == smallest && k < found)))
+                found = k;
+        }
+        flight->neighbourhood_best[i] = found;
+    }
 }
 
 /* Less work than this, in multiplications or the like, is not worth sharing among threads. */

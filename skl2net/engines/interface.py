@@ -1,7 +1,8 @@
 """What solvers hand to an engine, and what they get back.
 
 An engine is a module with a `name` and four functions: `outputs`, `loss_and_gradient`, `losses` and `run_updates`.
-`skl2net.engines.reference` documents them and is the oracle for every other engine.
+`skl2net.engines.reference` documents them and is the oracle for every other engine. An engine may have a fifth, `fly`,
+which iterates a swarm; where it has none, `skl2net.solvers.swarm` does so itself, around `losses`.
 """
 
 from dataclasses import dataclass
@@ -74,6 +75,35 @@ class Batches:
     def __iter__(self):
         for i, items in enumerate(self.items):
             yield slice(int(self.bounds[i]), int(self.bounds[i + 1])), items
+
+
+@dataclass(frozen=True)
+class Motion:
+    """How a swarm moves in its next iterations; `skl2net.solvers.swarm.ParticleSwarm` explains each parameter.
+
+    Parameters
+    ----------
+    variant : {"inertia", "fips"}
+    inertia : ndarray of float64, shape (n_iterations,)
+        ω of each iteration.
+    cognitive, social : float
+    velocity_clamp : float
+        inf for none.
+    box : (float, float)
+        (-inf, inf) for none.
+    boundary : {"bounce", "clamp", "reinitialise"}
+    redraw_links : bool
+        Draw the links anew after each iteration that has not improved the swarm's best.
+    """
+
+    variant: str
+    inertia: np.ndarray
+    cognitive: float
+    social: float
+    velocity_clamp: float
+    box: tuple[float, float]
+    boundary: str
+    redraw_links: bool
 
 
 class UpdateTotals(NamedTuple):

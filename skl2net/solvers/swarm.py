@@ -1,8 +1,9 @@
 """Particle swarm: minimisation by comparing errors alone, with no gradient.
 
-`ParticleSwarm` holds the parameters and the loop, `SwarmState` what a warm start continues. The rules of motion are
-plain functions of arrays below: `fly` and `fly_fully_informed` (velocities and positions), `hold` (what happens at the
-bounds), `links` (who informs whom).
+`ParticleSwarm` holds the parameters and the loop, `SwarmState` what a warm start continues. An iteration is the `step`
+below, in NumPy: `move` (velocities and positions), `hold` (what happens at the bounds), `links` (who informs whom). An
+engine with a function `fly` does many of these iterations in one call, with the same random numbers; an objective of
+the user's own is always minimised by `step`.
 
 A penalty is added to each particle's error. The decays are refused (`skl2net.l2`): the personal bests that steer the
 swarm are remembered, not moved, so that shrinking positions only disturbs the search.
@@ -21,6 +22,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
+from skl2net.engines.interface import Motion
 from skl2net.solvers.lbfgs import LBFGS
 from skl2net.solvers.training import History, rewind, snapshot
 
@@ -242,62 +244,45 @@ class ParticleSwarm(BaseEstimator):
             state = self._go_on(run, problem, training, box, evaluate)
         else:
             state = self._start(parameters, problem, training, box)
-        record, mark, kept = None, snapshot(history), parameters
-        spare = np.empty_like(state.positions), np.empty_like(state.velocities)
-        draws = np.empty((2, *state.positions.shape), dtype=state.positions.dtype)
+        n_left, mark = len(training.iterations()), snapshot(history)
         try:
-            for n_iter in training.iterations():
-                mark, kept = snapshot(history), parameters
-                positions, velocities = state.positions, state.velocities
-                if state.n_iterations:
-                    positions, velocities = spare
-                    self._fly(state, spare, draws, box, training.max_iter)
-                losses, data_losses = evaluate(positions)
-                # where one of the positions is not finite, neither is their sum
-                if not math.isfinite(positions.sum()) and not np.isfinite(positions).all():
+            while n_left:
+                n = min(n_left, self._in_one_go(problem, training, evaluate))
+                motion = self._motion(state, box, training.max_iter, n)
+                flown, curves = evaluate.fly(state, motion)
+                best = flown.best_positions[flown.best]
+                for loss, data_loss, weight_norm in curves:
+                    rested = history.no_improvement
+                    training.record(best, loss=loss, data_loss=data_loss, weight_norm=weight_norm)
+                    history.t += problem.n_rows
+                    if validate is None:
+                        # a swarm creeps: what counts is how far the loss has fallen over many iterations, not in one
+                        fallen = loss < flown.rest_loss - training.tol
+                        flown.rest_loss = loss if fallen else flown.rest_loss
+                        history.no_improvement = 0 if fallen else rested + 1
+                parameters, state, mark = best, flown, snapshot(history)
+                if len(curves) < n:
+                    self._explain_loss(state)
                     training.diverged(self._advice())
                     break
-                if state.n_iterations:
-                    spare = state.positions, state.velocities
-                    state.positions, state.velocities = positions, velocities
-                state.n_iterations += 1
-
-                improved = self._remember(state, positions, losses, data_losses)
-                if improved or record is None:
-                    best = state.best
-                    parameters = state.best_positions[best].copy()
-                    record = {
-                        "loss": float(state.best_losses[best]),
-                        "data_loss": float(state.best_data_losses[best]),
-                        "weight_norm": problem.weight_norm(parameters),
-                    }
-                rested = history.no_improvement
-                training.record(parameters, **record)
-                history.t += problem.n_rows
-                if validate is None:
-                    # a swarm creeps: what counts is how far the loss has fallen over many iterations, not in one
-                    fallen = record["loss"] < state.rest_loss - training.tol
-                    state.rest_loss = record["loss"] if fallen else state.rest_loss
-                    history.no_improvement = 0 if fallen else rested + 1
                 if training.at_rest:
                     if training.verbose:
                         print(f"{training.describe_rest()} Stopping.")
                     break
-                if n_iter == training.max_iter:
-                    training.warn_not_converged()
+                n_left -= len(curves)
+            else:
+                training.warn_not_converged()
         except KeyboardInterrupt:
             rewind(history, mark)
-            parameters = kept
-            self._evaluate_bests(state, evaluate)  # the interrupt may have come between a personal best and its loss
             training.warn_interrupted()
         else:
             if self.polish:
                 parameters = self._polish(problem, parameters, training, state)
         state.seed_mark = _checksum(training.random_state)
-        return training.best(parameters), state
+        return training.best(parameters).copy(), state
 
     def _check(self):
-        """Validate the parameters; the box as (low, high), or None."""
+        """Validate the parameters; the box as (low, high)."""
         self._validate_params()
         if not isinstance(self.inertia, Real):
             pair = tuple(self.inertia)
@@ -311,7 +296,7 @@ class ParticleSwarm(BaseEstimator):
                 "objective=None."
             )
         if self.bounds is None:
-            return None
+            return -np.inf, np.inf
         if isinstance(self.bounds, Real):
             return -float(self.bounds), float(self.bounds)
         box = tuple(self.bounds)
@@ -327,8 +312,7 @@ class ParticleSwarm(BaseEstimator):
         generator = _generator(training.random_state)
         positions = self._scatter(self.n_particles, problem, training.random_state)
         positions[0] = parameters
-        if box is not None:
-            np.clip(positions, *box, out=positions)
+        np.clip(positions, *box, out=positions)
         n = len(positions)
         return SwarmState(
             positions,
@@ -360,9 +344,8 @@ class ParticleSwarm(BaseEstimator):
             state.best_positions = np.concatenate([state.best_positions[kept], fresh])
         for name in ("positions", "velocities", "best_positions"):
             setattr(state, name, getattr(state, name).astype(problem.dtype, copy=False))
-        if box is not None:
-            np.clip(state.positions, *box, out=state.positions)
-            np.clip(state.best_positions, *box, out=state.best_positions)
+        np.clip(state.positions, *box, out=state.positions)
+        np.clip(state.best_positions, *box, out=state.best_positions)
         if self.topology != "random" or state.links.shape != (n, n):
             state.links = links(self.topology, n, state.generator)
         before = state.best_losses
@@ -378,57 +361,26 @@ class ParticleSwarm(BaseEstimator):
         state.best_data_losses = data_losses.copy()
         state.neighbourhood_best = neighbourhood_best(state.links, state.best_losses)
 
-    def _fly(self, state, out, draws, box, max_iter):
-        """Move the swarm by one step, into the arrays `out`."""
-        inertia = self._inertia_now(state.n_iterations, max_iter)
-        if self.variant == "fips":
-            pull = self.cognitive + self.social
-            fly_fully_informed(state, state.generator, out, inertia, pull, self.velocity_clamp)
-        else:
-            state.generator.random(out=draws, dtype=draws.dtype)
-            fly(
-                state.positions,
-                state.velocities,
-                state.best_positions,
-                state.neighbourhood_best,
-                draws,
-                *out,
-                inertia=inertia,
-                cognitive=self.cognitive,
-                social=self.social,
-                velocity_clamp=self.velocity_clamp,
-            )
-        if box is not None:
-            hold(*out, box, self.boundary, state.generator)
+    def _in_one_go(self, problem, training, evaluate):
+        """Number of iterations after which, at the earliest, something has to be decided."""
+        if training.validate is not None or not evaluate.in_engine:
+            return 1
+        # about 0.1 s, so that signals are heard: two operations a weight and row, at no less than one a nanosecond
+        work = self.n_particles * (2 * problem.n_rows * problem.network.n_weights + 20 * problem.n_parameters)
+        patience = training.n_iter_no_change + 1 - training.history.no_improvement
+        return max(1, min(int(1e8 / work), patience))
 
-    def _remember(self, state, positions, losses, data_losses):
-        """Update the personal bests and the neighbourhoods; whether the best of all has improved."""
-        best_loss = state.best_losses[state.best]
-        better = losses < state.best_losses
-        if better.any():
-            state.best_losses[better] = losses[better]
-            state.best_data_losses[better] = data_losses[better]
-            state.best_positions[better] = positions[better]
-        best = state.best
-        improved = state.best_losses[best] < best_loss
-        if not math.isfinite(state.best_losses[best]):
-            raise ValueError(
-                "No particle of the swarm has a finite loss. Scale the input to unit variance, or lower "
-                f"initial_spread (now {self.initial_spread:g})."
-            )
-        if self.topology == "global":
-            state.neighbourhood_best.fill(best)
-        else:
-            if self.topology == "random" and not improved:
-                state.links = links("random", len(positions), state.generator)
-            state.neighbourhood_best = neighbourhood_best(state.links, state.best_losses)
-        return improved
-
-    def _inertia_now(self, n_iterations, max_iter):
+    def _motion(self, state, box, max_iter, n):
+        """The parameters of the next n iterations."""
         if isinstance(self.inertia, Real):
-            return self.inertia
-        first, last = self.inertia
-        return first + (last - first) * min(1.0, n_iterations / (self.inertia_iterations or max_iter))
+            inertia = np.full(n, float(self.inertia))
+        else:
+            first, last = self.inertia
+            done = np.arange(state.n_iterations, state.n_iterations + n) / (self.inertia_iterations or max_iter)
+            inertia = first + (last - first) * np.minimum(done, 1.0)
+        clamp = np.inf if self.velocity_clamp is None else self.velocity_clamp
+        redraw = self.topology == "random"
+        return Motion(self.variant, inertia, self.cognitive, self.social, clamp, box, self.boundary, redraw)
 
     def _polish(self, problem, parameters, training, state):
         """Finish the best parameters by L-BFGS, enter them as one more iteration, and tell the swarm."""
@@ -450,6 +402,14 @@ class ParticleSwarm(BaseEstimator):
             state.best_data_losses[best] = data_loss
             state.rest_loss = min(loss, state.rest_loss)
         return polished
+
+    def _explain_loss(self, state):
+        """Raise the error for a swarm without any finite loss."""
+        if not np.isfinite(state.best_losses).any():
+            raise ValueError(
+                "No particle of the swarm has a finite loss. Scale the input to unit variance, or lower "
+                f"initial_spread (now {self.initial_spread:g})."
+            )
 
     def _advice(self):
         return (
@@ -474,6 +434,23 @@ class _Evaluation:
     def __init__(self, problem, training, objective):
         self.problem, self.training, self.objective = problem, training, objective
 
+    @property
+    def in_engine(self):
+        """Whether the engine can iterate the swarm by itself."""
+        return self.objective is None and hasattr(self.problem.engine, "fly")
+
+    def fly(self, state, motion):
+        """Iterate a swarm, by `Problem.fly` or by one `step`; the new swarm and its curves."""
+        if self.in_engine:
+            flown, curves = self.problem.fly(state, motion)
+            return flown, curves.tolist()
+        flown = step(state, motion, self)
+        if flown is None:
+            return state, []
+        best = flown.best
+        weight_norm = self.problem.weight_norm(flown.best_positions[best])
+        return flown, [(float(flown.best_losses[best]), float(flown.best_data_losses[best]), weight_norm)]
+
     def __call__(self, swarm):
         data_losses = self._data_losses(swarm)
         return data_losses + self.problem.penalty(swarm), data_losses
@@ -494,7 +471,7 @@ class _OncePerPosition:
         self.validate, self.parameters, self.result = validate, None, None
 
     def __call__(self, parameters):
-        if parameters is not self.parameters:
+        if self.parameters is None or not np.array_equal(parameters, self.parameters):
             self.parameters, self.result = parameters, self.validate(parameters)
         return self.result
 
@@ -530,7 +507,8 @@ def links(topology, n, generator=None):
     who = np.arange(n)
     informed = np.eye(n, dtype=bool)
     if topology == "random":
-        informed[generator.integers(n, size=(n, _N_INFORMED)), who[:, np.newaxis]] = True
+        drawn = (_words(generator, n * _N_INFORMED) >> 32) * np.uint64(n) >> 32
+        informed[drawn.astype(np.intp).reshape(n, _N_INFORMED), who[:, np.newaxis]] = True
     elif topology == "ring":
         informed[who, (who + 1) % n] = informed[who, (who - 1) % n] = True
     else:
@@ -543,85 +521,99 @@ def links(topology, n, generator=None):
 
 def neighbourhood_best(links, best_losses):
     """Index of the best personal best among the informants of each particle, ndarray of shape (n_particles,)."""
-    return np.where(links, best_losses, np.inf).argmin(axis=1)
+    return np.where(links, np.minimum(best_losses, np.finfo(np.float64).max), np.inf).argmin(axis=1)
 
 
-def fly(
-    positions,
-    velocities,
-    best_positions,
-    neighbourhood_best,
-    draws,
-    out_positions,
-    out_velocities,
-    *,
-    inertia,
-    cognitive,
-    social,
-    velocity_clamp=None,
-):
-    """One step of the canonical swarm: v ← ω·v + c₁·r₁·(p − x) + c₂·r₂·(g − x), then x ← x + v.
-
-    Parameters
-    ----------
-    positions, velocities, best_positions : ndarray of shape (n_particles, n_parameters)
-        Not changed.
-    neighbourhood_best : ndarray of intp, shape (n_particles,)
-        Row of `best_positions` that is `g` for each particle.
-    draws : ndarray of shape (2, n_particles, n_parameters)
-        The random numbers r₁ and r₂.
-    out_positions, out_velocities : ndarray of shape (n_particles, n_parameters)
-        Where the new positions and velocities are written; they share no memory with the others.
-    inertia, cognitive, social : float
-        The coefficients ω, c₁ and c₂.
-    velocity_clamp : float, default=None
-        Largest size of an entry of a new velocity.
-    """
-    difference = out_positions  # scratch space until the last line
-    np.multiply(velocities, inertia, out=out_velocities)
-    np.subtract(best_positions, positions, out=difference)
-    difference *= draws[0]
-    difference *= cognitive
-    out_velocities += difference
-    np.take(best_positions, neighbourhood_best, axis=0, out=difference, mode="clip")
-    difference -= positions
-    difference *= draws[1]
-    difference *= social
-    out_velocities += difference
-    if velocity_clamp is not None:
-        np.clip(out_velocities, -velocity_clamp, velocity_clamp, out=out_velocities)
-    np.add(positions, out_velocities, out=out_positions)
-
-
-def fly_fully_informed(state, generator, out, inertia, pull, velocity_clamp=None):
-    """One step of the fully informed swarm (FIPS).
+def step(state, motion, evaluate):
+    """One iteration: the swarm moves, unless it is the first, and remembers what it finds.
 
     Parameters
     ----------
     state : SwarmState
-        Not changed.
-    generator : numpy.random.Generator
-        Source of the random numbers: one array for the first informant of every particle, one for the second, ...
-    out : pair of ndarray of shape (n_particles, n_parameters)
-        Where the new positions and velocities are written.
-    inertia : float
-    pull : float
-        Sum of the cognitive and the social coefficient, shared out among the informants.
-    velocity_clamp : float, default=None
+        Not changed, but for its generator.
+    motion : Motion
+        Of a single iteration.
+    evaluate : callable
+        ``evaluate(positions) -> (losses, losses without penalty)``.
+
+    Returns
+    -------
+    SwarmState or None
+        None if positions, or the losses of all personal bests, are not finite.
     """
-    positions, velocities = out
-    np.multiply(state.velocities, inertia, out=velocities)
-    counts = state.links.sum(axis=1)
-    informants = np.argsort(~state.links, axis=1, kind="stable")
-    for k in range(counts.max()):
-        share = np.where(k < counts, pull / counts, 0.0).astype(positions.dtype)[:, np.newaxis]
-        np.subtract(state.best_positions[informants[:, k]], state.positions, out=positions)
-        positions *= generator.random(positions.shape, dtype=positions.dtype)
-        positions *= share
-        velocities += positions
-    if velocity_clamp is not None:
-        np.clip(velocities, -velocity_clamp, velocity_clamp, out=velocities)
-    np.add(state.positions, velocities, out=positions)
+    positions, velocities = state.positions, state.velocities
+    if state.n_iterations:
+        positions, velocities = move(state, motion)
+        if not np.isfinite(positions).all():
+            return None
+    losses, data_losses = evaluate(positions)
+    better = losses < state.best_losses
+    best_losses = np.where(better, losses, state.best_losses)
+    if not np.isfinite(best_losses.min()):
+        return None
+    linked = state.links
+    if motion.redraw_links and not best_losses.min() < state.best_losses.min():
+        linked = links("random", len(linked), state.generator)
+    return replace(
+        state,
+        positions=positions,
+        velocities=velocities,
+        best_positions=np.where(better[:, np.newaxis], positions, state.best_positions),
+        best_losses=best_losses,
+        best_data_losses=np.where(better, data_losses, state.best_data_losses),
+        neighbourhood_best=neighbourhood_best(linked, best_losses),
+        links=linked,
+        n_iterations=state.n_iterations + 1,
+    )
+
+
+def move(state, motion):
+    """Where a swarm flies: the canonical swarm (see `ParticleSwarm`) or the fully informed one, clamped and bounded.
+
+    Parameters
+    ----------
+    state : SwarmState
+        Not changed, but for its generator, which gives r₁ and r₂ of the first particle, then of the second, and so on;
+        in the fully informed swarm an array for each informant.
+    motion : Motion
+        Of a single iteration.
+
+    Returns
+    -------
+    positions, velocities : ndarray of shape (n_particles, n_parameters)
+    """
+    x, v, p = state.positions, state.velocities, state.best_positions
+    inertia = float(motion.inertia[0])
+    if motion.variant == "fips":
+        velocities = inertia * v
+        for i, linked in enumerate(state.links):
+            informants = np.flatnonzero(linked)
+            draws = uniform(state.generator, (len(informants), x.shape[1]), x.dtype)
+            pull = (motion.cognitive + motion.social) / len(informants)
+            velocities[i] += (pull * draws * (p[informants] - x[i])).sum(axis=0)
+    else:
+        draws = uniform(state.generator, (len(x), 2, x.shape[1]), x.dtype)
+        velocities = inertia * v + motion.cognitive * draws[:, 0] * (p - x)
+        velocities += motion.social * draws[:, 1] * (p[state.neighbourhood_best] - x)
+    np.clip(velocities, -motion.velocity_clamp, motion.velocity_clamp, out=velocities)
+    positions = x + velocities
+    hold(positions, velocities, motion.box, motion.boundary, state.generator)
+    return positions, velocities
+
+
+def uniform(generator, shape, dtype):
+    """Uniform random numbers in [0, 1) from the words of a generator: one of float64 or two of float32 each.
+
+    Examples
+    --------
+    >>> uniform(np.random.Generator(np.random.SFC64(0)), (2, 3), np.dtype(np.float32)).dtype
+    dtype('float32')
+    """
+    n = math.prod(shape)
+    if dtype == np.float64:
+        return ((_words(generator, n) >> 12) * 2.0**-52).reshape(shape)
+    halves = _words(generator, (n + 1) // 2).view(np.uint32)[:n]
+    return ((halves >> 9).astype(np.float32) * np.float32(2.0**-23)).reshape(shape)
 
 
 def hold(positions, velocities, box, boundary, generator):
@@ -650,7 +642,12 @@ def hold(positions, velocities, box, boundary, generator):
     if boundary == "clamp":
         np.clip(positions, low, high, out=positions)
     else:
-        positions[gone] = generator.uniform(low, high, np.count_nonzero(gone))
+        positions[gone] = low + (high - low) * uniform(generator, (np.count_nonzero(gone),), np.float64)
+
+
+def _words(generator, n):
+    """The next n 64-bit words of a generator."""
+    return generator.bit_generator.random_raw(n)
 
 
 def _generator(random_state):
