@@ -24,8 +24,12 @@ INLINE V NAME(load)(const REAL *p) { return *(const V *)p; }
 INLINE void NAME(store)(REAL *p, V x) { *(V *)p = x; }
 INLINE V NAME(all)(REAL x) { return x - (V){0}; }
 
-/* An addition, since GCC makes a masked move of it, and more of an `or`. */
-INLINE V NAME(select)(VI mask, V yes, V no) { return (V)(((VI)yes & mask) + ((VI)no & ~mask)); }
+/* `or` and `+` do the same here; where there are mask registers, GCC makes a masked move of an addition only. */
+INLINE V NAME(select)(VI mask, V yes, V no)
+{
+    const VI a = (VI)yes & mask, b = (VI)no & ~mask;
+    return VECTOR_BYTES == 64 ? (V)(a + b) : (V)(a | b);
+}
 
 /* The larger and the smaller of two; `b` where they do not compare. */
 INLINE V NAME(larger)(V a, V b) { return NAME(select)(a > b, a, b); }
@@ -769,7 +773,7 @@ FUNCTION double NAME(unit_major_loss)(const network_t *network, index_t out, ind
             }
             const V share = 1 / sum;
             if (takes_logs) {
-                NAME(store)(log_of + i, NAME(select)(weight > 0, sum, NAME(all)(1)));
+                NAME(store)(log_of + i, sum);
                 NAME(store)(log_weight + i, weight * mass);
                 for (index_t j = 0; j < out && scale != 0; j++) {
                     V p = NAME(load)(di + j * LANE_ROWS) * share;
@@ -797,8 +801,10 @@ FUNCTION double NAME(unit_major_loss)(const network_t *network, index_t out, ind
         total += NAME(select)(weight > 0, weight * acc, NAME(all)(0));
     }
     /* in a loop of their own, so that none waits for the sum that it is the logarithm of */
-    for (index_t i = 0; i < n_lanes && takes_logs; i += LANES)
-        total += NAME(load)(log_weight + i) * NAME(log)(NAME(load)(log_of + i));
+    for (index_t i = 0; i < n_lanes && takes_logs; i += LANES) {
+        const V weight = NAME(load)(log_weight + i);
+        total += NAME(select)(weight > 0, weight * NAME(log)(NAME(load)(log_of + i)), NAME(all)(0));
+    }
     return (double)NAME(sum)(total);
 }
 
