@@ -126,9 +126,11 @@ def swarm_problem(engine, sizes=(9, 6, 3), n_rows=67, **kwargs):
 
 SWARMS = {
     "global": {},
+    "two": {"n_particles": 2, "topology": "random"},
     "clamped": {"topology": "ring", "velocity_clamp": 0.1},
     "random": {"topology": "random", "bounds": (-0.5, 0.7), "boundary": "reinitialise"},
     "fips": {"variant": "fips", "topology": "von_neumann", "bounds": 0.5},
+    "flung": {"inertia": 1e30, "bounds": 1.0},
     "fips, all": {"variant": "fips", "bounds": 0.5, "boundary": "clamp"},
 }
 
@@ -138,10 +140,10 @@ SWARMS = {
 @pytest.mark.parametrize("sizes", [(9, 6, 3), (3, 40, 2)], ids=str)
 @pytest.mark.parametrize("swarm", SWARMS)
 def test_iterations_of_a_swarm_are_those_in_numpy(instruction_set, swarm, sizes, sparse, dtype):
-    solver = ParticleSwarm(11, **SWARMS[swarm])
+    solver = ParticleSwarm(**{"n_particles": 11, **SWARMS[swarm]})
     slow = Flight(solver, swarm_problem(reference, sizes, sparse=sparse, dtype=dtype), 3)
     fast = Flight(solver, swarm_problem(compiled, sizes, sparse=sparse, dtype=dtype), 1)
-    for _ in range(4):
+    for _ in range(8):
         # both from the same swarm, since a rounding error may decide between two particles
         fast.state, fast.history = copy.deepcopy((slow.state, slow.history))
         slow.go_on(1)
@@ -188,7 +190,7 @@ def test_swarms_that_do_not_fit_are_refused_before_any_address_is_used(change, m
     problem = swarm_problem(compiled)
     flight = Flight(ParticleSwarm(11), problem, 2)
     with pytest.raises(ValueError, match=message):
-        problem.fly(replace(flight.state, **change), Motion("inertia", np.ones(1), 1, 1, 1, (-1, 1), "clamp", False))
+        problem.fly(replace(flight.state, **change), Motion("inertia", np.ones(1), 1, 1, 1, (-1, 1), "clamp", 0))
 
 
 def test_calls_from_several_threads_are_independent():

@@ -293,6 +293,31 @@ def test_sparse_input_gives_what_dense_input_gives_in_the_dtype_of_the_data(task
     np.testing.assert_allclose(flat(sparse), flat(dense), rtol=100 * np.finfo(dtype).eps, atol=10 * np.finfo(dtype).eps)
 
 
+@pytest.mark.parametrize("objective", [None, zero_one_loss])
+def test_parameters_may_be_numpys_scalars_and_leave_single_precision_alone(objective):
+    X, y = classes()
+    values = {
+        "inertia": 0.7,
+        "cognitive": 1.5,
+        "social": 1.4,
+        "velocity_clamp": 0.5,
+        "bounds": 2.0,
+        "initial_spread": 1.0,
+    }
+    fits = [
+        fit(
+            L2NetClassifier(
+                (3,), solver=ParticleSwarm(8, objective=objective, **kwargs), max_iter=5, alpha=0.1, random_state=0
+            ),
+            X.astype(np.float32),
+            y,
+        )
+        for kwargs in (values, {name: np.float64(value) for name, value in values.items()})
+    ]
+    assert fits[1].swarm_.positions.dtype == fits[1].swarm_.velocities.dtype == np.float32
+    np.testing.assert_array_equal(flat(fits[0]), flat(fits[1]))
+
+
 def test_parameters_behave_as_those_of_an_estimator():
     X, y = classes()
     swarm = ParticleSwarm(n_particles=20, topology="ring")

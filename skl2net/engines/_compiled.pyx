@@ -8,7 +8,8 @@ go of the GIL. The kernels choose the algorithm from the shapes:
   in the second-level cache, units in the SIMD lanes; a very large matrix product (`BLAS_WORK`) is left to scipy's BLAS,
   with its threads, and a smaller one is a register-blocked loop of our own;
 - updates of one dense row (online training) need no gradient array: each weight is updated as its gradient is known;
-- full-batch evaluations of dense data by networks whose layers have at most 32 units have rows in the SIMD lanes.
+- full-batch evaluations of dense data by networks whose layers have at most 32 units have rows in the SIMD lanes;
+- a swarm moves, is evaluated and remembers its bests for many iterations in one call.
 
 exp, tanh, logistic, log and log1p are vectorised and accurate to 4 units in the last place.
 """
@@ -80,7 +81,7 @@ cdef extern from "_kernels.h" nogil:
         index_t t
         const double *inertia
         double cognitive, social, velocity_clamp, low, high
-        int fully_informed, boundary, redraw_links, is_global
+        int fully_informed, boundary, n_informed, is_global
         const double *penalty
         double *curves
         index_t n_done
@@ -262,8 +263,8 @@ def fly(network, loss, swarm, X, Y, sample_weight, penalty, motion):
     flight.low, flight.high = motion.box
     flight.fully_informed = motion.variant == "fips"
     flight.boundary = _BOUNDARIES[motion.boundary]
-    flight.redraw_links = motion.redraw_links
-    flight.is_global = swarm.links.all()
+    flight.n_informed = motion.n_informed
+    flight.is_global = not motion.n_informed and swarm.links.all()
     flight.penalty = <const double *>_address(penalty)
     flight.curves = <double *>_address(curves, True)
 

@@ -17,9 +17,6 @@
 
 typedef int64_t index_t;
 
-/* Particles that each particle informs in the random topology, see skl2net/solvers/swarm.py. */
-#define N_INFORMED 3
-
 /* Rows of weight matrices and activations are padded to this many bytes, whatever the instruction set. */
 #define ROW_BYTES 64
 
@@ -89,7 +86,9 @@ typedef struct {
     index_t t; /* iterations so far */
     const double *inertia; /* of each iteration */
     double cognitive, social, velocity_clamp, low, high;
-    int fully_informed, boundary, redraw_links, is_global;
+    int fully_informed, boundary;
+    int n_informed; /* by each particle, where links are drawn anew */
+    int is_global;  /* everyone informs everyone, and that stays so */
     const double *penalty; /* coefficient of each layer */
     double *curves;        /* of each iteration: loss, data loss and sum of squared weights of the best */
     index_t n_done;        /* less than n_iterations if the next positions, or all losses so far, are not finite */
@@ -152,7 +151,7 @@ static void draw_links(flight_t *flight)
     memset(flight->links, 0, (size_t)(n * n));
     for (index_t i = 0; i < n; i++) {
         flight->links[i * n + i] = 1;
-        for (int k = 0; k < N_INFORMED; k++) {
+        for (int k = 0; k < flight->n_informed; k++) {
             const uint64_t word = flight->generator->next_raw(flight->generator->state);
             flight->links[(index_t)((word >> 32) * (uint64_t)n >> 32) * n + i] = 1;
         }

@@ -3,7 +3,7 @@
  * In order: vectors and elementary functions; matrix products; the pass over a block of rows, row by row
  * ("row-major": one row of activations after the other, units in the SIMD lanes), which training, prediction and large
  * full-batch evaluations use; the optimisers' updates; the pass with rows in the SIMD lanes ("unit-major"), for
- * full-batch evaluations of small networks; and the entry points.
+ * full-batch evaluations of small networks; and the entry points, those for swarms in _swarm_template.h.
  */
 
 #define INT NAME(int)
@@ -34,7 +34,6 @@ INLINE V NAME(select)(VI mask, V yes, V no)
 /* The larger and the smaller of two; `b` where they do not compare. */
 INLINE V NAME(larger)(V a, V b) { return NAME(select)(a > b, a, b); }
 INLINE V NAME(smaller)(V a, V b) { return NAME(select)(a < b, a, b); }
-
 
 INLINE REAL NAME(sum)(V x)
 {

@@ -236,7 +236,6 @@ FUNCTION int NAME(move)(NAME(swarm) *s, double inertia)
 {
     const flight_t *flight = s->flight;
     const V clamp = NAME(all)((REAL)flight->velocity_clamp);
-    V strange = NAME(all)(0); /* x - x is 0 but for infinity and NaN */
     for (index_t i = 0; i < s->n; i++) {
         const REAL *x = s->positions + i * s->ld;
         REAL *velocity = s->next_velocities + i * s->ld, *position = s->next_positions + i * s->ld;
@@ -246,14 +245,15 @@ FUNCTION int NAME(move)(NAME(swarm) *s, double inertia)
             NAME(follow_bests)(s, i, (REAL)inertia);
         for (index_t j = 0; j < s->ld; j += LANES) {
             const V v = NAME(larger)(-clamp, NAME(smaller)(clamp, NAME(load)(velocity + j)));
-            const V moved = NAME(load)(x + j) + v;
-            strange += moved - moved;
             NAME(store)(velocity + j, v);
-            NAME(store)(position + j, moved);
+            NAME(store)(position + j, NAME(load)(x + j) + v);
         }
     }
     if (flight->low > -INFINITY || flight->high < INFINITY)
         NAME(hold)(s);
+    V strange = NAME(all)(0); /* x - x is 0 but for infinity and NaN */
+    for (index_t j = 0; j < s->n * s->ld; j += LANES)
+        strange += NAME(load)(s->next_positions + j) - NAME(load)(s->next_positions + j);
     return NAME(sum)(strange) == 0;
 }
 
@@ -326,7 +326,7 @@ FUNCTION void NAME(iterate)(NAME(swarm) *s, NAME(evaluation) *evaluation)
         const index_t best = best_of(flight);
         if (!(flight->best_losses[best] < INFINITY))
             return;
-        if (flight->redraw_links && !improved)
+        if (flight->n_informed && !improved)
             draw_links(flight);
         find_neighbourhood_bests(flight);
         flight->t++;

@@ -92,8 +92,9 @@ class Motion:
     box : (float, float)
         (-inf, inf) for none.
     boundary : {"bounce", "clamp", "reinitialise"}
-    redraw_links : bool
-        Draw the links anew after each iteration that has not improved the swarm's best.
+    n_informed : int
+        With the random topology, the number of particles that each particle informs, drawn anew after each iteration
+        that has not improved the swarm's best. 0 for links that stay.
     """
 
     variant: str
@@ -103,7 +104,7 @@ class Motion:
     velocity_clamp: float
     box: tuple[float, float]
     boundary: str
-    redraw_links: bool
+    n_informed: int
 
 
 class UpdateTotals(NamedTuple):

@@ -378,9 +378,16 @@ class ParticleSwarm(BaseEstimator):
             first, last = self.inertia
             done = np.arange(state.n_iterations, state.n_iterations + n) / (self.inertia_iterations or max_iter)
             inertia = first + (last - first) * np.minimum(done, 1.0)
-        clamp = np.inf if self.velocity_clamp is None else self.velocity_clamp
-        redraw = self.topology == "random"
-        return Motion(self.variant, inertia, self.cognitive, self.social, clamp, box, self.boundary, redraw)
+        return Motion(
+            variant=self.variant,
+            inertia=inertia,
+            cognitive=float(self.cognitive),
+            social=float(self.social),
+            velocity_clamp=np.inf if self.velocity_clamp is None else float(self.velocity_clamp),
+            box=box,
+            boundary=self.boundary,
+            n_informed=_N_INFORMED if self.topology == "random" else 0,
+        )
 
     def _polish(self, problem, parameters, training, state):
         """Finish the best parameters by L-BFGS, enter them as one more iteration, and tell the swarm."""
@@ -552,7 +559,7 @@ def step(state, motion, evaluate):
     if not np.isfinite(best_losses.min()):
         return None
     linked = state.links
-    if motion.redraw_links and not best_losses.min() < state.best_losses.min():
+    if motion.n_informed and not best_losses.min() < state.best_losses.min():
         linked = links("random", len(linked), state.generator)
     return replace(
         state,
@@ -602,12 +609,17 @@ def move(state, motion):
 
 
 def uniform(generator, shape, dtype):
-    """Uniform random numbers in [0, 1) from the words of a generator: one of float64 or two of float32 each.
+    """Uniform random numbers in [0, 1), from the upper bits of a generator's words: one float64 or two float32 each.
+
+    Every engine draws them so, that a seed may mean the same flight everywhere.
 
     Examples
     --------
-    >>> uniform(np.random.Generator(np.random.SFC64(0)), (2, 3), np.dtype(np.float32)).dtype
-    dtype('float32')
+    >>> uniform(np.random.Generator(np.random.SFC64(0)), (2,), np.float64).round(3)
+    array([0.569, 0.235])
+    >>> uniform(np.random.Generator(np.random.SFC64(0)), (2, 2), np.float32).round(3)
+    array([[0.724, 0.569],
+           [0.353, 0.235]], dtype=float32)
     """
     n = math.prod(shape)
     if dtype == np.float64:
