@@ -1,8 +1,8 @@
 # cython: language_level=3
 """The compiled engine: the same as `skl2net.engines.reference`, in C.
 
-This file only translates: it checks the arrays, hands their addresses to the kernels in `_kernels_template.h`, and lets
-go of the GIL. The kernels choose the algorithm from the shapes:
+This file only translates: it checks the arrays, hands their addresses to the kernels in `kernels/`, and lets go of the
+GIL. The kernels choose the algorithm from the shapes:
 
 - training, prediction, and full-batch evaluations of larger networks go through blocks of rows whose activations stay
   in the second-level cache, units in the SIMD lanes; a very large matrix product (`BLAS_WORK`) is left to scipy's BLAS,
@@ -28,7 +28,7 @@ from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 from skl2net.engines.interface import AdamStep, UpdateTotals
 
 
-cdef extern from "_kernels.h" nogil:
+cdef extern from "kernels/kernels.h" nogil:
     ctypedef int64_t index_t
 
     ctypedef struct network_t:

@@ -1,6 +1,6 @@
 /* The compiled engine's arithmetic, for float and double and for several instruction sets.
  *
- * `_kernels_template.h` holds the code; it is included once for each combination of number type and instruction set
+ * `template.h` holds the code; it is included once for each combination of number type and instruction set
  * below, and `kernels_float()`/`kernels_double()` choose the widest that the processor at hand has. So one build runs
  * everywhere and uses wide vectors where they are, without -march=native. The vectors are those of GCC and Clang
  * (`vector_size`), which lower them to whatever the target offers: there are no intrinsics.
@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "_threads.h"
+#include "threads.h"
 
 typedef int64_t index_t;
 
@@ -196,12 +196,12 @@ static void find_neighbourhood_bests(flight_t *flight)
 #define TILE_VECTORS 2
 #define REAL float
 #define REAL_INT int32_t
-#include "_kernels_template.h"
+#include "template.h"
 #undef REAL
 #undef REAL_INT
 #define REAL double
 #define REAL_INT int64_t
-#include "_kernels_template.h"
+#include "template.h"
 #undef REAL
 #undef REAL_INT
 #undef TARGET
@@ -220,12 +220,12 @@ static void find_neighbourhood_bests(flight_t *flight)
 #define TILE_VECTORS 2
 #define REAL float
 #define REAL_INT int32_t
-#include "_kernels_template.h"
+#include "template.h"
 #undef REAL
 #undef REAL_INT
 #define REAL double
 #define REAL_INT int64_t
-#include "_kernels_template.h"
+#include "template.h"
 #undef REAL
 #undef REAL_INT
 #undef TARGET
@@ -241,12 +241,12 @@ static void find_neighbourhood_bests(flight_t *flight)
 #define TILE_VECTORS 4
 #define REAL float
 #define REAL_INT int32_t
-#include "_kernels_template.h"
+#include "template.h"
 #undef REAL
 #undef REAL_INT
 #define REAL double
 #define REAL_INT int64_t
-#include "_kernels_template.h"
+#include "template.h"
 #undef REAL
 #undef REAL_INT
 #undef TARGET

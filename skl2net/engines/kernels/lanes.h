@@ -1,0 +1,164 @@
+/* The pass with rows in the SIMD lanes, unit-major, for full-batch evaluations of small networks. */
+
+typedef struct {
+    const network_t *network;
+    index_t n_layers;
+    index_t n_lanes;    /* of the loaded block: its rows, rounded up to a multiple of ROW_STEP */
+    REAL **activations; /* of each layer, input included: [units, LANE_ROWS], of which n_lanes are in use */
+    REAL *target, *weight, *delta, *delta_below;
+    void *memory;
+} NAME(lanes);
+
+FUNCTION int NAME(lanes_suit)(const network_t *network, const data_t *data)
+{
+    if (data->indptr)
+        return 0;
+    for (index_t i = 1; i <= network->n_layers; i++)
+        if (network->sizes[i] > LANE_WIDTH)
+            return 0;
+    return network->sizes[0] <= 256;
+}
+
+FUNCTION int NAME(lanes_reserve)(NAME(lanes) *ws, const network_t *network)
+{
+    index_t units = 0, widest = 0;
+    for (index_t i = 0; i <= network->n_layers; i++) {
+        units += network->sizes[i];
+        widest = max_index(widest, network->sizes[i]);
+    }
+    index_t n = (units + network->sizes[network->n_layers] + 1 + 2 * widest) * LANE_ROWS + ROW_STEP;
+    ws->network = network;
+    ws->n_layers = network->n_layers;
+    ws->activations = malloc((size_t)(network->n_layers + 1) * sizeof *ws->activations);
+    ws->memory = malloc((size_t)n * sizeof(REAL));
+    if (!ws->activations || !ws->memory)
+        return -1;
+    REAL *next = (REAL *)(((uintptr_t)ws->memory + ROW_BYTES - 1) / ROW_BYTES * ROW_BYTES);
+    memset(next, 0, (size_t)(n - ROW_STEP) * sizeof(REAL));
+    for (index_t i = 0; i <= network->n_layers; i++)
+        ws->activations[i] = next, next += network->sizes[i] * LANE_ROWS;
+    ws->target = next, next += network->sizes[network->n_layers] * LANE_ROWS;
+    ws->weight = next, next += LANE_ROWS;
+    ws->delta = next, next += widest * LANE_ROWS;
+    ws->delta_below = next;
+    return 0;
+}
+
+FUNCTION void NAME(lanes_release)(NAME(lanes) *ws)
+{
+    free(ws->memory);
+    free(ws->activations);
+}
+
+/* Put rows start, ..., start + n - 1 into the lanes; the other lanes get weight zero. */
+FUNCTION void NAME(lanes_load)(NAME(lanes) *ws, const data_t *data, index_t start, index_t n)
+{
+    const index_t n_features = ws->network->sizes[0], n_outputs = ws->network->sizes[ws->n_layers];
+    const REAL *weights = data->weights;
+    ws->n_lanes = round_up(n, ROW_STEP);
+    NAME(transpose)(n, n_features, (const REAL *)data->values + start * n_features, n_features, ws->n_lanes,
+                    ws->activations[0], LANE_ROWS);
+    NAME(transpose)(n, n_outputs, (const REAL *)data->targets + start * n_outputs, n_outputs, ws->n_lanes, ws->target,
+                    LANE_ROWS);
+    for (index_t i = 0; i < ws->n_lanes; i++)
+        ws->weight[i] = i >= n ? 0 : weights ? weights[start + i] : 1;
+}
+
+/* Raw outputs of the loaded rows. */
+FUNCTION void NAME(lanes_forward)(NAME(lanes) *ws, const REAL *parameters)
+{
+    const index_t *sizes = ws->network->sizes;
+    const REAL *w = parameters, *bias = parameters;
+    for (index_t l = 0; l < ws->n_layers; l++)
+        bias += sizes[l] * sizes[l + 1];
+    for (index_t l = 0; l < ws->n_layers; l++) {
+        const index_t in = sizes[l], out = sizes[l + 1];
+        REAL *z = ws->activations[l + 1];
+        NAME(multiply)(out, ws->n_lanes, in, w, 1, out, ws->activations[l], LANE_ROWS, z, LANE_ROWS);
+        const int activation = l == ws->n_layers - 1 ? ACT_IDENTITY : ws->network->activation;
+        for (index_t j = 0; j < out; j++) {
+            REAL shift[VECTOR_BYTES / sizeof(REAL)];
+            NAME(store)(shift, NAME(all)(bias[j]));
+            NAME(activate)(activation, z + j * LANE_ROWS, shift, ws->n_lanes / LANES, LANES);
+        }
+        w += in * out;
+        bias += out;
+    }
+}
+
+/* Sum of weight times loss over the loaded rows; with `scale` not 0, ws->delta as in `loss_rows`. */
+FUNCTION double NAME(lanes_loss)(NAME(lanes) *ws, double scale)
+{
+    return NAME(unit_major_loss)(ws->network, ws->network->sizes[ws->n_layers], ws->n_lanes,
+                                 ws->activations[ws->n_layers], ws->target, ws->weight, ws->delta, scale);
+}
+
+/* G[i, j] += sum over the lanes of A[i] * D[j], for ni x nj units. */
+INLINE void NAME(lanes_tile)(const int ni, const int nj, index_t n_lanes, const REAL *A, const REAL *D, REAL *G, index_t ldg)
+{
+    V acc[4][4];
+#pragma GCC unroll 4
+    for (int i = 0; i < ni; i++)
+#pragma GCC unroll 4
+        for (int j = 0; j < nj; j++)
+            acc[i][j] = NAME(all)(0);
+    for (index_t p = 0; p < n_lanes; p += LANES)
+#pragma GCC unroll 4
+        for (int i = 0; i < ni; i++)
+#pragma GCC unroll 4
+            for (int j = 0; j < nj; j++)
+                acc[i][j] += NAME(load)(A + i * LANE_ROWS + p) * NAME(load)(D + j * LANE_ROWS + p);
+#pragma GCC unroll 4
+    for (int i = 0; i < ni; i++)
+#pragma GCC unroll 4
+        for (int j = 0; j < nj; j++)
+            G[i * ldg + j] += NAME(sum)(acc[i][j]);
+}
+
+FUNCTION void NAME(lanes_outer)(index_t in, index_t out, index_t n_lanes, const REAL *A, const REAL *D, REAL *G)
+{
+    for (index_t i = 0; i < in; i += 4)
+        for (index_t j = 0; j < out; j += 4) {
+            const REAL *a = A + i * LANE_ROWS, *d = D + j * LANE_ROWS;
+            REAL *g = G + i * out + j;
+            if (i + 4 <= in && j + 4 <= out) {
+                NAME(lanes_tile)(4, 4, n_lanes, a, d, g, out);
+                continue;
+            }
+            for (index_t ii = 0; ii < min_index(4, in - i); ii++)
+                for (index_t jj = 0; jj < min_index(4, out - j); jj++)
+                    NAME(lanes_tile)(1, 1, n_lanes, a + ii * LANE_ROWS, d + jj * LANE_ROWS, g + ii * out + jj, out);
+        }
+}
+
+/* Add the loaded rows' part to a flat gradient. */
+FUNCTION void NAME(lanes_backward)(NAME(lanes) *ws, const REAL *parameters, REAL *gradient)
+{
+    const index_t *sizes = ws->network->sizes;
+    index_t at = 0, bias_at = 0;
+    for (index_t l = 0; l < ws->n_layers; l++) {
+        at += sizes[l] * sizes[l + 1];
+        bias_at += sizes[l] * sizes[l + 1] + sizes[l + 1];
+    }
+    for (index_t l = ws->n_layers - 1; l >= 0; l--) {
+        const index_t in = sizes[l], out = sizes[l + 1];
+        at -= in * out;
+        bias_at -= out;
+        NAME(lanes_outer)(in, out, ws->n_lanes, ws->activations[l], ws->delta, gradient + at);
+        for (index_t j = 0; j < out; j++) {
+            V sum = NAME(all)(0);
+            for (index_t p = 0; p < ws->n_lanes; p += LANES)
+                sum += NAME(load)(ws->delta + j * LANE_ROWS + p);
+            gradient[bias_at + j] += NAME(sum)(sum);
+        }
+        if (!l)
+            break;
+        NAME(multiply)(in, ws->n_lanes, out, parameters + at, out, 1, ws->delta, LANE_ROWS, ws->delta_below, LANE_ROWS);
+        for (index_t i = 0; i < in; i++)
+            NAME(derive)(ws->network->activation, ws->delta_below + i * LANE_ROWS, ws->activations[l] + i * LANE_ROWS,
+                         ws->n_lanes);
+        REAL *swap = ws->delta;
+        ws->delta = ws->delta_below;
+        ws->delta_below = swap;
+    }
+}

@@ -1,0 +1,165 @@
+/* The losses and their derivatives, with rows in the SIMD lanes and with output units in them. */
+
+/* Far below every logit, so that a padding lane has probability 0, and finite, so that 0 times it is 0. */
+#define NEVER CONSTANT(-1e300, -1e30f)
+
+/* Loss of output units that do not depend on each other (all but softmax), added to `loss_sum`, and its derivative with
+ * respect to the raw outputs z; t are the targets. */
+INLINE V NAME(unit_loss)(const network_t *network, V z, V t, V *loss_sum)
+{
+    V p = z, error;
+    if (network->output == OUT_LOGISTIC && network->loss == LOSS_LOG_LOSS) {
+        const V small = NAME(exp)(-NAME(absolute)(z));
+        *loss_sum += NAME(relu)(z) + NAME(log1p)(small) - t * z;
+        return NAME(select)(z >= 0, NAME(all)(1), small) / (1 + small) - t;
+    }
+    if (network->output == OUT_EXP) {
+        error = NAME(exp)(z) - t;
+        *loss_sum += t * NAME(log)(NAME(select)(t > 0, t, NAME(all)(1))) - t * z + error;
+        return error;
+    }
+    if (network->output == OUT_LOGISTIC)
+        p = NAME(logistic)(z);
+    error = p - t;
+    *loss_sum += error * error * (REAL)0.5;
+    if (network->output == OUT_LOGISTIC)
+        error *= p * (1 - p);
+    return error;
+}
+
+/* A network is evaluated with rows in the lanes while its layers are at most this wide: beyond it units fill the lanes
+ * as well. */
+#define LANE_WIDTH 32
+
+/* Rows of a block at most, a multiple of ROW_STEP: a unit's values over the block are one contiguous row. */
+#define LANE_ROWS ((index_t)(512 / sizeof(REAL)))
+
+/* Whether the logarithms of the loss are taken of many rows at a time. */
+INLINE int NAME(takes_logs)(const network_t *network)
+{
+    return network->output == OUT_SOFTMAX && network->loss == LOSS_LOG_LOSS;
+}
+
+/* Sum of weight times loss, with rows in the lanes: raw outputs z and targets y are [out, LANE_ROWS], of which n_lanes
+ * are in use. With `scale` not 0, delta becomes weight * scale * the derivative of the loss with respect to z. */
+FUNCTION double NAME(unit_major_loss)(const network_t *network, index_t out, index_t n_lanes, const REAL *z,
+                                      const REAL *y, const REAL *weights, REAL *delta, double scale)
+{
+    const int output = network->output, takes_logs = NAME(takes_logs)(network);
+    REAL log_of[512 / sizeof(REAL)], log_weight[512 / sizeof(REAL)];
+    V total = NAME(all)(0);
+    for (index_t i = 0; i < n_lanes; i += LANES) {
+        const REAL *zi = z + i, *yi = y + i;
+        REAL *di = delta + i;
+        V weight = NAME(load)(weights + i), factor = weight * (REAL)scale, acc = NAME(all)(0);
+        if (output == OUT_SOFTMAX) {
+            V top = NAME(load)(zi), sum = NAME(all)(0), mass = NAME(all)(0), mean = NAME(all)(0);
+            for (index_t j = 1; j < out; j++)
+                top = NAME(larger)(NAME(load)(zi + j * LANE_ROWS), top);
+            for (index_t j = 0; j < out; j++) {
+                V x = NAME(load)(zi + j * LANE_ROWS) - top, e = NAME(exp)(x), t = NAME(load)(yi + j * LANE_ROWS);
+                acc -= t * x;
+                mass += t;
+                sum += e;
+                NAME(store)(di + j * LANE_ROWS, e);
+            }
+            const V share = 1 / sum;
+            if (takes_logs) {
+                NAME(store)(log_of + i, sum);
+                NAME(store)(log_weight + i, weight * mass);
+                for (index_t j = 0; j < out && scale != 0; j++) {
+                    V p = NAME(load)(di + j * LANE_ROWS) * share;
+                    NAME(store)(di + j * LANE_ROWS, (p - NAME(load)(yi + j * LANE_ROWS)) * factor);
+                }
+            } else {
+                acc = NAME(all)(0);
+                for (index_t j = 0; j < out; j++) {
+                    V p = NAME(load)(di + j * LANE_ROWS) * share, error = p - NAME(load)(yi + j * LANE_ROWS);
+                    acc += error * error * (REAL)0.5;
+                    mean += p * error;
+                }
+                for (index_t j = 0; j < out && scale != 0; j++) {
+                    V p = NAME(load)(di + j * LANE_ROWS) * share;
+                    NAME(store)(di + j * LANE_ROWS, p * (p - NAME(load)(yi + j * LANE_ROWS) - mean) * factor);
+                }
+            }
+        } else {
+            for (index_t j = 0; j < out; j++) {
+                V error = NAME(unit_loss)(network, NAME(load)(zi + j * LANE_ROWS), NAME(load)(yi + j * LANE_ROWS), &acc);
+                NAME(store)(di + j * LANE_ROWS, error * factor);
+            }
+        }
+        /* a lane without a row must not turn an overflow into NaN */
+        total += NAME(select)(weight > 0, weight * acc, NAME(all)(0));
+    }
+    /* in a loop of their own, so that none waits for the sum that it is the logarithm of */
+    for (index_t i = 0; i < n_lanes && takes_logs; i += LANES) {
+        const V weight = NAME(load)(log_weight + i);
+        total += NAME(select)(weight > 0, weight * NAME(log)(NAME(load)(log_of + i)), NAME(all)(0));
+    }
+    return (double)NAME(sum)(total);
+}
+
+/* Loss of one row, times its weight, as a vector to be summed, to which `log_weight` times the logarithm of `log_of` is
+ * to be added for the log loss of softmax outputs. From the raw outputs z and the padded targets y; d becomes `factor`
+ * times the derivative of the loss with respect to z. */
+INLINE V NAME(row_loss)(const network_t *network, index_t out, index_t ld, REAL *z, const REAL *y, REAL *d, REAL weight,
+                        REAL factor, REAL *log_of, REAL *log_weight)
+{
+    const int output = network->output, loss = network->loss;
+    if (output != OUT_IDENTITY)
+        for (index_t j = out; j < ld; j++)
+            z[j] = NEVER;
+    V acc = NAME(all)(0);
+    if (output == OUT_SOFTMAX) {
+        V top = NAME(load)(z), sum = NAME(all)(0), mass = NAME(all)(0);
+        for (index_t j = LANES; j < ld; j += LANES)
+            top = NAME(larger)(NAME(load)(z + j), top);
+        const REAL highest = NAME(max)(top);
+        for (index_t j = 0; j < ld; j += LANES) {
+            V u = NAME(load)(z + j) - highest, e = NAME(exp)(u), t = NAME(load)(y + j);
+            acc -= t * u;
+            mass += t;
+            sum += e;
+            NAME(store)(d + j, e);
+        }
+        const REAL partition = NAME(sum)(sum), share = 1 / partition;
+        if (loss == LOSS_LOG_LOSS) {
+            *log_of = partition;
+            *log_weight = weight * NAME(sum)(mass);
+            for (index_t j = 0; j < ld; j += LANES)
+                NAME(store)(d + j, (NAME(load)(d + j) * share - NAME(load)(y + j)) * factor);
+        } else {
+            V product = NAME(all)(0);
+            acc = NAME(all)(0);
+            for (index_t j = 0; j < ld; j += LANES) {
+                V p = NAME(load)(d + j) * share, error = p - NAME(load)(y + j);
+                acc += error * error * (REAL)0.5;
+                product += p * error;
+                NAME(store)(d + j, p);
+            }
+            const REAL mean = NAME(sum)(product);
+            for (index_t j = 0; j < ld; j += LANES) {
+                V p = NAME(load)(d + j);
+                NAME(store)(d + j, p * (p - NAME(load)(y + j) - mean) * factor);
+            }
+        }
+    } else {
+        for (index_t j = 0; j < ld; j += LANES) {
+            V error = NAME(unit_loss)(network, NAME(load)(z + j), NAME(load)(y + j), &acc);
+            NAME(store)(d + j, error * factor);
+        }
+    }
+    return acc * weight;
+}
+
+/* Sum of log_weight times the logarithm of log_of, for n rows in buffers that are a multiple of LANES long. */
+INLINE double NAME(sum_of_logs)(REAL *log_of, REAL *log_weight, index_t n)
+{
+    double total = 0;
+    for (index_t i = n; i < round_up(n, LANES); i++)
+        log_of[i] = 1, log_weight[i] = 0;
+    for (index_t i = 0; i < n; i += LANES)
+        total += (double)NAME(sum)(NAME(load)(log_weight + i) * NAME(log)(NAME(load)(log_of + i)));
+    return total;
+}

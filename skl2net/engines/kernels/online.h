@@ -1,0 +1,128 @@
+/* Online training: dense batches of one row. */
+
+/* Raw activations of a layer for one row of input, biases included. */
+INLINE void NAME(online_forward)(const NAME(layer) *layer, const REAL *A)
+{
+    const REAL *w = layer->part[NAME(PARAMETERS)].weights, *biases = layer->part[NAME(PARAMETERS)].biases;
+    const index_t in = layer->in, ld = layer->ld;
+    index_t j = 0;
+    for (; j + 4 * LANES <= ld; j += 4 * LANES) {
+        V z[4];
+        for (int v = 0; v < 4; v++)
+            z[v] = NAME(load)(biases + j + v * LANES);
+        for (index_t i = 0; i < in; i++)
+            for (int v = 0; v < 4; v++)
+                z[v] += A[i] * NAME(load)(w + i * ld + j + v * LANES);
+        for (int v = 0; v < 4; v++)
+            NAME(store)(layer->activation + j + v * LANES, z[v]);
+    }
+    for (; j < ld; j += LANES) {
+        /* two sums, so that an addition need not wait for the one before it */
+        V even = NAME(load)(biases + j), odd = NAME(all)(0);
+        index_t i = 0;
+        for (; i + 2 <= in; i += 2) {
+            even += A[i] * NAME(load)(w + i * ld + j);
+            odd += A[i + 1] * NAME(load)(w + (i + 1) * ld + j);
+        }
+        if (i < in)
+            even += A[i] * NAME(load)(w + i * ld + j);
+        NAME(store)(layer->activation + j, even + odd);
+    }
+}
+
+/* Derivative of the loss with respect to the activations below, times the activation's. */
+INLINE void NAME(online_delta)(const NAME(layer) *layer, const NAME(layer) *below, int activation)
+{
+    const REAL *w = layer->part[NAME(PARAMETERS)].weights, *d = layer->delta;
+    const index_t ld = layer->ld, few = LANES / 2;
+    for (index_t i = 0; i < layer->in; i++) {
+        REAL total = 0;
+        if (layer->out <= few) {
+            for (index_t j = 0; j < layer->out; j++)
+                total += d[j] * w[i * ld + j];
+        } else {
+            V sum = NAME(all)(0);
+            for (index_t j = 0; j < ld; j += LANES)
+                sum += NAME(load)(d + j) * NAME(load)(w + i * ld + j);
+            total = NAME(sum)(sum);
+        }
+        below->delta[i] = total;
+    }
+    NAME(derive)(activation, below->delta, below->activation, below->ld);
+}
+
+/* A layer's step, its gradient being the outer product of the activations below and its delta. */
+INLINE void NAME(online_step)(const run_t *run, const NAME(layer) *layer, const REAL *A, double added, double before,
+                              double after, const int adam, const int nesterov, V *squares)
+{
+    const index_t ld = layer->ld;
+    REAL *w = layer->part[NAME(PARAMETERS)].weights, *biases = layer->part[NAME(PARAMETERS)].biases;
+    REAL *first = layer->part[NAME(FIRST)].weights, *first_of_biases = layer->part[NAME(FIRST)].biases;
+    const REAL *d = layer->delta;
+    if (adam) {
+        REAL *second = layer->part[NAME(SECOND)].weights, *second_of_biases = layer->part[NAME(SECOND)].biases;
+        for (index_t i = 0; i < layer->in; i++)
+            NAME(adam)(run, w + i * ld, first + i * ld, second + i * ld, d, A[i], ld, added, before, after, squares);
+        NAME(adam)(run, biases, first_of_biases, second_of_biases, d, 1, ld, 0, 0, 0, NULL);
+    } else {
+        for (index_t i = 0; i < layer->in; i++)
+            NAME(sgd)(run, w + i * ld, first + i * ld, d, A[i], ld, added, before, after, nesterov, squares);
+        NAME(sgd)(run, biases, first_of_biases, d, 1, ld, 0, 0, 0, nesterov, NULL);
+    }
+}
+
+/* Rows whose losses are summed before they are added to the totals in double precision. */
+#define ONLINE_ROWS 16
+
+FUNCTION void NAME(run_online)(NAME(workspace) *ws, const data_t *data, run_t *run)
+{
+    const network_t *network = ws->network;
+    const NAME(layer) *last = ws->layers + ws->n_layers - 1;
+    const REAL *weights = data->weights;
+    REAL log_of[ONLINE_ROWS], log_weight[ONLINE_ROWS];
+    index_t n_pending = 0;
+    V data_loss = NAME(all)(0), penalty = NAME(all)(0);
+    for (index_t u = 0; u < run->n_updates; u++) {
+        if (run->items[u] != 0) {
+            const index_t at = run->bounds[u], row = run->order ? run->order[at] : at;
+            const REAL *input = (const REAL *)data->values + row * network->sizes[0], *A = input;
+            const REAL weight = weights ? weights[row] : 1, factor = weight / (REAL)run->items[u];
+            LAYERS(ws) {
+                NAME(online_forward)(layer, A);
+                if (layer != last)
+                    NAME(apply)(network->activation, layer->activation, layer->ld);
+                A = layer->activation;
+            }
+            for (index_t j = 0; j < last->out; j++)
+                ws->target[j] = ((const REAL *)data->targets)[row * last->out + j];
+            data_loss += NAME(row_loss)(network, last->out, last->ld, last->activation, ws->target, last->delta, factor,
+                                        factor, log_of + n_pending, log_weight + n_pending);
+            n_pending++;
+            run->n_rows++;
+            NAME(begin_step)(run);
+            for (index_t l = ws->n_layers - 1; l >= 0; l--) {
+                const NAME(layer) *layer = ws->layers + l, *below = l ? layer - 1 : NULL;
+                const double added = run->added[u * run->added_strides[0] + l * run->added_strides[1]];
+                const double before = run->before[u * run->before_strides[0] + l * run->before_strides[1]];
+                const double after = run->after[u * run->after_strides[0] + l * run->after_strides[1]];
+                V squares = NAME(all)(0);
+                if (below)
+                    NAME(online_delta)(layer, below, network->activation);
+                A = below ? below->activation : input;
+#define STEP(is_adam, nesterov, penalised)                                                                        \
+    NAME(online_step)(run, layer, A, added, before, after, is_adam, nesterov, penalised ? &squares : NULL)
+                CHOOSE_STEP(STEP, run->adam, run->nesterov, added)
+#undef STEP
+                penalty += squares * (REAL)(0.5 * added);
+            }
+        }
+        if (n_pending == ONLINE_ROWS || u == run->n_updates - 1) {
+            run->data_loss += (double)NAME(sum)(data_loss);
+            run->penalty += (double)NAME(sum)(penalty);
+            if (NAME(takes_logs)(network))
+                run->data_loss += NAME(sum_of_logs)(log_of, log_weight, n_pending);
+            data_loss = penalty = NAME(all)(0);
+            n_pending = 0;
+        }
+    }
+}

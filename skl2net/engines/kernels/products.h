@@ -1,0 +1,261 @@
+/* Matrix products: our own, register-blocked, and BLAS. */
+
+/* C[mr, nv vectors] = (accumulate ? C : 0) + A[mr, k] @ B[k, nv vectors]; mr, nv are constants where it is inlined. */
+INLINE void NAME(tile)(const int mr, const int nv, index_t k, const REAL *A, index_t row_step, index_t column_step,
+                       const REAL *B, index_t ldb, REAL *C, index_t ldc, int accumulate)
+{
+    V acc[6][TILE_VECTORS];
+#pragma GCC unroll 6
+    for (int i = 0; i < mr; i++)
+#pragma GCC unroll 4
+        for (int v = 0; v < nv; v++)
+            acc[i][v] = accumulate ? NAME(load)(C + i * ldc + v * LANES) : NAME(all)(0);
+    for (index_t p = 0; p < k; p++) {
+        V b[TILE_VECTORS];
+#pragma GCC unroll 4
+        for (int v = 0; v < nv; v++)
+            b[v] = NAME(load)(B + p * ldb + v * LANES);
+#pragma GCC unroll 6
+        for (int i = 0; i < mr; i++) {
+            V a = NAME(all)(A[i * row_step + p * column_step]);
+#pragma GCC unroll 4
+            for (int v = 0; v < nv; v++)
+                acc[i][v] += a * b[v];
+        }
+    }
+#pragma GCC unroll 6
+    for (int i = 0; i < mr; i++)
+#pragma GCC unroll 4
+        for (int v = 0; v < nv; v++)
+            NAME(store)(C + i * ldc + v * LANES, acc[i][v]);
+}
+
+#define TILE_ROWS 6
+#define PANEL (TILE_VECTORS * LANES)
+
+/* A panel of nv vectors of columns of C. With `packed` not 0, A is what `pack_rows` made of it. */
+INLINE void NAME(panel)(const int nv, index_t m, index_t k, const REAL *A, index_t row_step, index_t column_step,
+                        int packed, const REAL *B, index_t ldb, REAL *C, index_t ldc, int accumulate)
+{
+    index_t i = 0;
+#define TILE(mr)                                                                                                  \
+    NAME(tile)(mr, nv, k, packed ? A + i / TILE_ROWS * TILE_ROWS * k + i % TILE_ROWS : A + i * row_step,          \
+               packed ? 1 : row_step, packed ? TILE_ROWS : column_step, B, ldb, C + i * ldc, ldc, accumulate)
+    for (; i + TILE_ROWS <= m; i += TILE_ROWS)
+        TILE(TILE_ROWS);
+    for (; i + 4 <= m; i += 4)
+        TILE(4);
+    if (i + 2 <= m) {
+        TILE(2);
+        i += 2;
+    }
+    if (i < m)
+        TILE(1);
+#undef TILE
+}
+
+FUNCTION void NAME(any_panel)(index_t n, index_t m, index_t k, const REAL *A, index_t row_step, index_t column_step,
+                              int packed, const REAL *B, index_t ldb, REAL *C, index_t ldc, int accumulate)
+{
+    index_t j = 0;
+    if (n == PANEL) {
+        NAME(panel)(TILE_VECTORS, m, k, A, row_step, column_step, packed, B, ldb, C, ldc, accumulate);
+        return;
+    }
+    for (; j + 2 * LANES <= n; j += 2 * LANES)
+        NAME(panel)(2, m, k, A, row_step, column_step, packed, B + j, ldb, C + j, ldc, accumulate);
+    if (j < n)
+        NAME(panel)(1, m, k, A, row_step, column_step, packed, B + j, ldb, C + j, ldc, accumulate);
+}
+
+/* C[m, n] = A[m, k] @ B[k, n]; n is a multiple of ROW_STEP, A has any strides. For operands that fit in the cache. */
+FUNCTION void NAME(multiply)(index_t m, index_t n, index_t k, const REAL *A, index_t row_step, index_t column_step,
+                             const REAL *B, index_t ldb, REAL *C, index_t ldc)
+{
+    for (index_t j = 0; j < n; j += PANEL)
+        NAME(any_panel)(min_index(PANEL, n - j), m, k, A, row_step, column_step, 0, B + j, ldb, C + j, ldc, 0);
+}
+
+/* A product of any size goes through slices of k and of the rows that keep a panel of B in the first-level cache and the
+ * rows of A in the second. Operands that are scattered over more memory than CACHE are copied together first. */
+#define SLICE ((index_t)128)
+#define SLICE_ROWS ((index_t)(64 * TILE_ROWS))
+#define CACHE (32 * 1024)
+#define SCRATCH (SLICE * PANEL + SLICE * SLICE_ROWS)
+
+/* P[k, n] = B[k, n] together, B being given transposed or not; beyond the valid columns there are zeros. */
+FUNCTION void NAME(pack_columns)(index_t k, index_t n, index_t valid, const REAL *B, index_t ldb, int transposed, REAL *P)
+{
+    if (!transposed) {
+        for (index_t p = 0; p < k; p++)
+            memcpy(P + p * n, B + p * ldb, (size_t)n * sizeof(REAL));
+        return;
+    }
+    for (index_t p = 0; p < k; p++) {
+        for (index_t j = 0; j < valid; j++)
+            P[p * n + j] = B[j * ldb + p];
+        for (index_t j = valid; j < n; j++)
+            P[p * n + j] = 0;
+    }
+}
+
+/* P[tile][p][i] = A[i, p], TILE_ROWS rows i to a tile, for an A whose rows are next to each other (row_step 1). */
+FUNCTION void NAME(pack_rows)(index_t m, index_t k, const REAL *A, index_t column_step, REAL *P)
+{
+    for (index_t i = 0; i < m; i += TILE_ROWS)
+        for (index_t p = 0; p < k; p++)
+            for (index_t r = 0; r < TILE_ROWS; r++)
+                *P++ = i + r < m ? A[p * column_step + i + r] : 0;
+}
+
+enum { NAME(PLAIN), NAME(ACTIVATE), NAME(DERIVE) };
+
+/* C[m, n] = (accumulate ? C : 0) + A[m, k] @ B, where B is [k, n], or [n_valid, k] if it is given transposed; n is a
+ * multiple of ROW_STEP, A has any strides. Then, in the rows of C that are still in the cache, `finish`: ACTIVATE adds
+ * `other`, the biases, and applies the activation; DERIVE multiplies by the activation's derivative where its values are
+ * `other`, laid out like C. */
+typedef struct {
+    index_t m, n, k;
+    const REAL *A;
+    index_t row_step, column_step;
+    const REAL *B;
+    index_t ldb;
+    int transposed;
+    index_t n_valid;
+    REAL *C;
+    index_t ldc;
+    int accumulate, finish, activation;
+    const REAL *other;
+    index_t rows_per_item;
+    REAL *scratch;
+} NAME(product);
+
+INLINE void NAME(activate)(int activation, REAL *z, const REAL *bias, index_t n, index_t ld)
+{
+#define EACH(expression)                                                                                          \
+    for (index_t i = 0; i < n; i++)                                                                               \
+        for (index_t j = 0; j < ld; j += LANES) {                                                                 \
+            V x = NAME(load)(z + i * ld + j) + NAME(load)(bias + j);                                              \
+            NAME(store)(z + i * ld + j, expression);                                                              \
+        }
+    switch (activation) {
+    case ACT_LOGISTIC: EACH(NAME(logistic)(x)) break;
+    case ACT_TANH: EACH(NAME(tanh)(x)) break;
+    case ACT_RELU: EACH(NAME(relu)(x)) break;
+    default: EACH(x)
+    }
+#undef EACH
+}
+
+INLINE void NAME(apply)(int activation, REAL *z, index_t n)
+{
+    const REAL none[ROW_BYTES / sizeof(REAL)] = {0};
+    for (index_t j = 0; j < n && activation != ACT_IDENTITY; j += ROW_STEP)
+        NAME(activate)(activation, z + j, none, 1, ROW_STEP);
+}
+
+/* delta *= derivative of the activation, from the activation's value. */
+INLINE void NAME(derive)(int activation, REAL *delta, const REAL *a, index_t n)
+{
+#define EACH(expression)                                                                                          \
+    for (index_t i = 0; i < n; i += LANES) {                                                                      \
+        V x = NAME(load)(a + i), d = NAME(load)(delta + i);                                                       \
+        NAME(store)(delta + i, expression);                                                                       \
+    }
+    switch (activation) {
+    case ACT_LOGISTIC: EACH(d * x * (1 - x)) break;
+    case ACT_TANH: EACH(d * (1 - x * x)) break;
+    case ACT_RELU: EACH(NAME(select)(x > 0, d, NAME(all)(0))) break;
+    default: break;
+    }
+#undef EACH
+}
+
+INLINE void NAME(finish_rows)(const NAME(product) *x, index_t first, index_t n)
+{
+    REAL *C = x->C + first * x->ldc;
+    if (x->finish == NAME(ACTIVATE))
+        NAME(activate)(x->activation, C, x->other, n, x->ldc);
+    else if (x->finish == NAME(DERIVE))
+        NAME(derive)(x->activation, C, x->other + first * x->ldc, n * x->ldc);
+}
+
+/* The rows of one item of a product. */
+FUNCTION void NAME(product_rows)(void *context, int64_t item, int worker)
+{
+    const NAME(product) *x = context;
+    const index_t first = item * x->rows_per_item, m = min_index(x->rows_per_item, x->m - first);
+    const int pack_b = x->transposed || (m >= 16 && x->k * x->ldb * (index_t)sizeof(REAL) > CACHE);
+    const int pack_a = x->row_step == 1 && x->n > PANEL && x->k * x->column_step * (index_t)sizeof(REAL) > CACHE;
+    REAL *panel = x->scratch + worker * SCRATCH, *rows = panel + SLICE * PANEL;
+    for (index_t p = 0; p < x->k; p += SLICE) {
+        const index_t slice = min_index(SLICE, x->k - p);
+        for (index_t i = 0; i < m; i += SLICE_ROWS) {
+            const index_t n_rows = min_index(SLICE_ROWS, m - i);
+            const REAL *a = x->A + (first + i) * x->row_step + p * x->column_step;
+            if (pack_a) {
+                NAME(pack_rows)(n_rows, slice, a, x->column_step, rows);
+                a = rows;
+            }
+            for (index_t j = 0; j < x->n; j += PANEL) {
+                const index_t width = min_index(PANEL, x->n - j);
+                const REAL *b = x->transposed ? x->B + j * x->ldb + p : x->B + p * x->ldb + j;
+                if (pack_b) {
+                    const index_t valid = min_index(width, max_index(0, x->n_valid - j));
+                    NAME(pack_columns)(slice, width, valid, b, x->ldb, x->transposed, panel);
+                    b = panel;
+                }
+                NAME(any_panel)(width, n_rows, slice, a, x->row_step, x->column_step, pack_a, b,
+                                pack_b ? width : x->ldb, x->C + (first + i) * x->ldc + j, x->ldc, x->accumulate || p);
+            }
+        }
+    }
+    NAME(finish_rows)(x, first, m);
+}
+
+FUNCTION void NAME(blas)(const NAME(product) *x, const resources_t *resources)
+{
+    /* in Fortran order: C' = B' @ A' */
+    const int transposed_a = x->column_step != 1;
+    char ta = transposed_a ? 'T' : 'N', tb = x->transposed ? 'T' : 'N';
+    REAL one = 1, beta = x->accumulate ? 1 : 0, *A = (REAL *)x->A, *B = (REAL *)x->B;
+    int64_t m = x->n_valid, n = x->m, k = x->k, lda = x->ldb, ldb = transposed_a ? x->column_step : x->row_step;
+    int64_t ldc = x->ldc;
+    void *gemm = IS_DOUBLE ? resources->dgemm : resources->sgemm;
+    if (resources->wide) {
+        ((void (*)(char *, char *, int64_t *, int64_t *, int64_t *, REAL *, REAL *, int64_t *, REAL *, int64_t *, REAL *,
+                   REAL *, int64_t *))gemm)(&tb, &ta, &m, &n, &k, &one, B, &lda, A, &ldb, &beta, x->C, &ldc);
+    } else {
+        int m_ = (int)m, n_ = (int)n, k_ = (int)k, lda_ = (int)lda, ldb_ = (int)ldb, ldc_ = (int)ldc;
+        ((void (*)(char *, char *, int *, int *, int *, REAL *, REAL *, int *, REAL *, int *, REAL *, REAL *,
+                   int *))gemm)(&tb, &ta, &m_, &n_, &k_, &one, B, &lda_, A, &ldb_, &beta, x->C, &ldc_);
+    }
+}
+
+FUNCTION void NAME(run_product)(NAME(product) *x, const resources_t *resources)
+{
+    const index_t work = x->m * x->n_valid * x->k;
+    if (x->m > 1 && work >= BLAS_WORK) {
+        NAME(blas)(x, resources);
+        NAME(finish_rows)(x, 0, x->m);
+    } else if (work < SHARED_WORK || resources->n_threads == 1) {
+        x->rows_per_item = x->m;
+        NAME(product_rows)(x, 0, 0);
+    } else {
+        /* one item a thread, since each item packs B for itself */
+        const index_t n_items = resources->n_threads;
+        x->rows_per_item = round_up((x->m + n_items - 1) / n_items, TILE_ROWS);
+        share((x->m + x->rows_per_item - 1) / x->rows_per_item, resources->n_threads, NAME(product_rows), x);
+    }
+}
+
+/* T[columns, n] = A[rows, columns] transposed, with zeros beyond the rows. */
+FUNCTION void NAME(transpose)(index_t rows, index_t columns, const REAL *A, index_t lda, index_t n, REAL *T, index_t ldt)
+{
+    for (index_t j = 0; j < columns; j++) {
+        for (index_t i = 0; i < rows; i++)
+            T[j * ldt + i] = A[i * lda + j];
+        for (index_t i = rows; i < n; i++)
+            T[j * ldt + i] = 0;
+    }
+}

@@ -1,0 +1,160 @@
+/* A network in memory, padded to whole vectors, and room for a block of rows. */
+
+/* The vectors over all parameters that a pass works with. */
+enum { NAME(PARAMETERS), NAME(GRADIENT), NAME(FIRST), NAME(SECOND), NAME(N_VECTORS) };
+
+/* One weight layer. Rows of the weights, activations and deltas have `ld` numbers, a multiple of ROW_STEP; what stands
+ * beyond `out` is zero in weights and deltas. Each vector's part is in the caller's flat vector where no padding is
+ * needed, and in memory of the workspace otherwise (`memory` is then not NULL). */
+typedef struct {
+    index_t in, out, ld;
+    struct {
+        REAL *weights, *biases, *memory;
+    } part[NAME(N_VECTORS)];
+    REAL *activation, *delta;
+} NAME(layer);
+
+typedef struct {
+    const network_t *network;
+    const resources_t *resources;
+    NAME(layer) *layers;
+    index_t n_layers, block;
+    REAL *input;      /* gathered rows of a block */
+    REAL *target;     /* one row of targets, padded with zeros; for each thread */
+    REAL *log_of, *log_weight; /* of each row of a block, see `row_loss` */
+    REAL *scratch;    /* for `product`; for each thread */
+    double *totals;   /* of the items of a loop */
+    void *memory;
+} NAME(workspace);
+
+/* What a workspace is for; each needs what those before it need, and more. */
+enum { NAME(FOR_OUTPUTS), NAME(FOR_GRADIENT), NAME(FOR_SGD), NAME(FOR_ADAM) };
+
+/* Parameters of an item of an update, and rows of an item of a loss: fixed, so that sums over items are the same for any
+ * number of threads. */
+#define STEP_ITEM ((index_t)4096)
+#define LOSS_ITEM ((index_t)64)
+
+#define LAYERS(ws) for (NAME(layer) *layer = (ws)->layers; layer < (ws)->layers + (ws)->n_layers; layer++)
+
+FUNCTION void NAME(release)(NAME(workspace) *ws)
+{
+    free(ws->memory);
+    free(ws->totals);
+    free(ws->layers);
+}
+
+/* Whether a layer's part of vector v needs memory of its own: for padding, or since no caller has such a vector. */
+FUNCTION int NAME(has_memory)(const NAME(layer) *layer, int v, int purpose)
+{
+    return layer->ld != layer->out || (v == NAME(GRADIENT) && purpose > NAME(FOR_GRADIENT));
+}
+
+/* Lay a workspace out for blocks of at most `rows` rows, dense ones gathered if need be; 0 on success, -1 without
+ * memory. */
+FUNCTION int NAME(reserve)(NAME(workspace) *ws, const network_t *network, const resources_t *resources, index_t rows, int purpose,
+                           int gather)
+{
+    const index_t n_layers = network->n_layers, n_vectors = 1 + purpose;
+    index_t n_parts = 0, width = 0, n_totals = 1;
+    memset(ws, 0, sizeof *ws);
+    ws->network = network;
+    ws->resources = resources;
+    ws->n_layers = n_layers;
+    ws->layers = malloc((size_t)n_layers * sizeof *ws->layers);
+    if (!ws->layers)
+        return -1;
+    for (index_t i = 0; i < n_layers; i++) {
+        NAME(layer) *layer = ws->layers + i;
+        layer->in = network->sizes[i];
+        layer->out = network->sizes[i + 1];
+        layer->ld = round_up(layer->out, ROW_STEP);
+        for (int v = 0; v < n_vectors; v++)
+            if (NAME(has_memory)(layer, v, purpose))
+                n_parts += (layer->in + 1) * layer->ld;
+        width += layer->ld;
+        n_totals = max_index(n_totals, layer->in * layer->ld / STEP_ITEM + 1);
+    }
+    /* blocks of rows whose activations stay in the second-level cache */
+    ws->block = round_up(min_index(rows, max_index(64, (1 << 17) / width)), ROW_STEP);
+
+    const index_t last = ws->layers[n_layers - 1].ld, n_deltas = purpose == NAME(FOR_OUTPUTS) ? last : width;
+    const index_t n_input = gather ? round_up(min_index(ws->block, rows) * network->sizes[0], ROW_STEP) : 0;
+    const index_t n_threads = resources->n_threads;
+    const index_t n_zero = ws->block * (width + n_deltas) + n_threads * last + 2 * ws->block;
+    n_totals = max_index(n_totals, ws->block / LOSS_ITEM + 1);
+    ws->memory = malloc((size_t)(n_parts + n_zero + n_threads * SCRATCH + n_input + ROW_STEP) * sizeof(REAL));
+    ws->totals = malloc((size_t)n_totals * sizeof(double));
+    if (!ws->memory || !ws->totals)
+        return -1;
+    REAL *next = (REAL *)(((uintptr_t)ws->memory + ROW_BYTES - 1) / ROW_BYTES * ROW_BYTES);
+    memset(next, 0, (size_t)n_zero * sizeof(REAL));
+    LAYERS(ws) {
+        layer->activation = next, next += ws->block * layer->ld;
+        if (purpose > NAME(FOR_OUTPUTS) || layer == ws->layers + n_layers - 1)
+            layer->delta = next, next += ws->block * layer->ld;
+    }
+    ws->target = next, next += n_threads * last;
+    ws->log_of = next, next += ws->block;
+    ws->log_weight = next, next += ws->block;
+    ws->scratch = next, next += n_threads * SCRATCH;
+    ws->input = next, next += n_input;
+    LAYERS(ws)
+        for (int v = 0; v < n_vectors; v++) {
+            layer->part[v].memory = NULL;
+            if (NAME(has_memory)(layer, v, purpose)) {
+                layer->part[v].memory = layer->part[v].weights = next;
+                layer->part[v].biases = next + layer->in * layer->ld;
+                next += (layer->in + 1) * layer->ld;
+                if (v == NAME(GRADIENT)) /* BLAS writes no padding */
+                    memset(layer->part[v].memory, 0, (size_t)((layer->in + 1) * layer->ld) * sizeof(REAL));
+            }
+        }
+    return 0;
+}
+
+INLINE void NAME(pad)(REAL *row, const REAL *values, index_t n, index_t ld)
+{
+    memcpy(row, values, (size_t)n * sizeof(REAL));
+    memset(row + n, 0, (size_t)(ld - n) * sizeof(REAL));
+}
+
+/* Work with a flat vector (all weights, then all biases) as vector v: in place, or from a padded copy. */
+FUNCTION void NAME(take)(NAME(workspace) *ws, int v, REAL *flat)
+{
+    REAL *biases = flat;
+    LAYERS(ws)
+        biases += layer->in * layer->out;
+    LAYERS(ws) {
+        REAL *memory = layer->part[v].memory;
+        if (memory) {
+            for (index_t i = 0; i < layer->in; i++)
+                NAME(pad)(memory + i * layer->ld, flat + i * layer->out, layer->out, layer->ld);
+            NAME(pad)(layer->part[v].biases, biases, layer->out, layer->ld);
+        } else {
+            layer->part[v].weights = flat;
+            layer->part[v].biases = biases;
+        }
+        flat += layer->in * layer->out;
+        biases += layer->out;
+    }
+}
+
+/* Write back to a flat vector what `take` had to copy. */
+FUNCTION void NAME(give_back)(const NAME(workspace) *ws, int v, REAL *flat)
+{
+    REAL *biases = flat;
+    LAYERS(ws)
+        biases += layer->in * layer->out;
+    LAYERS(ws) {
+        const REAL *memory = layer->part[v].memory;
+        const size_t bytes = (size_t)layer->out * sizeof(REAL);
+        if (memory) {
+            for (index_t i = 0; i < layer->in; i++)
+                memcpy(flat + i * layer->out, memory + i * layer->ld, bytes);
+            memcpy(biases, layer->part[v].biases, bytes);
+        }
+        flat += layer->in * layer->out;
+        biases += layer->out;
+    }
+}
