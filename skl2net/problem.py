@@ -9,7 +9,7 @@ from types import ModuleType
 
 import numpy as np
 
-from skl2net.engines.interface import Batches, UpdateTotals
+from skl2net.engines.interface import Batches
 from skl2net.l2 import L2Numbers, L2Rule
 from skl2net.network import Network
 
@@ -152,29 +152,36 @@ class Problem:
         # not np.dot: its BLAS would wake threads that spin on for a while, in the way of the engine's own
         return float(np.einsum("i,i", weights, weights))
 
-    def batch_items(self, order, bounds):
+    def batch_items(self, order, bounds, n_epochs):
         """Items of each batch, see `Batches`."""
         if self.sample_weight is None:
-            return np.diff(bounds).astype(np.float64)
-        weight = self.sample_weight if order is None else self.sample_weight[order]
-        return np.add.reduceat(weight.astype(np.float64), bounds[:-1])
+            return np.broadcast_to(np.diff(bounds).astype(np.float64), (n_epochs, len(bounds) - 1))
+        weight = (
+            np.broadcast_to(self.sample_weight, (n_epochs, self.n_rows)) if order is None else self.sample_weight[order]
+        )
+        return np.add.reduceat(weight.astype(np.float64), bounds[:-1], axis=1)
+
+    @cached_property
+    def rows_at_once(self):
+        """Rows that an engine may train on in one call: for about 0.1 s at most, so that signals are heard."""
+        # six operations a weight and row, forward and backward, at no less than one a nanosecond
+        return max(1, int(1e8 / (6 * self.network.n_weights + 1000)))
 
     def run_updates(self, state, batches, numbers, step):
         """Run mini-batch updates, changing `state` in place; see `skl2net.engines.reference.run_updates`.
 
-        The engine is called for about 0.1 s of work at a time, so that signals are heard in between.
+        One epoch of more than `rows_at_once` is handed to the engine in parts.
         """
-        n_updates = len(batches.items)
-        rows = batches.bounds[-1] / max(n_updates, 1)
-        # six operations a weight and row, forward and backward, at no less than one a nanosecond
-        chunk = max(1, int(1e8 / (6 * rows * self.network.n_weights + 1000)))
+        n_epochs, n_updates = batches.items.shape
         data = self.X, self.Y, self.sample_weight
-        if n_updates <= chunk:
+        n_rows = batches.bounds[-1]
+        if n_epochs > 1 or n_rows <= self.rows_at_once:
             return self.engine.run_updates(self.network, self.loss, state, *data, batches, numbers, step)
-        totals = UpdateTotals(0.0, 0.0, 0)
+        chunk = max(1, n_updates * self.rows_at_once // n_rows)
+        sums = np.zeros(3)
         for start in range(0, n_updates, chunk):
-            part = slice(start, start + chunk)
-            run = self.engine.run_updates(
+            part = np.s_[:, start : start + chunk]
+            curves = self.engine.run_updates(
                 self.network,
                 self.loss,
                 state,
@@ -183,5 +190,8 @@ class Problem:
                 L2Numbers(numbers.gradient[part], numbers.before[part], numbers.after[part]),
                 step,
             )
-            totals = UpdateTotals(*map(sum, zip(totals, run, strict=True)))
-        return totals
+            if not len(curves):
+                return curves
+            sums += curves[0, :3]
+        curves[0, :3] = sums
+        return curves

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.exceptions import ConvergenceWarning
 
-from skl2net.engines.interface import AdamStep, Batches, GradientState, SGDStep
+from skl2net.engines.interface import AdamStep, Batches, EpochTotals, GradientState, SGDStep
 from skl2net.l2 import MODES, PENALTIES, l2_numbers
 from skl2net.network import Network
 
@@ -112,24 +112,25 @@ def new_state(parameters, step):
     return GradientState(parameters.copy(), np.zeros_like(parameters), np.zeros(n_second, dtype=parameters.dtype))
 
 
-def make_batches(n_rows, n_updates, batch_size, *, sample_weight=None, seed=0):
-    """Batches of random rows, the last one half as large."""
+def make_batches(n_rows, n_updates, batch_size, *, n_epochs=1, sample_weight=None, seed=0):
+    """Batches of random rows, the last one of each epoch half as large."""
     rng = np.random.default_rng(seed)
     bounds = np.arange(n_updates + 1) * batch_size
     bounds[-1] -= batch_size // 2
-    order = rng.integers(n_rows, size=bounds[-1])
+    order = rng.integers(n_rows, size=(n_epochs, bounds[-1]))
     weight = np.ones(n_rows) if sample_weight is None else sample_weight.astype(np.float64)
-    return Batches(order, bounds, np.add.reduceat(weight[order], bounds[:-1]))
+    return Batches(order, bounds, np.add.reduceat(weight[order], bounds[:-1], axis=1))
 
 
 def run(engine, case, step, mode, alpha, batches):
-    """Let an engine run updates from the parameters of a case: state and totals."""
+    """Let an engine run updates from the parameters of a case: state, and what the last epoch amounts to."""
     numbers = l2_numbers(mode, np.broadcast_to(alpha, case.network.n_layers), step.learning_rate, batches.items)
     state = new_state(case.parameters, step)
-    totals = engine.run_updates(
+    curves = engine.run_updates(
         case.network, case.loss, state, case.X, case.Y, case.sample_weight, batches, numbers, step
     )
-    return state, totals
+    assert curves.shape == (len(batches.items), 4)
+    return state, EpochTotals(*curves[-1].tolist())
 
 
 @contextmanager

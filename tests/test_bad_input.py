@@ -11,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skl2net import L2NetClassifier, L2NetRegressor
 from skl2net.engines import default_engine
+from skl2net.solvers.gradient import GradientDescent
 
 ESTIMATORS = (L2NetClassifier, L2NetRegressor)
 each_estimator = pytest.mark.parametrize("estimator", ESTIMATORS)
@@ -129,7 +130,10 @@ def test_a_failed_fit_leaves_a_fitted_estimator_as_it_was(estimator, case, warm)
 @pytest.mark.parametrize("warm", [False, True], ids=["", "warm start"])
 @each_solver
 @each_estimator
-def test_a_fit_that_fails_halfway_leaves_a_fitted_estimator_as_it_was(estimator, solver, warm, error, failing_engine):
+def test_a_fit_that_fails_halfway_leaves_a_fitted_estimator_as_it_was(
+    estimator, solver, warm, error, failing_engine, monkeypatch
+):
+    monkeypatch.setattr(GradientDescent, "_in_one_go", lambda *args: 2)
     net = fit(small(estimator, solver=solver, warm_start=warm), X, Y)
     state = fitted_state(net)
     failing_engine("loss_and_gradient" if solver == "lbfgs" else "run_updates", 2, error)

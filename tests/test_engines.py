@@ -8,8 +8,8 @@ from cases import OUTPUT_LOSSES, STEPS, Case, hidden_values, make_batches, make_
 from scipy.special import expit, log_expit, log_softmax, softmax
 
 from skl2net.engines import available_engines, default_engine, reference
-from skl2net.engines.interface import AdamStep, Batches, GradientState
-from skl2net.l2 import MODES, PENALTIES, L2Rule, l2_numbers
+from skl2net.engines.interface import AdamStep, Batches, GradientState, SGDStep
+from skl2net.l2 import MODES, PENALTIES, L2Numbers, L2Rule, l2_numbers
 from skl2net.network import ACTIVATIONS, Network
 from skl2net.problem import Problem
 
@@ -193,9 +193,9 @@ def test_a_batch_without_weight_is_skipped(engine, mode):
     case = make_case((3, 4, 2), "tanh", "identity", "squared_error", weighted=True)
     case.sample_weight[2:4] = 0.0
     bounds = np.array([0, 2, 4, 6])
-    items = np.add.reduceat(case.sample_weight, bounds[:-1])
+    items = np.add.reduceat(case.sample_weight, bounds[:-1])[np.newaxis]
     all_state, all_totals = run(engine, case, STEPS["adam"], mode, 0.1, Batches(None, bounds, items))
-    rest = Batches(np.array([0, 1, 4, 5]), np.array([0, 2, 4]), items[[0, 2]])
+    rest = Batches(np.array([[0, 1, 4, 5]]), np.array([0, 2, 4]), items[:, [0, 2]])
     rest_state, rest_totals = run(engine, case, STEPS["adam"], mode, 0.1, rest)
     assert all_state.n_updates == rest_state.n_updates == 2
     np.testing.assert_array_equal(all_state.parameters, rest_state.parameters)
@@ -227,9 +227,75 @@ def test_nan_and_infinity_in_a_weight_reach_the_loss(engine, activation, output,
 def test_updates_from_a_nan_end_in_parameters_that_are_not_finite(engine, step):
     case = make_case((3, 4, 3), "relu", "softmax", "log_loss")
     case.parameters[-1] = np.nan
-    state, totals = run(engine, case, STEPS[step], "penalty", 0.1, make_batches(6, 3, 2))
+    batches = make_batches(6, 3, 2)
+    state, numbers = new_state(case.parameters, STEPS[step]), l2_numbers("penalty", (0.1, 0.1), 0.1, batches.items)
+    data = case.X, case.Y, case.sample_weight
+    curves = engine.run_updates(case.network, case.loss, state, *data, batches, numbers, STEPS[step])
     assert not np.isfinite(state.parameters).all()
-    assert np.isnan(totals.data_loss)
+    assert curves.shape == (0, 4)
+
+
+@each_engine
+@pytest.mark.parametrize("batch_size", [1, 4])
+@pytest.mark.parametrize("where", ["weight", "bias"])
+def test_a_run_ends_with_the_epoch_that_diverges(engine, where, batch_size):
+    # a linear unit with a constant input of 1 or 0: with a learning rate of 1e20 it takes some epochs to overflow
+    network, X = Network((1, 1), "identity", "identity"), np.full((4, 1), float(where == "weight"))
+    bounds = np.arange(0, 5, batch_size)
+    items = np.full((20, len(bounds) - 1), float(batch_size))
+    step, numbers = SGDStep(1e20, 0.0, nesterov=False), l2_numbers("penalty", (0.0,), 1e20, items)
+    ends = []
+    for n_epochs in range(1, 21):
+        state = new_state(np.array([0.5, 0.7]), step)
+        part = L2Numbers(numbers.gradient[:n_epochs], numbers.before[:n_epochs], numbers.after[:n_epochs])
+        with np.errstate(all="ignore"):
+            curves = engine.run_updates(
+                network,
+                "squared_error",
+                state,
+                X,
+                np.ones((4, 1)),
+                None,
+                Batches(None, bounds, items[:n_epochs]),
+                part,
+                step,
+            )
+        ends.append((len(curves), bool(np.isfinite(state.parameters).all())))
+    n_done = ends[-1][0]
+    assert 0 < n_done < 20
+    assert ends == [(min(n, n_done), n <= n_done) for n in range(1, 21)]
+
+
+@each_engine
+@pytest.mark.parametrize("in_order", [False, True], ids=["shuffled", "in order"])
+@pytest.mark.parametrize("batch_size", [1, 4])
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("mode", MODES)
+def test_epochs_in_one_call_are_epochs_in_calls_of_their_own(engine, mode, step, batch_size, in_order):
+    case = make_case((4, 6, 3), "tanh", "softmax", "log_loss", n_rows=12, weighted=True)
+    batches = make_batches(12, 12 // batch_size, batch_size, n_epochs=3, sample_weight=case.sample_weight)
+    if in_order:
+        items = np.add.reduceat(case.sample_weight, batches.bounds[:-1])
+        batches = Batches(None, batches.bounds, np.broadcast_to(items, batches.items.shape))
+    numbers = l2_numbers(mode, (0.1, 0.2), STEPS[step].learning_rate, batches.items)
+    whole, pieces = new_state(case.parameters, STEPS[step]), new_state(case.parameters, STEPS[step])
+
+    def train(state, epochs):
+        return engine.run_updates(
+            case.network,
+            case.loss,
+            state,
+            *case.arguments[3:],
+            Batches(batches.order if in_order else batches.order[epochs], batches.bounds, batches.items[epochs]),
+            L2Numbers(numbers.gradient[epochs], numbers.before[epochs], numbers.after[epochs]),
+            STEPS[step],
+        )
+
+    expected = np.concatenate([train(pieces, slice(i, i + 1)) for i in range(3)])
+    np.testing.assert_array_equal(train(whole, slice(3)), expected)
+    np.testing.assert_array_equal(whole.parameters, pieces.parameters)
+    np.testing.assert_array_equal(whole.first, pieces.first)
+    assert whole.n_updates == pieces.n_updates
 
 
 @each_engine
@@ -309,7 +375,7 @@ def test_updates_of_the_reference_engine_run_on_the_array_api_standard(step, mod
     expected, expected_totals = run(reference, case, step, mode, 0.1, batches)
     n_second = case.parameters.size if isinstance(step, AdamStep) else 0
     state = GradientState(xp.asarray(case.parameters), xp.zeros(case.parameters.size), xp.zeros(n_second))
-    totals = reference.run_updates(
+    curves = reference.run_updates(
         case.network,
         case.loss,
         state,
@@ -322,7 +388,7 @@ def test_updates_of_the_reference_engine_run_on_the_array_api_standard(step, mod
         xp=xp,
     )
     np.testing.assert_array_equal(np.asarray(state.parameters), expected.parameters)
-    assert totals == expected_totals
+    assert tuple(curves[0]) == expected_totals
 
 
 @each_engine
@@ -330,15 +396,17 @@ def test_an_epoch_in_pieces_is_the_epoch_in_one(engine):
     # so large a network is handed to the engine update by update, that Ctrl-C be heard
     case = make_case((800, 600, 2), "relu", "identity", "squared_error", n_rows=120, weighted=True)
     problem = Problem(case.network, case.loss, L2Rule("penalty", (0.1, 0.2)), *case.arguments[3:], engine)
-    batches = Batches(np.random.default_rng(0).permutation(120), np.array([0, 40, 80, 120]), np.full(3, 40.0))
+    batches = Batches(
+        np.random.default_rng(0).permutation(120)[np.newaxis], np.array([0, 40, 80, 120]), np.full((1, 3), 40.0)
+    )
     numbers = problem.rule.numbers(n=batches.items)
     whole, pieces = new_state(case.parameters, STEPS["adam"]), new_state(case.parameters, STEPS["adam"])
-    totals = problem.run_updates(pieces, batches, numbers, STEPS["adam"])
+    curves = problem.run_updates(pieces, batches, numbers, STEPS["adam"])
     data = (problem.X, problem.Y, problem.sample_weight)
     expected = engine.run_updates(case.network, case.loss, whole, *data, batches, numbers, STEPS["adam"])
     np.testing.assert_array_equal(pieces.parameters, whole.parameters)
     assert pieces.n_updates == whole.n_updates == 3
-    np.testing.assert_allclose(totals, expected, rtol=10 * np.finfo(float).eps)
+    np.testing.assert_allclose(curves, expected, rtol=10 * np.finfo(float).eps)
 
 
 def test_default_engine_is_the_first_of_the_available_ones():

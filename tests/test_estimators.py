@@ -23,6 +23,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skl2net import L2NetClassifier, L2NetRegressor
+from skl2net.solvers.gradient import GradientDescent
 
 ESTIMATORS = (L2NetClassifier, L2NetRegressor)
 each_estimator = pytest.mark.parametrize("estimator", ESTIMATORS)
@@ -333,6 +334,28 @@ def test_poisson_predictions_are_positive_and_their_mean_is_that_of_the_target()
 
 
 @with_updates
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("schedule", ["constant", "adaptive", "invscaling"])
+@pytest.mark.parametrize(("n_iter_no_change", "max_iter"), [(1, 300), (7, 300), (np.inf, 25)])
+def test_epochs_in_one_go_are_epochs_one_by_one(solver, schedule, weighted, n_iter_no_change, max_iter, monkeypatch):
+    X, y = classes()
+    weight = np.arange(1.0, 61.0) if weighted else None
+    params = {"n_iter_no_change": n_iter_no_change, "max_iter": max_iter, "tol": 1e-3, "learning_rate": schedule}
+    net = small(L2NetClassifier, solver=solver, learning_rate_init=0.05, l2_mode="penalty_per_sample", **params)
+    nets, calls = [fit(clone(net), X, y, sample_weight=weight)], []
+    monkeypatch.setattr(GradientDescent, "_in_one_go", lambda *args: calls.append(1) or 1)
+    nets.append(fit(net, X, y, sample_weight=weight))
+    np.testing.assert_array_equal(flat(nets[0]), flat(nets[1]))
+    for name in ("loss_curve_", "weight_norm_curve_", "n_iter_", "t_", "best_loss_"):
+        assert getattr(nets[0], name) == getattr(nets[1], name), name
+    assert len(calls) == nets[1].n_iter_
+    # the random stream goes on from the same place too
+    for net in nets:
+        fit(net.set_params(warm_start=True, max_iter=3), X, y, sample_weight=weight)
+    np.testing.assert_array_equal(flat(nets[0]), flat(nets[1]))
+
+
+@with_updates
 @each_estimator
 def test_early_stopping_keeps_the_weights_of_the_best_score(estimator, solver):
     X, y = classes(80) if estimator is L2NetClassifier else regression(80)
@@ -432,13 +455,20 @@ def test_partial_fit_is_there_only_where_there_are_updates():
 # --- Ctrl-C -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def two_epochs_in_one_go(monkeypatch):
+    monkeypatch.setattr(GradientDescent, "_in_one_go", lambda *args: 2)
+
+
 @with_updates
 @each_estimator
-@pytest.mark.parametrize("n_finished", [1, 3])
-def test_an_interrupted_fit_keeps_the_last_finished_iteration(estimator, solver, n_finished, failing_engine):
+@pytest.mark.parametrize("n_finished", [2, 6])
+def test_an_interrupted_fit_keeps_the_last_finished_iteration(
+    estimator, solver, n_finished, failing_engine, two_epochs_in_one_go
+):
     X, y = classes()
     expected = fit(small(estimator, solver=solver, max_iter=n_finished), X, y)
-    failing_engine("run_updates", n_finished + 1)
+    failing_engine("run_updates", n_finished // 2 + 1)
     with pytest.warns(UserWarning, match=f"interrupted by user: the weights of iteration {n_finished} are kept"):
         net = small(estimator, solver=solver, max_iter=10).fit(X, y)
     np.testing.assert_array_equal(flat(net), flat(expected))
@@ -447,10 +477,10 @@ def test_an_interrupted_fit_keeps_the_last_finished_iteration(estimator, solver,
         assert getattr(net, name) == getattr(expected, name), name
 
 
-def test_an_interrupted_fit_goes_on_as_if_nothing_had_been(failing_engine):
+def test_an_interrupted_fit_goes_on_as_if_nothing_had_been(failing_engine, two_epochs_in_one_go):
     X, y = classes()
     whole = fit(small(L2NetClassifier, max_iter=10, shuffle=False), X, y)
-    failing_engine("run_updates", 5)
+    failing_engine("run_updates", 3)
     net = small(L2NetClassifier, max_iter=10, warm_start=True, shuffle=False)
     with pytest.warns(UserWarning, match="interrupted"):
         net.fit(X, y)

@@ -98,7 +98,7 @@ def by_engine(engine, mode, alpha, step):
     network = Network((2, 1), "identity", "identity")
     case = Case(network, "squared_error", np.array([*W, B]), X, Y, None)
     state = new_state(case.parameters, step)
-    items = np.array([3.0, 1.0])
+    items = np.array([[3.0, 1.0]])
     numbers = l2_numbers(mode, (alpha,), step.learning_rate, items)
     batches = Batches(None, np.array([0, 3, 4]), items)
     engine.run_updates(network, case.loss, state, X, Y, None, batches, numbers, step)
@@ -172,8 +172,8 @@ def test_multiplying_by_0_98_after_the_update_is_decay_after():
     for engine in available_engines():
         step = SGDStep(RATE, 0.0, nesterov=False)
         state = new_state(np.array([*W, B]), step)
-        numbers = l2_numbers("decay_after", (0.02,), RATE, np.array([4.0]))
-        batches = Batches(None, np.array([0, 4]), np.array([4.0]))
+        numbers = l2_numbers("decay_after", (0.02,), RATE, np.array([[4.0]]))
+        batches = Batches(None, np.array([0, 4]), np.array([[4.0]]))
         engine.run_updates(network, "squared_error", state, X, Y, None, batches, numbers, step)
         np.testing.assert_allclose(state.parameters[:2], expected, **CLOSE)
 
@@ -200,7 +200,7 @@ def test_each_layer_has_its_own_alpha(engine, mode, name):
     ends = {}
     for alphas in ((0.0, 0.0), (ALPHA, 0.0), (0.0, ALPHA), (ALPHA, ALPHA)):
         state = new_state(np.array([*W, 0.7, B, -0.1]), step)
-        items = np.array([4.0])
+        items = np.array([[4.0]])
         numbers = l2_numbers(mode, alphas, step.learning_rate, items)
         engine.run_updates(
             network, "squared_error", state, X, Y, None, Batches(None, np.array([0, 4]), items), numbers, step

@@ -25,7 +25,7 @@ import numpy as np
 from scipy.linalg import cython_blas
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 
-from skl2net.engines.interface import AdamStep, UpdateTotals
+from skl2net.engines.interface import AdamStep, EpochTotals
 
 
 cdef extern from "kernels/kernels.h" nogil:
@@ -46,22 +46,24 @@ cdef extern from "kernels/kernels.h" nogil:
         const void *weights
 
     ctypedef struct run_t:
-        index_t n_updates
+        index_t n_epochs, n_updates
         const index_t *order
+        index_t order_stride
         const index_t *bounds
         const double *items
         const double *added
         const double *before
         const double *after
-        index_t added_strides[2]
-        index_t before_strides[2]
-        index_t after_strides[2]
+        index_t items_strides[2]
+        index_t added_strides[3]
+        index_t before_strides[3]
+        index_t after_strides[3]
         int adam
         double learning_rate, momentum, beta_1, beta_2, epsilon
         int nesterov
         index_t t
-        double data_loss, penalty
-        index_t n_rows
+        double *curves
+        index_t n_done
 
     ctypedef struct bit_generator_t:
         pass
@@ -291,28 +293,33 @@ def run_updates(network, loss, state, X, Y, sample_weight, batches, numbers, ste
     cdef void *first = _address(_in_place(state.first, network.n_parameters, dtype), True)
     cdef void *second = NULL
 
-    order = None if batches.order is None else np.ascontiguousarray(batches.order, dtype=np.int64)
     bounds = np.ascontiguousarray(batches.bounds, dtype=np.int64)
-    items = np.ascontiguousarray(batches.items, dtype=np.float64)
-    run.n_updates = items.shape[0]
-    if bounds.shape[0] != run.n_updates + 1:
-        raise ValueError(f"{run.n_updates} updates need {run.n_updates + 1} bounds, got {bounds.shape[0]}.")
-    run.order = NULL
-    if order is not None:
-        run.order = <const index_t *>_address(order)
     run.bounds = <const index_t *>_address(bounds)
-    run.items = <const double *>_address(items)
-    if run.n_updates == 0:
-        return UpdateTotals(0.0, 0.0, 0)
-    cdef const double[:, :] added = _numbers(numbers.gradient, run.n_updates, network.n_layers)
-    cdef const double[:, :] before = _numbers(numbers.before, run.n_updates, network.n_layers)
-    cdef const double[:, :] after = _numbers(numbers.after, run.n_updates, network.n_layers)
-    run.added, run.before, run.after = &added[0, 0], &before[0, 0], &after[0, 0]
+    run.n_epochs, run.n_updates = n_epochs, n_updates = batches.items.shape
+    if bounds.shape[0] != n_updates + 1:
+        raise ValueError(f"{n_updates} updates need {n_updates + 1} bounds, got {bounds.shape[0]}.")
+    curves = np.empty((n_epochs, len(EpochTotals._fields)))
+    run.curves = <double *>_address(curves, True)
+    run.order = NULL
+    order = None
+    if batches.order is not None:
+        order = np.ascontiguousarray(batches.order, dtype=np.int64)
+        if order.ndim != 2 or order.shape[0] != n_epochs:
+            raise ValueError(f"The order must have shape ({n_epochs}, n_rows), got {order.shape}.")
+        run.order, run.order_stride = <const index_t *>_address(order), order.shape[1]
+    shape = n_epochs, n_updates, network.n_layers
+    cdef const double[:, :] items = batches.items
+    cdef const double[:, :, :] added = _numbers(numbers.gradient, shape)
+    cdef const double[:, :, :] before = _numbers(numbers.before, shape)
+    cdef const double[:, :, :] after = _numbers(numbers.after, shape)
+    run.items, run.added, run.before, run.after = &items[0, 0], &added[0, 0, 0], &before[0, 0, 0], &after[0, 0, 0]
     cdef int i
-    for i in range(2):
+    for i in range(3):
         run.added_strides[i] = added.strides[i] // <index_t>sizeof(double)
         run.before_strides[i] = before.strides[i] // <index_t>sizeof(double)
         run.after_strides[i] = after.strides[i] // <index_t>sizeof(double)
+    for i in range(2):
+        run.items_strides[i] = items.strides[i] // <index_t>sizeof(double)
 
     run.learning_rate = step.learning_rate
     run.t = state.n_updates
@@ -329,7 +336,7 @@ def run_updates(network, loss, state, X, Y, sample_weight, batches, numbers, ste
         failed = kernels.run_updates(&c_network, &data, &run, parameters, first, second, &resources)
     _check_memory(failed)
     state.n_updates = run.t
-    return UpdateTotals(run.data_loss, run.penalty, run.n_rows)
+    return curves[: run.n_done]
 
 
 cdef const kernels_t *_kernels(dtype) except NULL:
@@ -362,9 +369,9 @@ def _copy(values, shape, dtype):
     return np.array(values, dtype=dtype, order="C")
 
 
-def _numbers(values, n_updates, n_layers):
-    if values.shape != (n_updates, n_layers):
-        raise ValueError(f"The L2 numbers must have shape ({n_updates}, {n_layers}), got {values.shape}.")
+def _numbers(values, shape):
+    if values.shape != shape:
+        raise ValueError(f"The L2 numbers must have shape {shape}, got {values.shape}.")
     return values
 
 

@@ -56,25 +56,21 @@ class GradientState:
 
 @dataclass(frozen=True)
 class Batches:
-    """The rows of a run of updates.
+    """The rows of a run of updates: of one epoch or several, or of a part of one.
 
     Parameters
     ----------
-    order : ndarray of intp or None
-        The rows in the order in which they are visited; None for the order of the data.
+    order : ndarray of intp, shape (n_epochs, n_rows), or None
+        The rows in the order in which each epoch visits them; None for the order of the data.
     bounds : ndarray of intp, shape (n_updates + 1,)
-        Update i takes the rows ``order[bounds[i]:bounds[i + 1]]``.
-    items : ndarray of float64, shape (n_updates,)
+        Update i of an epoch takes the rows ``order[epoch, bounds[i]:bounds[i + 1]]``.
+    items : ndarray of float64, shape (n_epochs, n_updates)
         Items of each update: its rows, or the sum of their weights. An update of 0 items is skipped.
     """
 
     order: np.ndarray | None
     bounds: np.ndarray
     items: np.ndarray
-
-    def __iter__(self):
-        for i, items in enumerate(self.items):
-            yield slice(int(self.bounds[i]), int(self.bounds[i + 1])), items
 
 
 @dataclass(frozen=True)
@@ -107,9 +103,13 @@ class Motion:
     n_informed: int
 
 
-class UpdateTotals(NamedTuple):
-    """Sums over the updates of a run, each taken before the update and weighted by its number of rows."""
+class EpochTotals(NamedTuple):
+    """What an epoch amounts to; `run_updates` returns an array with a column for each field.
+
+    The losses are sums over the updates, each taken before the update and weighted by its number of rows.
+    """
 
     data_loss: float
     penalty: float
-    n_rows: int
+    n_rows: float
+    weight_norm: float  # Σw² at the end

@@ -7,7 +7,7 @@ functions of the Python array API standard, from the namespace `xp`; CSR input e
 
 import numpy as np
 
-from skl2net.engines.interface import SGDStep, UpdateTotals
+from skl2net.engines.interface import EpochTotals, SGDStep
 
 name = "reference"
 
@@ -86,7 +86,7 @@ def losses(network, loss, swarm, X, Y, sample_weight=None, *, xp=np):
 
 
 def run_updates(network, loss, state, X, Y, sample_weight, batches, numbers, step, *, xp=np):
-    """Run mini-batch updates, one after the other, changing `state` in place.
+    """Run epochs of mini-batch updates, one update after the other, changing `state` in place.
 
     Parameters
     ----------
@@ -97,22 +97,34 @@ def run_updates(network, loss, state, X, Y, sample_weight, batches, numbers, ste
     batches : Batches
         Which rows each update takes, and how many items they amount to; a batch of 0 items is skipped.
     numbers : L2Numbers
-        Fields of shape (n_updates, n_layers).
+        Fields of shape (n_epochs, n_updates, n_layers).
     step : SGDStep or AdamStep
 
     Returns
     -------
-    UpdateTotals
+    ndarray of shape (n_done, 4)
+        `EpochTotals` of each epoch. The run ends with an epoch whose parameters are not finite, which is left out.
     """
+    curves = []
+    for epoch in range(batches.items.shape[0]):
+        totals = _run_epoch(network, loss, state, X, Y, sample_weight, batches, numbers, step, epoch, xp)
+        if not xp.all(xp.isfinite(state.parameters)):
+            break
+        curves.append(totals)
+    return np.reshape(curves, (len(curves), len(EpochTotals._fields)))
+
+
+def _run_epoch(network, loss, state, X, Y, sample_weight, batches, numbers, step, epoch, xp):
     data_loss = penalty = 0.0
     n_rows = 0
     parameters = state.parameters
-    for i, (rows, items) in enumerate(batches):
-        if items == 0:
+    for i in range(batches.items.shape[1]):
+        if batches.items[epoch, i] == 0:
             continue
+        rows = slice(int(batches.bounds[i]), int(batches.bounds[i + 1]))
         size = rows.stop - rows.start
         if batches.order is not None:
-            rows = batches.order[rows]
+            rows = batches.order[epoch, rows]
         weight = None if sample_weight is None else _take(sample_weight, rows, xp)
         value, gradient = loss_and_gradient(
             network, loss, parameters, _take(X, rows, xp), _take(Y, rows, xp), weight, xp=xp
@@ -121,16 +133,17 @@ def run_updates(network, loss, state, X, Y, sample_weight, batches, numbers, ste
         n_rows += size
         for layer, s in enumerate(network.weight_slices):
             w = parameters[s]
-            coefficient = float(numbers.gradient[i, layer])
+            coefficient = float(numbers.gradient[epoch, i, layer])
             penalty += 0.5 * coefficient * _total(w * w, xp) * size
             gradient[s] += coefficient * w
         state.n_updates += 1
         change = (_sgd_change if isinstance(step, SGDStep) else _adam_change)(step, state, gradient, xp)
         for layer, s in enumerate(network.weight_slices):
-            before, after = float(numbers.before[i, layer]), float(numbers.after[i, layer])
+            before, after = float(numbers.before[epoch, i, layer]), float(numbers.after[epoch, i, layer])
             parameters[s] = (1 - after) * ((1 - before) * parameters[s] + change[s])
         parameters[network.n_weights :] += change[network.n_weights :]
-    return UpdateTotals(data_loss, penalty, n_rows)
+    weights = parameters[: network.n_weights]
+    return EpochTotals(data_loss, penalty, n_rows, _total(weights * weights, xp))
 
 
 def _sgd_change(step, state, gradient, xp):

@@ -1,16 +1,15 @@
 """Mini-batch gradient descent: SGD with momentum, and Adam.
 
-The loop below is that of one training: an epoch of updates in the engine, then the record, the stopping rule and the
-learning rate's schedule. The updates themselves are `skl2net.engines.reference.run_updates`.
+The loop below is that of one training: as many epochs in the engine as nothing has to be decided in, then the record,
+the stopping rule and the learning rate's schedule. The updates are `skl2net.engines.reference.run_updates`.
 """
 
 import copy
-import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from skl2net.engines.interface import AdamStep, Batches, GradientState, SGDStep
+from skl2net.engines.interface import AdamStep, Batches, EpochTotals, GradientState, SGDStep
 from skl2net.l2 import warn_if_explosive
 from skl2net.solvers.training import rewind, snapshot
 
@@ -67,47 +66,46 @@ class GradientDescent:
         run = self._continue(run, parameters, problem.n_rows)
         state, history = run.state, training.history
         bounds = np.append(np.arange(0, problem.n_rows, self.batch_size), problem.n_rows)
-        batches = numbers = step = numbers_rate = None
+        n_left = len(training.iterations())
+        current = None
         saved, mark = copy.deepcopy(state), snapshot(history)
         try:
-            for n_iter in training.iterations():
+            while n_left:
                 _copy_state(saved, state)
                 mark = snapshot(history)
-                run.learning_rate = rate_now = self._learning_rate(history.t, run.n_reductions)
-                if self.shuffle:
-                    permutation = np.arange(problem.n_rows)
-                    training.random_state.shuffle(permutation)
-                    run.order = run.order[permutation]
-                if batches is None or problem.sample_weight is not None or rate_now != numbers_rate:
-                    items = problem.batch_items(run.order if self.shuffle else None, bounds)
-                    numbers = problem.rule.numbers(n=items, learning_rate=rate_now)
-                    numbers_rate, step = rate_now, self._step(rate_now)
-                    if batches is None and self.solver == "sgd":
-                        warn_if_explosive(numbers, rate_now)
-                batches = Batches(run.order if self.shuffle else None, bounds, items)
+                run.learning_rate = rate = self._learning_rate(history.t, run.n_reductions)
+                n = min(n_left, self._in_one_go(problem, training))
+                order = self._shuffle(run, n, training.random_state) if self.shuffle else None
+                if current != (n, rate) or problem.sample_weight is not None:
+                    items = problem.batch_items(order, bounds, n)
+                    numbers = problem.rule.numbers(n=items, learning_rate=rate)
+                    if current is None and self.solver == "sgd":
+                        warn_if_explosive(numbers, rate)
+                    current = n, rate
 
-                totals = problem.run_updates(state, batches, numbers, step)
+                curves = problem.run_updates(state, Batches(order, bounds, items), numbers, self._step(rate))
 
-                # where one of them is not finite, neither is their sum
-                if not math.isfinite(state.parameters.sum()) and not np.isfinite(state.parameters).all():
-                    training.diverged(self._advice(rate_now))
+                for totals in map(EpochTotals._make, curves.tolist()):
+                    n_rows = max(totals.n_rows, 1)
+                    training.record(
+                        state.parameters,
+                        loss=(totals.data_loss + totals.penalty) / n_rows,
+                        data_loss=totals.data_loss / n_rows,
+                        weight_norm=totals.weight_norm,
+                    )
+                    history.t += problem.n_rows
+                if len(curves) < n:
+                    training.diverged(self._advice(rate))
                     # a warm start goes on from the best weights, and the moments that led away from them are no help
                     run = replace(
                         self._continue(None, training.best(state.parameters), problem.n_rows), order=run.order
                     )
                     break
-                n_rows = max(totals.n_rows, 1)
-                training.record(
-                    state.parameters,
-                    loss=(totals.data_loss + totals.penalty) / n_rows,
-                    data_loss=totals.data_loss / n_rows,
-                    weight_norm=problem.weight_norm(state.parameters),
-                )
-                history.t += problem.n_rows
-                if training.at_rest and self._stop_at_rest(training, run, rate_now):
+                if training.at_rest and self._stop_at_rest(training, run, rate):
                     break
-                if n_iter == training.max_iter:
-                    training.warn_not_converged()
+                n_left -= n
+            else:
+                training.warn_not_converged()
         except KeyboardInterrupt:
             _copy_state(state, saved)
             rewind(history, mark)
@@ -129,6 +127,23 @@ class GradientDescent:
             ),
             order=order,
         )
+
+    def _in_one_go(self, problem, training):
+        """Number of epochs at one learning rate, after which, at the earliest, something has to be decided."""
+        if self.solver == "sgd" and self.learning_rate == "invscaling":
+            return 1
+        return max(1, min(problem.rows_at_once // problem.n_rows, training.n_until_rest))
+
+    def _shuffle(self, run, n_epochs, random_state):
+        """Orders of the rows in the next epochs, each the one before shuffled, as in scikit-learn."""
+        orders = np.empty((n_epochs, len(run.order)), dtype=run.order.dtype)
+        previous = run.order
+        for order in orders:
+            order[:] = previous
+            random_state.shuffle(order)
+            previous = order
+        run.order = previous.copy()
+        return orders
 
     def _learning_rate(self, t, n_reductions):
         """Current learning rate of the schedule, after `t` rows and `n_reductions` divisions by 5."""

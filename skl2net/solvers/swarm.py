@@ -363,12 +363,11 @@ class ParticleSwarm(BaseEstimator):
 
     def _in_one_go(self, problem, training, evaluate):
         """Number of iterations after which, at the earliest, something has to be decided."""
-        if training.validate is not None or not evaluate.in_engine:
+        if not evaluate.in_engine:
             return 1
         # about 0.1 s, so that signals are heard: two operations a weight and row, at no less than one a nanosecond
         work = self.n_particles * (2 * problem.n_rows * problem.network.n_weights + 20 * problem.n_parameters)
-        patience = training.n_iter_no_change + 1 - training.history.no_improvement
-        return max(1, min(int(1e8 / work), patience))
+        return max(1, min(int(1e8 / work), training.n_until_rest))
 
     def _motion(self, state, box, max_iter, n):
         """The parameters of the next n iterations."""

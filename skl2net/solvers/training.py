@@ -116,6 +116,11 @@ class Training:
         """Whether nothing has improved for longer than `n_iter_no_change` iterations."""
         return self.history.no_improvement > self.n_iter_no_change
 
+    @property
+    def n_until_rest(self):
+        """Iterations after which, at the earliest, something has to be decided: 1 where each is validated."""
+        return 1 if self.validate is not None else self.n_iter_no_change + 1 - self.history.no_improvement
+
     def describe_rest(self):
         """The sentence that `verbose` prints when training has come to rest."""
         what = "Training loss" if self.validate is None else "Validation score"

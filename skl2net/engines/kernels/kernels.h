@@ -46,14 +46,15 @@ typedef struct {
     const void *weights;
 } data_t;
 
-/* One run of updates, see skl2net/engines/interface.py. The three L2 numbers are read with strides, in elements. */
+/* A run of updates, see skl2net/engines/interface.py. Items and the three L2 numbers are read with strides, in elements;
+ * the first is that from epoch to epoch. Pointers to what differs between epochs go along with them. */
 typedef struct {
-    index_t n_updates;
+    index_t n_epochs, n_updates;
     const index_t *order;
+    index_t order_stride;
     const index_t *bounds;
-    const double *items;
-    const double *added, *before, *after;
-    index_t added_strides[2], before_strides[2], after_strides[2];
+    const double *items, *added, *before, *after;
+    index_t items_strides[2], added_strides[3], before_strides[3], after_strides[3];
     int adam;
     double learning_rate, momentum, beta_1, beta_2, epsilon;
     int nesterov;
@@ -61,7 +62,23 @@ typedef struct {
     double adam_rate; /* learning rate with Adam's corrections for update t */
     double data_loss, penalty;
     index_t n_rows;
+    double *curves;  /* of each epoch: data loss, penalty, rows, sum of squared weights */
+    index_t n_done;  /* less than n_epochs if the next parameters are not finite */
 } run_t;
+
+/* The L2 rule in one update of a layer: what is added to the gradient, the shares removed before and after the step. */
+typedef struct {
+    double added, before, after;
+} l2_t;
+
+/* The L2 rule in update u of the current epoch, for layer l. */
+static inline l2_t l2_of(const run_t *run, index_t u, index_t l)
+{
+    l2_t l2 = {run->added[u * run->added_strides[1] + l * run->added_strides[2]],
+               run->before[u * run->before_strides[1] + l * run->before_strides[2]],
+               run->after[u * run->after_strides[1] + l * run->after_strides[2]]};
+    return l2;
+}
 
 /* A NumPy bit generator, as its capsule holds it: the start of NumPy's `bitgen_t`, which is part of its C interface. */
 typedef struct {

@@ -100,6 +100,28 @@ FUNCTION double NAME(unit_major_loss)(const network_t *network, index_t out, ind
     return (double)NAME(sum)(total);
 }
 
+/* Sum and maximum of the first `out` numbers at `values`, which the lanes of `lanes` hold too, perhaps added up or
+ * compared already, and padded. A few are read one after the other, faster than across lanes. */
+INLINE REAL NAME(sum_outputs)(index_t out, const REAL *values, V lanes)
+{
+    REAL total = values[0];
+    if (out > LANES / 2)
+        return NAME(sum)(lanes);
+    for (index_t j = 1; j < out; j++)
+        total += values[j];
+    return total;
+}
+
+INLINE REAL NAME(max_output)(index_t out, const REAL *values, V lanes)
+{
+    REAL top = values[0];
+    if (out > LANES / 2)
+        return NAME(max)(lanes);
+    for (index_t j = 1; j < out; j++)
+        top = values[j] > top ? values[j] : top;
+    return top;
+}
+
 /* Loss of one row, times its weight, as a vector to be summed, to which `log_weight` times the logarithm of `log_of` is
  * to be added for the log loss of softmax outputs. From the raw outputs z and the padded targets y; d becomes `factor`
  * times the derivative of the loss with respect to z. */
@@ -115,7 +137,7 @@ INLINE V NAME(row_loss)(const network_t *network, index_t out, index_t ld, REAL 
         V top = NAME(load)(z), sum = NAME(all)(0), mass = NAME(all)(0);
         for (index_t j = LANES; j < ld; j += LANES)
             top = NAME(larger)(NAME(load)(z + j), top);
-        const REAL highest = NAME(max)(top);
+        const REAL highest = NAME(max_output)(out, z, top);
         for (index_t j = 0; j < ld; j += LANES) {
             V u = NAME(load)(z + j) - highest, e = NAME(exp)(u), t = NAME(load)(y + j);
             acc -= t * u;
@@ -123,10 +145,10 @@ INLINE V NAME(row_loss)(const network_t *network, index_t out, index_t ld, REAL 
             sum += e;
             NAME(store)(d + j, e);
         }
-        const REAL partition = NAME(sum)(sum), share = 1 / partition;
+        const REAL partition = NAME(sum_outputs)(out, d, sum), share = 1 / partition;
         if (loss == LOSS_LOG_LOSS) {
             *log_of = partition;
-            *log_weight = weight * NAME(sum)(mass);
+            *log_weight = weight * NAME(sum_outputs)(out, y, mass);
             for (index_t j = 0; j < ld; j += LANES)
                 NAME(store)(d + j, (NAME(load)(d + j) * share - NAME(load)(y + j)) * factor);
         } else {

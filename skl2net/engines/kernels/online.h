@@ -52,22 +52,23 @@ INLINE void NAME(online_delta)(const NAME(layer) *layer, const NAME(layer) *belo
 }
 
 /* A layer's step, its gradient being the outer product of the activations below and its delta. */
-INLINE void NAME(online_step)(const run_t *run, const NAME(layer) *layer, const REAL *A, double added, double before,
-                              double after, const int adam, const int nesterov, V *squares)
+INLINE void NAME(online_step)(const run_t *run, const NAME(layer) *layer, const REAL *A, l2_t l2, const int adam,
+                              const int nesterov, V *squares)
 {
     const index_t ld = layer->ld;
     REAL *w = layer->part[NAME(PARAMETERS)].weights, *biases = layer->part[NAME(PARAMETERS)].biases;
     REAL *first = layer->part[NAME(FIRST)].weights, *first_of_biases = layer->part[NAME(FIRST)].biases;
     const REAL *d = layer->delta;
+    const l2_t none = {0, 0, 0};
     if (adam) {
         REAL *second = layer->part[NAME(SECOND)].weights, *second_of_biases = layer->part[NAME(SECOND)].biases;
         for (index_t i = 0; i < layer->in; i++)
-            NAME(adam)(run, w + i * ld, first + i * ld, second + i * ld, d, A[i], ld, added, before, after, squares);
-        NAME(adam)(run, biases, first_of_biases, second_of_biases, d, 1, ld, 0, 0, 0, NULL);
+            NAME(adam)(run, w + i * ld, first + i * ld, second + i * ld, d, A[i], ld, l2, squares);
+        NAME(adam)(run, biases, first_of_biases, second_of_biases, d, 1, ld, none, NULL);
     } else {
         for (index_t i = 0; i < layer->in; i++)
-            NAME(sgd)(run, w + i * ld, first + i * ld, d, A[i], ld, added, before, after, nesterov, squares);
-        NAME(sgd)(run, biases, first_of_biases, d, 1, ld, 0, 0, 0, nesterov, NULL);
+            NAME(sgd)(run, w + i * ld, first + i * ld, d, A[i], ld, l2, nesterov, squares);
+        NAME(sgd)(run, biases, first_of_biases, d, 1, ld, none, nesterov, NULL);
     }
 }
 
@@ -83,10 +84,11 @@ FUNCTION void NAME(run_online)(NAME(workspace) *ws, const data_t *data, run_t *r
     index_t n_pending = 0;
     V data_loss = NAME(all)(0), penalty = NAME(all)(0);
     for (index_t u = 0; u < run->n_updates; u++) {
-        if (run->items[u] != 0) {
+        const double items = run->items[u * run->items_strides[1]];
+        if (items != 0) {
             const index_t at = run->bounds[u], row = run->order ? run->order[at] : at;
             const REAL *input = (const REAL *)data->values + row * network->sizes[0], *A = input;
-            const REAL weight = weights ? weights[row] : 1, factor = weight / (REAL)run->items[u];
+            const REAL weight = weights ? weights[row] : 1, factor = weight / (REAL)items;
             LAYERS(ws) {
                 NAME(online_forward)(layer, A);
                 if (layer != last)
@@ -102,18 +104,16 @@ FUNCTION void NAME(run_online)(NAME(workspace) *ws, const data_t *data, run_t *r
             NAME(begin_step)(run);
             for (index_t l = ws->n_layers - 1; l >= 0; l--) {
                 const NAME(layer) *layer = ws->layers + l, *below = l ? layer - 1 : NULL;
-                const double added = run->added[u * run->added_strides[0] + l * run->added_strides[1]];
-                const double before = run->before[u * run->before_strides[0] + l * run->before_strides[1]];
-                const double after = run->after[u * run->after_strides[0] + l * run->after_strides[1]];
+                const l2_t l2 = l2_of(run, u, l);
                 V squares = NAME(all)(0);
                 if (below)
                     NAME(online_delta)(layer, below, network->activation);
                 A = below ? below->activation : input;
 #define STEP(is_adam, nesterov, penalised)                                                                        \
-    NAME(online_step)(run, layer, A, added, before, after, is_adam, nesterov, penalised ? &squares : NULL)
-                CHOOSE_STEP(STEP, run->adam, run->nesterov, added)
+    NAME(online_step)(run, layer, A, l2, is_adam, nesterov, penalised ? &squares : NULL)
+                CHOOSE_STEP(STEP, run->adam, run->nesterov, l2.added)
 #undef STEP
-                penalty += squares * (REAL)(0.5 * added);
+                penalty += squares * (REAL)(0.5 * l2.added);
             }
         }
         if (n_pending == ONLINE_ROWS || u == run->n_updates - 1) {

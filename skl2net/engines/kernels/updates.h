@@ -10,11 +10,11 @@ INLINE void NAME(begin_step)(run_t *run)
 
 /* One step of SGD for n parameters with the gradient scale * g; adds the squares of the parameters before it to
  * `squares`, unless that is NULL. */
-INLINE void NAME(sgd)(const run_t *run, REAL *w, REAL *velocity, const REAL *g, REAL scale, index_t n, double added,
-                      double before, double after, const int nesterov, V *squares)
+INLINE void NAME(sgd)(const run_t *run, REAL *w, REAL *velocity, const REAL *g, REAL scale, index_t n, l2_t l2,
+                      const int nesterov, V *squares)
 {
-    const REAL eta = (REAL)run->learning_rate, mu = (REAL)run->momentum, c = (REAL)added;
-    const REAL keep_before = (REAL)(1 - before), keep_after = (REAL)(1 - after);
+    const REAL eta = (REAL)run->learning_rate, mu = (REAL)run->momentum, c = (REAL)l2.added;
+    const REAL keep_before = (REAL)(1 - l2.before), keep_after = (REAL)(1 - l2.after);
     for (index_t i = 0; i < n; i += LANES) {
         V x = NAME(load)(w + i);
         if (squares)
@@ -30,12 +30,12 @@ INLINE void NAME(sgd)(const run_t *run, REAL *w, REAL *velocity, const REAL *g, 
 
 /* The same for Adam. */
 INLINE void NAME(adam)(const run_t *run, REAL *w, REAL *first, REAL *second, const REAL *g, REAL scale, index_t n,
-                       double added, double before, double after, V *squares)
+                       l2_t l2, V *squares)
 {
-    const REAL eta = (REAL)run->adam_rate, c = (REAL)added, epsilon = (REAL)run->epsilon;
+    const REAL eta = (REAL)run->adam_rate, c = (REAL)l2.added, epsilon = (REAL)run->epsilon;
     const REAL beta_1 = (REAL)run->beta_1, rest_1 = (REAL)(1 - run->beta_1);
     const REAL beta_2 = (REAL)run->beta_2, rest_2 = (REAL)(1 - run->beta_2);
-    const REAL keep_before = (REAL)(1 - before), keep_after = (REAL)(1 - after);
+    const REAL keep_before = (REAL)(1 - l2.before), keep_after = (REAL)(1 - l2.after);
     for (index_t i = 0; i < n; i += LANES) {
         V x = NAME(load)(w + i);
         if (squares)
@@ -79,7 +79,8 @@ typedef struct {
     REAL *parameters, *first, *second;
     const REAL *gradient;
     index_t n;
-    double added, before, after, *totals;
+    l2_t l2;
+    double *totals;
 } NAME(step);
 
 FUNCTION void NAME(step_item)(void *context, int64_t item, int worker)
@@ -93,19 +94,17 @@ FUNCTION void NAME(step_item)(void *context, int64_t item, int worker)
     (void)worker;
 #define STEP(is_adam, nesterov, penalised)                                                                        \
     if (is_adam)                                                                                                  \
-        NAME(adam)(run, w, first, x->second + at, g, 1, n, x->added, x->before, x->after,                         \
-                   penalised ? &squares : NULL);                                                                  \
+        NAME(adam)(run, w, first, x->second + at, g, 1, n, x->l2, penalised ? &squares : NULL);                   \
     else                                                                                                          \
-        NAME(sgd)(run, w, first, g, 1, n, x->added, x->before, x->after, nesterov, penalised ? &squares : NULL)
-    CHOOSE_STEP(STEP, run->adam, run->nesterov, x->added)
+        NAME(sgd)(run, w, first, g, 1, n, x->l2, nesterov, penalised ? &squares : NULL)
+    CHOOSE_STEP(STEP, run->adam, run->nesterov, x->l2.added)
 #undef STEP
     x->totals[item] = (double)NAME(sum)(squares);
 }
 
 /* One step of a layer with the rule's numbers for its weights, and none for its biases; the sum of the squares of the
  * weights before it, where a penalty is added. */
-FUNCTION double NAME(take_step)(NAME(workspace) *ws, const NAME(layer) *layer, const run_t *run, double added,
-                                double before, double after)
+FUNCTION double NAME(take_step)(NAME(workspace) *ws, const NAME(layer) *layer, const run_t *run, l2_t l2)
 {
     const int second = run->adam ? NAME(SECOND) : NAME(FIRST);
     const index_t n = layer->in * layer->ld, n_items = (n + STEP_ITEM - 1) / STEP_ITEM;
@@ -115,9 +114,7 @@ FUNCTION double NAME(take_step)(NAME(workspace) *ws, const NAME(layer) *layer, c
                           layer->part[second].weights,
                           layer->part[NAME(GRADIENT)].weights,
                           n,
-                          added,
-                          before,
-                          after,
+                          l2,
                           ws->totals};
     share(n_items, 32 * n >= SHARED_WORK ? ws->resources->n_threads : 1, NAME(step_item), &weights);
     double total = 0, ignored;
@@ -130,9 +127,7 @@ FUNCTION double NAME(take_step)(NAME(workspace) *ws, const NAME(layer) *layer, c
                              layer->part[second].biases + at,
                              layer->part[NAME(GRADIENT)].biases + at,
                              layer->ld - at,
-                             0,
-                             0,
-                             0,
+                             {0, 0, 0},
                              &ignored};
         NAME(step_item)(&biases, 0, 0);
     }
