@@ -291,7 +291,8 @@ class _BaseL2Net(BaseEstimator, ABC):
             problem = Problem(network, self.loss, rule, X, Y, weight, default_engine())
             solver = self._solver(problem.n_rows)
             if getattr(solver, "objective", None) is not None:
-                training.y_true, training.predict = self._true_and_predicted(problem)
+                y_true, training.predict = self._true_and_predicted(problem)
+                training.y_true, training.sample_weight = _read_only(y_true), _read_only(problem.sample_weight)
             parameters, run = solver.minimise(problem, parameters, training, since.run)
             continuation = _Continuation(since.history, run, since.random_state, since.seed)
             self._keep(network, parameters, continuation, validated=training.validate is not None)
@@ -446,7 +447,7 @@ class _BaseL2Net(BaseEstimator, ABC):
 
     @abstractmethod
     def _true_and_predicted(self, problem):
-        """For an objective of the user's own: the targets as `fit` was given them, and parameters -> predictions."""
+        """For an objective of the user's own: what `predict` should give, and parameters -> what it gives."""
 
     @abstractmethod
     def _validation_score(self, problem, parameters):
@@ -1130,6 +1131,14 @@ def _restored_on_error(estimator):
         vars(estimator).clear()
         vars(estimator).update(before)
         raise
+
+
+def _read_only(array):
+    """A view of an array, or None, that code of the user's own cannot change."""
+    if array is not None:
+        array = array.view()
+        array.flags.writeable = False
+    return array
 
 
 def _flat_if_single(Y):

@@ -147,10 +147,10 @@ class Problem:
         return self.engine.outputs(self.network, parameters, self.X, raw=raw)
 
     def weight_norm(self, parameters):
-        """Σw² over all weights."""
+        """Σw² over all weights, in double precision."""
         weights = parameters[: self.network.n_weights]
         # not np.dot: its BLAS would wake threads that spin on for a while, in the way of the engine's own
-        return float(np.einsum("i,i", weights, weights))
+        return float(np.einsum("i,i", weights, weights, dtype=np.float64))
 
     def batch_items(self, order, bounds, n_epochs):
         """Items of each batch, see `Batches`."""

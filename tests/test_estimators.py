@@ -22,8 +22,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skl2net import L2NetClassifier, L2NetRegressor
+from skl2net import L2NetClassifier, L2NetRegressor, ParticleSwarm
+from skl2net.engines import default_engine
 from skl2net.solvers.gradient import GradientDescent
+from skl2net.solvers.training import Training
 
 ESTIMATORS = (L2NetClassifier, L2NetRegressor)
 each_estimator = pytest.mark.parametrize("estimator", ESTIMATORS)
@@ -474,6 +476,30 @@ def test_an_interrupted_fit_keeps_the_last_finished_iteration(
     np.testing.assert_array_equal(flat(net), flat(expected))
     assert net.n_iter_ == n_finished
     for name in ("loss_curve_", "weight_norm_curve_", "loss_", "data_loss_", "best_loss_", "t_"):
+        assert getattr(net, name) == getattr(expected, name), name
+
+
+@pytest.mark.parametrize("solver", ["sgd", "adam", "pso"])
+def test_an_interruption_between_the_records_of_one_call_takes_all_of_them_back(solver, monkeypatch):
+    X, y = classes()
+    in_one_go = 3 if solver != "pso" or hasattr(default_engine(), "fly") else 1
+    for optimiser in (GradientDescent, ParticleSwarm):
+        monkeypatch.setattr(optimiser, "_in_one_go", lambda *args: in_one_go)
+    expected = fit(small(L2NetClassifier, solver=solver, max_iter=3), X, y)
+    record, n_calls = Training.record, 0
+
+    def interrupted(*args, **kwargs):
+        nonlocal n_calls
+        n_calls += 1
+        record(*args, **kwargs)
+        if n_calls == 3 + min(in_one_go, 2):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Training, "record", interrupted)
+    with pytest.warns(UserWarning, match="interrupted by user: the weights of iteration 3 are kept"):
+        net = small(L2NetClassifier, solver=solver, max_iter=9).fit(X, y)
+    np.testing.assert_array_equal(flat(net), flat(expected))
+    for name in ("n_iter_", "loss_curve_", "weight_norm_curve_", "loss_", "data_loss_", "best_loss_", "t_"):
         assert getattr(net, name) == getattr(expected, name), name
 
 

@@ -10,7 +10,7 @@ import pytest
 import scipy.sparse as sp
 from cases import classes, converging_or_not, fit, flat, regression
 from sklearn.base import clone
-from sklearn.datasets import load_iris, make_multilabel_classification
+from sklearn.datasets import load_diabetes, load_iris, make_multilabel_classification
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import mean_absolute_error, zero_one_loss
 from sklearn.model_selection import GridSearchCV
@@ -22,7 +22,7 @@ from skl2net.engines import available_engines, default_engine, reference
 from skl2net.l2 import DECAYS, PENALTIES, L2Rule
 from skl2net.network import Network
 from skl2net.problem import Problem
-from skl2net.solvers.swarm import links
+from skl2net.solvers.swarm import _OncePerPosition, links
 from skl2net.solvers.training import History, Training
 
 LIVELY = {"patience": np.inf, "initial_spread": 1.0}
@@ -357,9 +357,10 @@ def test_impossible_parameters_are_explained(kwargs, message):
         {"inertia": (0.9, 0.4), "inertia_iterations": 20, "bounds": 1.0, "boundary": "reinitialise"},
     ],
 )
-def test_thirty_fits_of_one_iteration_are_one_fit_of_thirty(kwargs):
+@pytest.mark.parametrize("hidden_layer_sizes", [(3,), (40, 9)])
+def test_thirty_fits_of_one_iteration_are_one_fit_of_thirty(hidden_layer_sizes, kwargs):
     X, y = classes()
-    net = L2NetClassifier((3,), solver=ParticleSwarm(10, **kwargs), max_iter=30, random_state=3)
+    net = L2NetClassifier(hidden_layer_sizes, solver=ParticleSwarm(10, **kwargs), max_iter=30, random_state=3)
     once = fit(clone(net), X, y)
     often = clone(net).set_params(max_iter=1, warm_start=True)
     for _ in range(30):
@@ -397,6 +398,62 @@ def test_warm_start_evaluates_the_personal_bests_anew():
         problem.network.layer_sums_of_squares(state.best_positions)
     )
     np.testing.assert_allclose(state.best_losses, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("n_iter", [1, 7])
+def test_patience_runs_on_through_warm_starts(n_iter):
+    X, y = classes()
+    swarm = ParticleSwarm(10, patience=12)
+    net = L2NetClassifier((40, 9), solver=swarm, tol=0.01, max_iter=500, warm_start=True, random_state=0)
+    whole = clone(net).fit(X, y)
+    net.set_params(max_iter=n_iter)
+    for _ in range(whole.n_iter_ // n_iter):
+        fit(net, X, y)
+    assert len(net.loss_curve_) == whole.n_iter_ - whole.n_iter_ % n_iter
+    fit(net.set_params(max_iter=500), X, y)
+    # the rest of the patience, or if it is at rest already the iteration that finds it so
+    assert net.n_iter_ == max(1, whole.n_iter_ % n_iter)
+    # with other data or another penalty it starts afresh
+    fit(net.set_params(alpha=0.3, max_iter=10), X, y)
+    assert net.n_iter_ == 10
+
+
+@pytest.mark.parametrize("engine", [reference, default_engine()], ids=lambda engine: engine.name)
+@pytest.mark.parametrize("topology", ["random", "ring"])
+def test_warm_start_may_change_the_topology(topology, engine):
+    flight = Flight(ParticleSwarm(8), small_problem(engine=engine), 5)
+    assert flight.state.links.all()
+    # its first iteration improves on the last, so that no links are drawn for want of progress
+    flight.solver.set_params(topology=topology)
+    before = flight.state
+    state = flight.solver._go_on(
+        before,
+        flight.problem,
+        Training(flight.history, flight.random_state, 1, 0.0, np.inf),
+        (-np.inf, np.inf),
+        lambda swarm: (before.best_losses, before.best_data_losses),
+    )
+    assert not state.links.all()
+    assert before.links.all()
+    assert before.topology == "global"
+    assert state.topology == topology
+    if topology == "ring":
+        np.testing.assert_array_equal(state.links, links("ring", 8))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_warm_start_may_change_bounds_and_precision(dtype):
+    X, y = classes()
+    net = L2NetClassifier((3,), solver=ParticleSwarm(10), max_iter=30, warm_start=True, random_state=0)
+    fit(net, X, y)
+    assert np.abs(net.swarm_.positions).max() > 0.2
+    assert np.abs(net.swarm_.best_positions).max() > 0.2
+    fit(net.set_params(solver__bounds=0.2, max_iter=1), X.astype(dtype), y)
+    for name in ("positions", "velocities", "best_positions"):
+        assert getattr(net.swarm_, name).dtype == dtype
+    assert np.abs(net.swarm_.positions).max() <= dtype(0.2)
+    assert np.abs(net.swarm_.best_positions).max() <= dtype(0.2)
+    assert np.abs(flat(net)).max() <= dtype(0.2)
 
 
 @pytest.mark.parametrize("n", [4, 25])
@@ -463,6 +520,14 @@ def test_early_stopping_keeps_the_weights_of_the_best_validation_score():
     np.testing.assert_allclose(sum(np.sum(c**2) for c in net.coefs_), net.weight_norm_curve_[first_best])
 
 
+def test_positions_are_validated_once_as_long_as_they_stay():
+    asked = []
+    validate = _OncePerPosition(lambda x: asked.append(x.copy()) or float(x.sum()))
+    first, second = np.array([1.0, 2.0]), np.array([1.0, 3.0])
+    assert [validate(x) for x in (first, first.copy(), second, second, first)] == [3.0, 3.0, 4.0, 4.0, 3.0]
+    np.testing.assert_array_equal(asked, [first, second, first])
+
+
 def test_verbose_prints_each_iteration(capsys):
     X, y = classes()
     fit(L2NetClassifier((3,), solver="pso", max_iter=3, verbose=True, random_state=0), X, y)
@@ -512,6 +577,37 @@ def test_ctrl_c_keeps_the_last_finished_iteration_and_a_warm_start_goes_on(
     assert not n_kept or loss <= whole.loss_
 
 
+def test_the_first_particle_is_the_usual_start_and_the_others_spread_around_zero():
+    X, y = classes()
+    starts = {}
+    for spread in (0.5, 2.0):
+        swarm = ParticleSwarm(40, initial_spread=spread)
+        starts[spread] = fit(L2NetClassifier((3,), solver=swarm, max_iter=1, random_state=0), X, y).swarm_.positions
+    usual = L2NetClassifier((3,), solver="sgd", learning_rate_init=1e-300, alpha=0.0, max_iter=1, random_state=0)
+    for positions in starts.values():
+        np.testing.assert_array_equal(positions[0], flat(fit(usual, X, y)))
+    np.testing.assert_array_equal(4 * starts[0.5][1:], starts[2.0][1:])
+    assert np.abs(starts[0.5][1:]).max() <= 0.5 * np.sqrt(6 / (3 + 3))  # Glorot's bound of the narrower layer
+
+
+@each_engine
+def test_an_entry_that_overshoots_the_whole_box_stops_at_the_opposite_bound(engine):
+    flight = Flight(ParticleSwarm(6, inertia=50.0, bounds=(-0.1, 0.3)), small_problem(engine=engine), 2)
+    seen = set()
+    for _ in range(6):
+        state = flight.go_on()
+        assert state.positions.min() >= -0.1
+        assert state.positions.max() <= 0.3
+        seen |= {bound for bound in (-0.1, 0.3) if (state.positions == bound).any()}
+    assert seen == {-0.1, 0.3}
+
+
+@each_engine
+def test_velocities_that_overflow_within_bounds_are_a_divergence(engine):
+    with pytest.raises(ValueError, match=r"non-finite parameter weights.*inertia=10000\.0"), np.errstate(all="ignore"):
+        Flight(ParticleSwarm(6, inertia=1e4, bounds=1.0), small_problem(engine=engine), 200)
+
+
 def test_divergence_is_explained():
     X, y = classes()
     net = L2NetClassifier((3,), solver=ParticleSwarm(inertia=3.0, patience=np.inf), max_iter=3000, random_state=0)
@@ -527,6 +623,43 @@ def test_no_finite_loss_is_explained():
     X, y = regression()
     with pytest.raises(ValueError, match=r"finite loss.*Scale the input"):
         L2NetRegressor((3,), "identity", solver="pso", max_iter=3, random_state=0).fit(X * 1e300, y)
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "message"),
+    [
+        (None, TypeError, "must return a number, got None"),
+        ("0.5", TypeError, "must return a number, got '0.5'"),
+        (np.zeros(3), TypeError, "must return a number, got array"),
+        (-np.inf, ValueError, "returned -inf.*bounded below"),
+        (np.nan, ValueError, "No particle .* finite loss. The objective has to be finite"),
+    ],
+)
+def test_values_that_an_objective_must_not_have_are_explained(value, error, message):
+    X, y = classes()
+    net = L2NetClassifier((3,), solver=ParticleSwarm(5, objective=lambda y_true, y_pred, sample_weight: value))
+    with pytest.raises(error, match=message):
+        net.fit(X, y)
+
+
+def test_an_objective_may_return_any_number():
+    X, y = classes()
+    for number in (1, np.float32(1.0), np.array(1.0)):
+        swarm = ParticleSwarm(5, objective=lambda y_true, y_pred, sample_weight, number=number: number)
+        assert fit(L2NetClassifier((3,), solver=swarm, alpha=0.0, max_iter=2), X, y).loss_ == 1.0
+
+
+def test_an_objective_cannot_change_the_data():
+    X, y = regression()
+    weight = np.ones(len(y))
+
+    def greedy(y_true, y_pred, sample_weight):
+        for array in (y_true, sample_weight):
+            with pytest.raises(ValueError, match="read-only"):
+                array[0] = 0.0
+        return 1.0
+
+    fit(L2NetRegressor((3,), solver=ParticleSwarm(5, objective=greedy), max_iter=2), X, y, sample_weight=weight)
 
 
 def test_an_objective_sees_labels_and_predictions_and_weights():
@@ -580,6 +713,80 @@ def test_polish_reaches_a_stationary_point(task, mode):
     assert net.loss_ == pytest.approx(value, rel=1e-12)
     assert net.loss_ < net.loss_curve_[-2]
     assert net.n_iter_ == len(net.loss_curve_) == 61
+    np.testing.assert_array_equal(net.swarm_.best_positions[net.swarm_.best], flat(net))
+
+
+@pytest.mark.parametrize("alpha", [0.005, 0.0001])
+def test_polish_reaches_a_stationary_point_of_a_large_loss(alpha):
+    X, y = load_diabetes(return_X_y=True)
+    X = StandardScaler().fit_transform(X)
+    solver = ParticleSwarm(polish=True)
+    net = L2NetRegressor((8,), "tanh", solver=solver, alpha=alpha, max_iter=100, random_state=0).fit(X, y)
+    problem = Problem(
+        Network((10, 8, 1), "tanh", "identity"),
+        "squared_error",
+        L2Rule("penalty", (alpha, alpha)),
+        X,
+        y[:, np.newaxis],
+        None,
+        reference,
+    )
+    assert net.loss_ > 500
+    assert np.abs(problem.objective_and_gradient(flat(net))[1]).max() <= 1e-5
+
+
+def test_polish_stays_within_the_bounds_where_the_gradient_points_out_of_them():
+    X, y = load_iris(return_X_y=True)
+    X = StandardScaler().fit_transform(X)
+    swarm = ParticleSwarm(10, bounds=(-0.3, 0.5), polish=True)
+    net = L2NetClassifier((4,), "tanh", solver=swarm, alpha=0.001, max_iter=50, warm_start=True, random_state=0)
+    net.fit(X, y)
+    parameters = flat(net)
+    assert parameters.min() == -0.3
+    assert parameters.max() == 0.5
+    network = Network((4, 4, 3), "tanh", "softmax")
+    problem = Problem(network, "log_loss", L2Rule("penalty", (0.001, 0.001)), X, np.eye(3)[y], None, reference)
+    gradient = problem.objective_and_gradient(parameters)[1]
+    inside = (parameters > -0.3) & (parameters < 0.5)
+    assert inside.any()
+    assert np.abs(gradient[inside]).max() <= 1e-5
+    assert np.all(gradient[parameters == -0.3] > 0)
+    assert np.all(gradient[parameters == 0.5] < 0)
+    loss = net.loss_
+    assert fit(net.set_params(max_iter=1, solver__polish=False), X, y).loss_ == loss
+
+
+def test_polish_under_early_stopping_starts_from_the_best_score_and_keeps_it():
+    X, y = classes(n_rows=120)
+    swarm = ParticleSwarm(10, polish=True)
+    params = {"early_stopping": True, "max_iter": 40, "random_state": 0, "alpha": 0.1}
+    plain = fit(L2NetClassifier((3,), "tanh", solver=ParticleSwarm(10), **params), X, y)
+    net = fit(L2NetClassifier((3,), "tanh", solver=swarm, **params), X, y)
+    assert net.validation_scores_[:-1] == plain.validation_scores_
+    assert net.best_validation_score_ == max(net.validation_scores_)
+    if net.validation_scores_[-1] <= plain.best_validation_score_:
+        np.testing.assert_array_equal(flat(net), flat(plain))
+    # L-BFGS from the best weights ends where the polish did
+    assert net.loss_curve_[-1] <= min(plain.loss_curve_)
+
+
+def test_a_swarm_that_is_polished_need_not_rest_first(monkeypatch):
+    X, y = classes()
+    net = L2NetClassifier((3,), "tanh", solver=ParticleSwarm(polish=True), alpha=0.1, max_iter=5, random_state=0)
+    net.fit(X, y)  # and does not warn
+    monkeypatch.setattr("skl2net.solvers.swarm._POLISH_ITER", 3)
+    with pytest.warns(ConvergenceWarning, match="polish failed to converge after 3 iterations"):
+        net.fit(X, y)
+
+
+def test_ctrl_c_in_the_polish_keeps_its_last_iteration(failing_engine):
+    X, y = classes()
+    net = L2NetClassifier((3,), "tanh", solver=ParticleSwarm(polish=True), alpha=0.1, max_iter=5, random_state=0)
+    failing_engine("loss_and_gradient", 6)
+    with pytest.warns(UserWarning, match=r"interrupted by user: the weights of iteration \d of the polish are kept"):
+        net.fit(X, y)
+    assert net.n_iter_ == 6
+    assert net.loss_curve_[5] < net.loss_curve_[4]
     np.testing.assert_array_equal(net.swarm_.best_positions[net.swarm_.best], flat(net))
 
 

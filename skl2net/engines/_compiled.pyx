@@ -145,6 +145,13 @@ cdef resources_t _resources_now():
     return resources
 
 
+cdef resources_t _resources_without_blas():
+    """Our own products alone: a swarm's way is the same for any number of threads, of which BLAS makes a difference."""
+    cdef resources_t resources = _resources_now()
+    resources.sgemm = resources.dgemm = NULL
+    return resources
+
+
 def instruction_sets():
     """Names of the instruction sets that this processor can run, the narrowest first; the last is the one in use."""
     return [kernels_float(i).target.decode() for i in range(n_targets())]
@@ -217,7 +224,7 @@ def losses(network, loss, swarm, X, Y, sample_weight=None):
     cdef const void *c_swarm = _address(swarm)
     cdef double *c_values = <double *>_address(values, True)
     cdef index_t n_vectors = swarm.shape[0]
-    cdef resources_t resources = _resources_now()
+    cdef resources_t resources = _resources_without_blas()
     cdef int failed
     with nogil:
         failed = kernels.losses(&c_network, &data, c_swarm, n_vectors, c_values, &resources)
@@ -270,7 +277,7 @@ def fly(network, loss, swarm, X, Y, sample_weight, penalty, motion):
     flight.penalty = <const double *>_address(penalty)
     flight.curves = <double *>_address(curves, True)
 
-    cdef resources_t resources = _resources_now()
+    cdef resources_t resources = _resources_without_blas()
     cdef int failed
     with bit_generator.lock, nogil:
         failed = kernels.fly(&c_network, &data, &flight, &resources)

@@ -1,6 +1,6 @@
 """Mini-batch gradient descent: SGD with momentum, and Adam.
 
-The loop below is that of one training: as many epochs in the engine as nothing has to be decided in, then the record,
+The loop below is that of one training: as many epochs in the engine as nothing can end before, then the record,
 the stopping rule and the learning rate's schedule. The updates are `skl2net.engines.reference.run_updates`.
 """
 
@@ -66,7 +66,7 @@ class GradientDescent:
         run = self._continue(run, parameters, problem.n_rows)
         state, history = run.state, training.history
         bounds = np.append(np.arange(0, problem.n_rows, self.batch_size), problem.n_rows)
-        n_left = len(training.iterations())
+        n_left = training.begin()
         current = None
         saved, mark = copy.deepcopy(state), snapshot(history)
         try:

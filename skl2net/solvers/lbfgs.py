@@ -15,9 +15,19 @@ class LBFGS:
     It stops where the largest entry of the gradient is at most `tol`, or an iteration lowers the loss by less than a
     share of 2.2e-5·tol (scipy's default at the default tol; never less than the dtype can resolve), or after
     `max_iter` iterations or `max_fun` evaluations.
+
+    Parameters
+    ----------
+    max_fun : int or inf
+    bounds : scipy.optimize.Bounds, default=None
+        Of the parameters. What of the gradient points out of them does not count.
+    ftol : float, default=None
+        Share that takes the place of the one above.
     """
 
     max_fun: int
+    bounds: scipy.optimize.Bounds | None = None
+    ftol: float | None = None
 
     def minimise(self, problem, parameters, training, run=None):
         """Minimise the objective of `problem`.
@@ -36,8 +46,7 @@ class LBFGS:
         parameters : ndarray of shape (n_parameters,)
         run : None
         """
-        history = training.history
-        history.n_iter = 0
+        history, max_iter = training.history, training.begin()
         last = parameters.astype(np.float64)
 
         def objective(x):
@@ -55,18 +64,20 @@ class LBFGS:
                 weight_norm=problem.weight_norm(last),
             )
 
+        ftol = max(2.2204460492503131e-05 * training.tol, float(np.finfo(problem.dtype).eps))
         try:
             result = scipy.optimize.minimize(
                 objective,
                 last,
                 method="L-BFGS-B",
                 jac=True,
+                bounds=self.bounds,
                 callback=finish_iteration,
                 options={
                     "maxfun": self.max_fun,
-                    "maxiter": training.max_iter,
+                    "maxiter": max_iter,
                     "gtol": training.tol,
-                    "ftol": max(2.2204460492503131e-05 * training.tol, float(np.finfo(problem.dtype).eps)),
+                    "ftol": ftol if self.ftol is None else self.ftol,
                 },
             )
         except KeyboardInterrupt:
@@ -85,7 +96,7 @@ class LBFGS:
             )
             history.n_iter = 0
         if result.status != 0:
-            advice = f"Increase max_iter (now {training.max_iter}) or max_fun (now {self.max_fun}), or scale the data."
+            advice = f"Increase max_iter (now {max_iter}) or max_fun (now {self.max_fun}), or scale the data."
             if result.status != 1:  # neither limit was reached
                 advice = (
                     f"Its line search found no smaller loss: tol={training.tol:g} asks for more than the rounding of "

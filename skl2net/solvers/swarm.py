@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from numbers import Integral, Real
 
 import numpy as np
+import scipy.optimize
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, Options, StrOptions
@@ -45,6 +46,8 @@ class SwarmState:
         The same without the penalty.
     neighbourhood_best : ndarray of intp, shape (n_particles,)
         Which particle's personal best is the best among the informants of each particle.
+    topology : str
+        The `topology` of the links.
     links : ndarray of bool, shape (n_particles, n_particles)
         Whether the particle of the column informs that of the row. Everyone informs itself.
     generator : numpy.random.Generator
@@ -63,6 +66,7 @@ class SwarmState:
     best_losses: np.ndarray
     best_data_losses: np.ndarray
     neighbourhood_best: np.ndarray
+    topology: str
     links: np.ndarray
     generator: np.random.Generator
     n_iterations: int = 0
@@ -125,17 +129,20 @@ class ParticleSwarm(BaseEstimator):
         improves again. With early stopping, the validation score is watched instead.
     objective : callable, default=None
         ``objective(y_true, y_pred, sample_weight) -> float`` to minimise in place of the data loss; the penalty is
-        added to it as usual. `y_true` holds the targets as `fit` was given them and `y_pred` the predictions as
-        `predict` gives them, so that metrics of scikit-learn that want labels or values fit; `sample_weight`, passed
-        by its name, is None or holds the weights, class weights included.
+        added to it as usual. `y_true` holds the labels (those of several binary targets as 0 and 1) or the targets (in
+        the dtype of `X`), and `y_pred` the predictions as `predict` gives them, so that metrics of scikit-learn that
+        want labels or values fit; `sample_weight`, passed by its name, is None or holds the weights, class weights
+        included.
     polish : bool, default=False
-        Whether L-BFGS finishes the best particle, as in :func:`scipy.optimize.differential_evolution`. It counts as
-        one iteration. Not with an `objective`, of which L-BFGS would need a gradient.
+        Whether L-BFGS finishes the best particle, within the `bounds`, as in
+        :func:`scipy.optimize.differential_evolution`. It counts as one iteration, beyond `max_iter` perhaps. Not with
+        an `objective`, of which L-BFGS would need a gradient.
 
     Notes
     -----
     The state of the swarm after `fit` is the estimator's `swarm_`, a `SwarmState`. It is kept when the estimator is
-    pickled, because a warm start goes on from it; it takes three times `n_particles` the memory of the weights.
+    pickled, because a warm start goes on from it; it takes three times `n_particles` the memory of the weights, and a
+    byte for each pair of particles.
 
     The result depends on the seed alone, not on the number of threads.
 
@@ -240,29 +247,26 @@ class ParticleSwarm(BaseEstimator):
         validate = None if training.validate is None else _OncePerPosition(training.validate)
         training = replace(training, n_iter_no_change=patience, validate=validate)
         history = training.history
+        parameters = np.clip(parameters, *box)
         if isinstance(run, SwarmState):
             state = self._go_on(run, problem, training, box, evaluate)
         else:
             state = self._start(parameters, problem, training, box)
-        n_left, mark = len(training.iterations()), snapshot(history)
+        n_left, mark = training.begin(), snapshot(history)
         try:
             while n_left:
-                n = min(n_left, self._in_one_go(problem, training, evaluate))
-                motion = self._motion(state, box, training.max_iter, n)
-                flown, curves = evaluate.fly(state, motion)
+                n = min(n_left, self._in_one_go(problem, training, evaluate, state))
+                flown, curves = evaluate.fly(state, self._motion(state, box, training.max_iter, n))
                 best = flown.best_positions[flown.best]
                 for loss, data_loss, weight_norm in curves:
-                    rested = history.no_improvement
-                    training.record(best, loss=loss, data_loss=data_loss, weight_norm=weight_norm)
+                    # a swarm creeps: what counts is how far the loss has fallen over many iterations, not in one
+                    stalled = loss >= flown.rest_loss - training.tol
+                    flown.rest_loss = flown.rest_loss if stalled else loss
+                    training.record(best, loss=loss, data_loss=data_loss, weight_norm=weight_norm, stalled=stalled)
                     history.t += problem.n_rows
-                    if validate is None:
-                        # a swarm creeps: what counts is how far the loss has fallen over many iterations, not in one
-                        fallen = loss < flown.rest_loss - training.tol
-                        flown.rest_loss = loss if fallen else flown.rest_loss
-                        history.no_improvement = 0 if fallen else rested + 1
                 parameters, state, mark = best, flown, snapshot(history)
                 if len(curves) < n:
-                    self._explain_loss(state)
+                    self._raise_if_no_loss_is_finite(state)
                     training.diverged(self._advice())
                     break
                 if training.at_rest:
@@ -271,13 +275,14 @@ class ParticleSwarm(BaseEstimator):
                     break
                 n_left -= len(curves)
             else:
-                training.warn_not_converged()
+                if not self.polish:
+                    training.warn_not_converged()
         except KeyboardInterrupt:
             rewind(history, mark)
             training.warn_interrupted()
         else:
             if self.polish:
-                parameters = self._polish(problem, parameters, training, state)
+                parameters = self._polish(problem, parameters, training, state, box)
         state.seed_mark = _checksum(training.random_state)
         return training.best(parameters).copy(), state
 
@@ -286,9 +291,9 @@ class ParticleSwarm(BaseEstimator):
         self._validate_params()
         if not isinstance(self.inertia, Real):
             pair = tuple(self.inertia)
-            if len(pair) != 2 or not all(isinstance(w, Real) and w >= 0 for w in pair):
+            if len(pair) != 2 or not all(isinstance(w, Real) and 0 <= w < np.inf for w in pair):
                 raise ValueError(
-                    f"inertia must be a number >= 0, or a pair (from, to) of such numbers; got {self.inertia!r}."
+                    f"inertia must be a finite number >= 0, or a pair (from, to) of them; got {self.inertia!r}."
                 )
         if self.polish and self.objective is not None:
             raise ValueError(
@@ -321,12 +326,13 @@ class ParticleSwarm(BaseEstimator):
             np.full(n, np.inf),
             np.full(n, np.inf),
             np.arange(n),
+            self.topology,
             links(self.topology, n, generator),
             generator,
         )
 
     def _scatter(self, n, problem, random_state):
-        """Initial positions of `n` particles."""
+        """Initial positions of `n` particles, drawn like the network's initial weights."""
         draws = [problem.network.initial_parameters(random_state, problem.dtype) for _ in range(n)]
         return np.reshape(draws, (n, problem.n_parameters)) * problem.dtype.type(self.initial_spread)
 
@@ -346,27 +352,25 @@ class ParticleSwarm(BaseEstimator):
             setattr(state, name, getattr(state, name).astype(problem.dtype, copy=False))
         np.clip(state.positions, *box, out=state.positions)
         np.clip(state.best_positions, *box, out=state.best_positions)
-        if self.topology != "random" or state.links.shape != (n, n):
-            state.links = links(self.topology, n, state.generator)
-        before = state.best_losses
-        self._evaluate_bests(state, evaluate)
-        if not np.array_equal(before, state.best_losses):
-            state.rest_loss = np.inf
+        if (state.topology, len(state.links)) != (self.topology, n):
+            state.topology, state.links = self.topology, links(self.topology, n, state.generator)
+        losses, data_losses = evaluate(state.best_positions)
+        losses = np.where(np.isfinite(losses), losses, np.inf)  # so that any loss is better
+        # by more than by what sums of the same penalty, in this order or another, may differ
+        if len(losses) != len(state.best_losses) or not np.allclose(losses, state.best_losses, rtol=1e-12, atol=0):
+            state.best_losses, state.best_data_losses, state.rest_loss = losses, data_losses.copy(), np.inf
+        state.neighbourhood_best = neighbourhood_best(state.links, state.best_losses)
         return state
 
-    def _evaluate_bests(self, state, evaluate):
-        """Evaluate the personal bests anew; one that is not finite counts as inf, so that any loss is better."""
-        losses, data_losses = evaluate(state.best_positions)
-        state.best_losses = np.where(np.isfinite(losses), losses, np.inf)
-        state.best_data_losses = data_losses.copy()
-        state.neighbourhood_best = neighbourhood_best(state.links, state.best_losses)
-
-    def _in_one_go(self, problem, training, evaluate):
+    def _in_one_go(self, problem, training, evaluate, state):
         """Number of iterations after which, at the earliest, something has to be decided."""
         if not evaluate.in_engine:
             return 1
-        # about 0.1 s, so that signals are heard: two operations a weight and row, at no less than one a nanosecond
-        work = self.n_particles * (2 * problem.n_rows * problem.network.n_weights + 20 * problem.n_parameters)
+        # about 0.1 s, so that signals are heard: two operations a weight and row, and some for each random number and
+        # pair of particles, at no less than one a nanosecond
+        n = self.n_particles
+        n_pulls = np.count_nonzero(state.links) if self.variant == "fips" else 2 * n
+        work = 2 * n * problem.n_rows * problem.network.n_weights + 10 * n_pulls * problem.n_parameters + n * n
         return max(1, min(int(1e8 / work), training.n_until_rest))
 
     def _motion(self, state, box, max_iter, n):
@@ -388,15 +392,30 @@ class ParticleSwarm(BaseEstimator):
             n_informed=_N_INFORMED if self.topology == "random" else 0,
         )
 
-    def _polish(self, problem, parameters, training, state):
+    def _polish(self, problem, parameters, training, state, box):
         """Finish the best parameters by L-BFGS, enter them as one more iteration, and tell the swarm."""
         start = training.best(parameters)
         local = replace(
-            training, history=History(), max_iter=_POLISH_ITER, tol=_POLISH_TOL, validate=None, verbose=False
+            training,
+            history=History(),
+            max_iter=_POLISH_ITER,
+            tol=_POLISH_TOL,
+            validate=None,
+            verbose=False,
+            stage=" of the polish",
         )
         with warnings.catch_warnings():
+            # it goes on until rounding stops it, which is what is wanted here
             warnings.simplefilter("ignore", ConvergenceWarning)
-            polished, _ = LBFGS(max_fun=2 * _POLISH_ITER).minimise(problem, start, local)
+            lbfgs = LBFGS(max_fun=np.inf, bounds=scipy.optimize.Bounds(*box), ftol=0.0)
+            polished, _ = lbfgs.minimise(problem, start, local)
+        if local.history.n_iter == _POLISH_ITER:
+            warnings.warn(
+                f"The polish failed to converge after {_POLISH_ITER} iterations of L-BFGS. Scale the data, or increase "
+                "alpha.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
         data_loss = problem.data_loss(polished)
         loss = data_loss + float(problem.penalty(polished))
         best = state.best
@@ -409,13 +428,13 @@ class ParticleSwarm(BaseEstimator):
             state.rest_loss = min(loss, state.rest_loss)
         return polished
 
-    def _explain_loss(self, state):
-        """Raise the error for a swarm without any finite loss."""
-        if not np.isfinite(state.best_losses).any():
-            raise ValueError(
-                "No particle of the swarm has a finite loss. Scale the input to unit variance, or lower "
-                f"initial_spread (now {self.initial_spread:g})."
-            )
+    def _raise_if_no_loss_is_finite(self, state):
+        if np.isfinite(state.best_losses).any():
+            return
+        advice = f"Scale the input to unit variance, or lower initial_spread (now {self.initial_spread:g})."
+        if self.objective is not None:
+            advice = "The objective has to be finite for some predictions at least."
+        raise ValueError(f"No particle of the swarm has a finite loss. {advice}")
 
     def _advice(self):
         return (
@@ -426,9 +445,7 @@ class ParticleSwarm(BaseEstimator):
 
 
 _POLISH_ITER = 15000
-# L-BFGS stops at a largest gradient entry of `tol`, or a fall of the loss by a share of 2.2e-5 * tol: the second at
-# the resolution of double precision, so that the first decides
-_POLISH_TOL = 1e-8
+_POLISH_TOL = 1e-8  # largest entry of the gradient
 
 
 class _Evaluation:
@@ -464,10 +481,16 @@ class _Evaluation:
     def _data_losses(self, swarm):
         if self.objective is None:
             return self.problem.data_losses(swarm)
-        training, weight = self.training, self.problem.sample_weight
-        return np.array(
-            [float(self.objective(training.y_true, training.predict(x), sample_weight=weight)) for x in swarm]
-        )
+        return np.array([self._objective_of(parameters) for parameters in swarm])
+
+    def _objective_of(self, parameters):
+        training = self.training
+        value = self.objective(training.y_true, training.predict(parameters), sample_weight=training.sample_weight)
+        if not isinstance(value, (Real, np.ndarray)) or np.ndim(value) > 0:
+            raise TypeError(f"The objective must return a number, got {value!r}.")
+        if value == -np.inf:
+            raise ValueError("The objective returned -inf, which nothing can improve on; it must be bounded below.")
+        return float(value)
 
 
 class _OncePerPosition:
@@ -545,12 +568,12 @@ def step(state, motion, evaluate):
     Returns
     -------
     SwarmState or None
-        None if positions, or the losses of all personal bests, are not finite.
+        None if positions or velocities, or the losses of all personal bests, are not finite.
     """
     positions, velocities = state.positions, state.velocities
     if state.n_iterations:
         positions, velocities = move(state, motion)
-        if not np.isfinite(positions).all():
+        if not (np.isfinite(positions).all() and np.isfinite(velocities).all()):
             return None
     losses, data_losses = evaluate(positions)
     better = losses < state.best_losses

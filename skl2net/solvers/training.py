@@ -62,13 +62,15 @@ class Training:
         Iterations without an improvement by `tol` that are borne before training stops.
     validate : callable or None
         ``validate(parameters) -> (score, data loss)`` on the validation set, under early stopping.
-    y_true : ndarray or None
+    y_true, sample_weight : ndarray or None
     predict : callable or None
-        The targets of the training rows as the user gave them, and ``predict(parameters) -> y_pred`` likewise; for
-        solvers that minimise an objective of the user's own.
+        Labels or targets and weights of the training rows, and ``predict(parameters) -> y_pred``; for solvers that
+        minimise an objective of the user's own.
     verbose : bool or int
     single_pass : bool
         `partial_fit`: one iteration, and no word about convergence.
+    stage : str
+        What the iterations belong to, in messages, where this is not the whole training.
     """
 
     history: History
@@ -78,17 +80,23 @@ class Training:
     n_iter_no_change: float
     validate: Callable | None = None
     y_true: np.ndarray | None = None
+    sample_weight: np.ndarray | None = None
     predict: Callable | None = None
     verbose: bool = False
     single_pass: bool = False
+    stage: str = ""
 
-    def iterations(self):
-        """Count the iterations of this call, from 1."""
+    def begin(self):
+        """Begin to count the iterations of this call; how many there may be."""
         self.history.n_iter = 0
-        return range(1, 2 if self.single_pass else self.max_iter + 1)
+        return 1 if self.single_pass else self.max_iter
 
-    def record(self, parameters, *, loss, data_loss, weight_norm):
-        """Enter a finished iteration, and count how long nothing has improved."""
+    def record(self, parameters, *, loss, data_loss, weight_norm, stalled=None):
+        """Enter a finished iteration, and count how long nothing has improved.
+
+        Whether the loss has stalled is told by `stalled`, or else by scikit-learn's rule: it has not fallen by `tol`
+        below the smallest one so far. Under early stopping the validation score is watched instead.
+        """
         history = self.history
         history.n_iter += 1
         history.loss_curve.append(loss)
@@ -97,7 +105,7 @@ class Training:
         if self.verbose:
             print(f"Iteration {history.n_iter}, loss = {loss:.8f}")
         if self.validate is None:
-            stalled = loss > history.best_loss - self.tol
+            stalled = loss > history.best_loss - self.tol if stalled is None else stalled
             history.best_loss = min(history.best_loss, loss)
         else:
             score, validation_loss = self.validate(parameters)
@@ -139,7 +147,8 @@ class Training:
     def warn_interrupted(self):
         """Warn that Ctrl-C ended the training."""
         warnings.warn(
-            f"Training interrupted by user: the weights of iteration {self.history.n_iter} are kept.", stacklevel=2
+            f"Training interrupted by user: the weights of iteration {self.history.n_iter}{self.stage} are kept.",
+            stacklevel=2,
         )
 
     def best(self, parameters):

@@ -23,7 +23,7 @@ FUNCTION void NAME(run_batches)(NAME(workspace) *ws, const data_t *data, run_t *
 FUNCTION int NAME(finish_epoch)(const NAME(workspace) *ws, run_t *run)
 {
     double squares = 0;
-    V zero = NAME(all)(0);
+    V zero = NAME(all)(0); /* NaN, where one is not finite */
     LAYERS(ws) {
         const REAL *w = layer->part[NAME(PARAMETERS)].weights, *biases = layer->part[NAME(PARAMETERS)].biases;
         for (index_t i = 0; i < layer->in; i++, w += layer->ld) {
@@ -38,7 +38,7 @@ FUNCTION int NAME(finish_epoch)(const NAME(workspace) *ws, run_t *run)
         for (index_t j = 0; j < layer->ld; j += LANES)
             zero += NAME(load)(biases + j) - NAME(load)(biases + j);
     }
-    if (NAME(sum)(zero) != 0) /* NaN, where x is not finite */
+    if (NAME(sum)(zero) != 0)
         return 0;
     double *curve = run->curves + 4 * run->n_done++;
     curve[0] = run->data_loss, curve[1] = run->penalty, curve[2] = (double)run->n_rows, curve[3] = squares;

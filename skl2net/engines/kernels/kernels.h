@@ -108,10 +108,10 @@ typedef struct {
     int is_global;  /* everyone informs everyone, and that stays so */
     const double *penalty; /* coefficient of each layer */
     double *curves;        /* of each iteration: loss, data loss and sum of squared weights of the best */
-    index_t n_done;        /* less than n_iterations if the next positions, or all losses so far, are not finite */
+    index_t n_done;        /* less than n_iterations if the next positions or velocities, or all losses so far, are not finite */
 } flight_t;
 
-/* BLAS, from scipy: gemm with 32-bit or 64-bit integers; and how many threads to use. */
+/* BLAS, from scipy: gemm with 32-bit or 64-bit integers, NULL to do without; and how many threads to use. */
 typedef struct {
     void *sgemm, *dgemm;
     int wide;

@@ -235,7 +235,7 @@ FUNCTION void NAME(blas)(const NAME(product) *x, const resources_t *resources)
 FUNCTION void NAME(run_product)(NAME(product) *x, const resources_t *resources)
 {
     const index_t work = x->m * x->n_valid * x->k;
-    if (x->m > 1 && work >= BLAS_WORK) {
+    if (x->m > 1 && work >= BLAS_WORK && resources->sgemm) {
         NAME(blas)(x, resources);
         NAME(finish_rows)(x, 0, x->m);
     } else if (work < SHARED_WORK || resources->n_threads == 1) {

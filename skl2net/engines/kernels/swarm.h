@@ -154,10 +154,12 @@ FUNCTION int NAME(move)(NAME(swarm) *s, double inertia)
     }
     if (flight->low > -INFINITY || flight->high < INFINITY)
         NAME(hold)(s);
-    V strange = NAME(all)(0); /* x - x is 0 but for infinity and NaN */
-    for (index_t j = 0; j < s->n * s->ld; j += LANES)
-        strange += NAME(load)(s->next_positions + j) - NAME(load)(s->next_positions + j);
-    return NAME(sum)(strange) == 0;
+    V zero = NAME(all)(0); /* NaN, where one is not finite */
+    for (index_t j = 0; j < s->n * s->ld; j += LANES) {
+        const V x = NAME(load)(s->next_positions + j), v = NAME(load)(s->next_velocities + j);
+        zero += (x - x) + (v - v);
+    }
+    return NAME(sum)(zero) == 0;
 }
 
 FUNCTION double NAME(sum_of_squares)(const REAL *w, index_t n)
