@@ -350,7 +350,6 @@ class ParticleSwarm(BaseEstimator):
             state.best_positions = np.concatenate([state.best_positions[kept], fresh])
         for name in ("positions", "velocities", "best_positions"):
             setattr(state, name, getattr(state, name).astype(problem.dtype, copy=False))
-        np.clip(state.positions, *box, out=state.positions)
         np.clip(state.best_positions, *box, out=state.best_positions)
         if (state.topology, len(state.links)) != (self.topology, n):
             state.topology, state.links = self.topology, links(self.topology, n, state.generator)
@@ -425,7 +424,6 @@ class ParticleSwarm(BaseEstimator):
         if loss < state.best_losses[best]:
             state.best_positions[best], state.best_losses[best] = polished, loss
             state.best_data_losses[best] = data_loss
-            state.rest_loss = min(loss, state.rest_loss)
         return polished
 
     def _raise_if_no_loss_is_finite(self, state):
