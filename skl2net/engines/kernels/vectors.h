@@ -80,12 +80,13 @@ INLINE V NAME(power_of_two)(VI k) { return (V)((k + EXPONENT_BIAS) << EXPONENT_S
 INLINE V NAME(exp)(V x)
 {
     V r;
-    x = NAME(larger)(NAME(all)(CONSTANT(-746, -105)), x);
-    x = NAME(smaller)(NAME(all)(CONSTANT(710, 89)), x);
-    VI k = NAME(reduce)(x, &r);
-    V e = 1 + r * NAME(exp_slope)(r);
-    VI half = k >> 1; /* in two steps, so that subnormal and infinite results come out right */
-    return e * NAME(power_of_two)(half) * NAME(power_of_two)(k - half);
+    /* scaled in two steps, so that subnormal and infinite results come out right */
+    const VI k = NAME(reduce)(x, &r), half = k >> 1;
+    const V scale = NAME(power_of_two)(half);
+    V y = (scale + scale * r * NAME(exp_slope)(r)) * NAME(power_of_two)(k - half);
+    /* beyond the range of k; at the end, where it takes less time than to hold x in the range before */
+    y = NAME(select)(x < CONSTANT(-746, -105), NAME(all)(0), y);
+    return NAME(select)(x > CONSTANT(710, 89), NAME(all)((REAL)INFINITY), y);
 }
 
 INLINE V NAME(absolute)(V x) { return (V)((VI)x & ~(VI)NAME(all)((REAL)-0.0)); }
@@ -93,10 +94,10 @@ INLINE V NAME(absolute)(V x) { return (V)((VI)x & ~(VI)NAME(all)((REAL)-0.0)); }
 INLINE V NAME(tanh)(V x)
 {
     /* -t / (2 + t) with t = exp(-2|x|) - 1, which is computed without cancellation */
-    V r, a = NAME(larger)(NAME(all)(CONSTANT(-42, -20)), NAME(absolute)(x) * -2);
-    V scale = NAME(power_of_two)(NAME(reduce)(a, &r));
-    V t = scale * (r * NAME(exp_slope)(r)) + (scale - 1);
-    V y = -t / (2 + t);
+    V r, size = NAME(absolute)(x);
+    V scale = NAME(power_of_two)(NAME(reduce)(-2 * size, &r));
+    V t = scale * r * NAME(exp_slope)(r) + (scale - 1);
+    V y = NAME(select)(size > CONSTANT(20, 10), NAME(all)(1), -t / (2 + t));
     VI sign = (VI)NAME(all)((REAL)-0.0);
     return (V)(((VI)y & ~sign) | ((VI)x & sign));
 }
