@@ -155,6 +155,7 @@ def _details(convention):
         "rate": "learning_rate",
         "momentum": "momentum",
         "batch": "",
+        "layers": "",
         "loss": "log_loss",
         "kind": "Classifier",
     }

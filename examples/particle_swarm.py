@@ -63,8 +63,8 @@ compare("Diabetes, 10-8-1, squared error", L2NetRegressor, (8,), StandardScaler(
 # decisions, a step function of the weights: its gradient is zero wherever it exists. The swarm minimises it as it is,
 # the penalty added. The log loss, the usual stand-in, knows nothing of the cost; class weights tell it a part.
 #
-# The swarm ends with by far the smallest cost on the items it was trained on. On new items it is no better here than
-# the weighted log loss: a cost that only counts decisions leaves no margin around them, and a stand-in does.
+# The swarm ends with by far the smallest cost on the items it was trained on. On new items it is here no better than
+# even the plain log loss: a cost that only counts decisions leaves no margin around them, and a stand-in does.
 
 COST = np.array([[0.0, 10.0], [1.0, 0.0]])  # rows: malignant, benign; columns: taken for malignant, for benign
 

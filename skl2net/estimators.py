@@ -15,9 +15,14 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils._param_validation import Interval, Options, StrOptions
-from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
+from sklearn.utils.multiclass import (
+    _check_partial_fit_first_call,
+    check_classification_targets,
+    type_of_target,
+    unique_labels,
+)
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from skl2net import interchange
@@ -212,7 +217,8 @@ class _BaseL2Net(BaseEstimator, ABC):
         -------
         torch.nn.Sequential
             Takes a tensor of the dtype of `coefs_`, shape (n_samples, n_features); returns the outputs, for classifiers
-            the probabilities. ``module[:-1]`` returns the raw outputs, logits, for losses that expect these.
+            the probabilities, of which two classes have one, that of ``classes_[1]``. ``module[:-1]`` returns the raw
+            outputs, logits, for losses that expect these.
 
         Notes
         -----
@@ -231,8 +237,9 @@ class _BaseL2Net(BaseEstimator, ABC):
         - any of them with ``wd = 0`` for ``"decay_after"`` and for decays under SGD, and, without gradient,
           ``p.mul_(1 - share)`` for each weight `p`: after ``step()`` for ``"decay_after"``, otherwise before.
 
-        That is for the log loss, ``torch.nn.CrossEntropyLoss()(module[:-1](X), y)``; for others
-        :func:`skl2net.convert_alpha` knows the factor.
+        That is for the log loss: ``torch.nn.CrossEntropyLoss()(module[:-1](X), y)`` with three or more classes, and
+        with two ``torch.nn.BCEWithLogitsLoss()(module[:-1](X)[:, 0], y.to(X.dtype))``. For several labels, and for
+        other losses, :func:`skl2net.convert_alpha` knows the factor.
 
         Examples
         --------
@@ -263,7 +270,7 @@ class _BaseL2Net(BaseEstimator, ABC):
                     "given; set early_stopping=False, or call fit."
                 )
             X, Y = self._validate(X, y, going_on=going_on, single_pass=single_pass, classes=classes)
-            weight = self._item_weights(X, y, Y, sample_weight)
+            weight = self._item_weights(X, Y, sample_weight)
 
             network = Network((X.shape[1], *hidden_layer_sizes, Y.shape[1]), self.activation, self._output())
             since = self._since(network, going_on)
@@ -309,7 +316,7 @@ class _BaseL2Net(BaseEstimator, ABC):
             )
         return tuple(int(size) for size in sizes)
 
-    def _item_weights(self, X, y, Y, sample_weight):
+    def _item_weights(self, X, Y, sample_weight):
         """Weight of each row in the dtype of `X`, class weights included; None where all are one."""
         if sample_weight is None:
             return None
@@ -323,7 +330,7 @@ class _BaseL2Net(BaseEstimator, ABC):
         if [coef.shape for coef in self.coefs_] != list(network.shapes):
             raise ValueError(
                 f"The fitted network has layers of {self._layer_sizes()} units and cannot go on with "
-                f"{network.layer_sizes}: set warm_start=False, or hidden_layer_sizes back."
+                f"{network.layer_sizes}: set hidden_layer_sizes back, or call fit with warm_start=False."
             )
         random_state, seed = before.random_state, before.seed
         if isinstance(seed, Integral) and seed == self.random_state:
@@ -339,9 +346,15 @@ class _BaseL2Net(BaseEstimator, ABC):
         """Set a validation set apart, as scikit-learn's MLP does: training X, Y, weight, and the validation's."""
         arrays = [X, Y] if weight is None else [X, Y, weight]
         stratify = Y if isinstance(self, ClassifierMixin) and Y.shape[1] == 1 else None
-        parts = train_test_split(
-            *arrays, random_state=random_state, test_size=self.validation_fraction, stratify=stratify
-        )
+        try:
+            parts = train_test_split(
+                *arrays, random_state=random_state, test_size=self.validation_fraction, stratify=stratify
+            )
+        except ValueError as error:
+            raise ValueError(
+                f"early_stopping=True could not set validation_fraction={self.validation_fraction} of {X.shape[0]} "
+                f"items apart: {error} Change validation_fraction, or set early_stopping=False."
+            ) from error
         if weight is None:
             parts += [None, None]
         X, X_val, Y, Y_val, weight, weight_val = parts
@@ -390,6 +403,7 @@ class _BaseL2Net(BaseEstimator, ABC):
         self.n_layers_ = len(network.layer_sizes)
         self.n_outputs_ = network.layer_sizes[-1]
         self.out_activation_ = network.output
+        self._activation = network.activation  # of the fitted weights, whatever set_params says later
         self.n_iter_ = history.n_iter
         self.t_ = history.t
         self.loss_curve_ = history.loss_curve
@@ -415,7 +429,7 @@ class _BaseL2Net(BaseEstimator, ABC):
 
     def _network(self):
         """The fitted network."""
-        return _cached_network(self._layer_sizes(), self.activation, self.out_activation_)
+        return _cached_network(self._layer_sizes(), self._activation, self.out_activation_)
 
     def __setstate__(self, state):
         super().__setstate__(state)
@@ -427,6 +441,28 @@ class _BaseL2Net(BaseEstimator, ABC):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+    def set_params(self, **params):
+        """Set parameters of this estimator, and as ``solver__...`` those of a `ParticleSwarm`.
+
+        Parameters
+        ----------
+        **params : dict
+            Parameters by name.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+        """
+        solver = params.get("solver", self.solver)
+        of_solver = [name for name in params if name.startswith("solver__")]
+        if of_solver and isinstance(solver, str):
+            raise ValueError(
+                f"{of_solver[0]} needs a solver that has parameters of its own, and solver={solver!r} has none; set "
+                "solver=ParticleSwarm() first."
+            )
+        return super().set_params(**params)
 
     def _has_updates(self):
         """Whether `partial_fit` is available."""
@@ -494,8 +530,9 @@ class L2NetClassifier(ClassifierMixin, _BaseL2Net):
         Strength of the rule; one number, or one for each weight layer. The decays need ``0 <= alpha < 1``,
         ``"decoupled"`` needs ``learning_rate_init * alpha < 1``.
     class_weight : dict, list of dict or "balanced", default=None
-        Weights of the classes, multiplied with `sample_weight`; see
-        :func:`sklearn.utils.class_weight.compute_sample_weight`. A list has one dict per label of a multilabel target.
+        Weights of the classes, multiplied with `sample_weight`. "balanced" gives each class the same sum of sample
+        weights, see :func:`sklearn.utils.class_weight.compute_class_weight`. A list has one dict per label of a
+        multilabel target.
     batch_size : int or "auto", default="auto"
         Items per update of "sgd" and "adam"; "auto" is ``min(200, n_samples)``, 1 is online training.
     learning_rate : {"constant", "invscaling", "adaptive"}, default="constant"
@@ -767,6 +804,7 @@ class L2NetClassifier(ClassifierMixin, _BaseL2Net):
         )
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
+        check_classification_targets(y)
         if first_partial_fit:
             multilabel = type_of_target(y).startswith("multilabel")
             self._label_binarizer = LabelBinarizer().fit(y if multilabel else classes)
@@ -789,13 +827,26 @@ class L2NetClassifier(ClassifierMixin, _BaseL2Net):
                 "all classes in the first call of partial_fit."
             )
 
-    def _item_weights(self, X, y, Y, sample_weight):
-        weight = super()._item_weights(X, y, Y, sample_weight)
+    def _item_weights(self, X, Y, sample_weight):
+        weight = super()._item_weights(X, Y, sample_weight)
         if self.class_weight is None:
             return weight
-        multilabel = self._label_binarizer.y_type_.startswith("multilabel")
-        class_weight = compute_sample_weight(self.class_weight, Y if multilabel else y).astype(X.dtype)
-        weight = class_weight if weight is None else weight * class_weight
+        if self._label_binarizer.y_type_.startswith("multilabel"):
+            of_items = compute_sample_weight(self.class_weight, Y)
+        else:
+            # an item without weight is as if it were not there, also for the balance of the classes
+            there = np.ones(len(Y), dtype=bool) if weight is None else weight > 0
+            classes, codes = np.unique(self._labels(Y - 0.5)[there], return_inverse=True)
+            of_classes = compute_class_weight(
+                self.class_weight,
+                classes=classes,
+                y=classes[codes],
+                sample_weight=None if weight is None else weight[there],
+            )
+            of_items = np.zeros(len(Y))
+            of_items[there] = of_classes[codes]
+        of_items = of_items.astype(X.dtype)
+        weight = of_items if weight is None else weight * of_items
         if np.any(weight < 0) or not np.any(weight):
             raise ValueError(
                 f"class_weight={self.class_weight!r} makes the weight of an item negative, or that of all items zero; "

@@ -171,7 +171,7 @@ def to_torch(net):
         linear = nn.Linear(*coef.shape)
         linear.weight = nn.Parameter(torch.from_numpy(coef.T.copy()))
         linear.bias = nn.Parameter(torch.from_numpy(intercept.copy()))
-        modules += [linear, functions[net.activation]()]
+        modules += [linear, functions[net._activation]()]
     modules[-1] = functions[net.out_activation_]()
     return nn.Sequential(*modules)
 
@@ -242,10 +242,7 @@ def _give_training(mlp, net):
 
 def _sklearn_optimiser(mlp, net, run, t):
     """scikit-learn's optimiser in the state that `run` is in."""
-    network = Network(
-        (net.n_features_in_, *(coef.shape[1] for coef in net.coefs_)), net.activation, net.out_activation_
-    )
-    state = run.state
+    network, state = net._network(), run.state
     shaped = [[*chain(*network.unpack(moment.copy()))] for moment in (state.first, state.second) if moment.size]
     arrays = mlp.coefs_ + mlp.intercepts_
     if mlp.solver == "adam":

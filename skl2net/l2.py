@@ -217,8 +217,11 @@ def check_rule(mode, alpha, *, n_layers, solver, learning_rate=None):
     return L2Rule(mode, alphas)
 
 
-def warn_if_explosive(numbers, learning_rate):
-    """Warn, before SGD runs, of a penalty whose own shrink η·gradient overshoots zero by the weight's size or more.
+def warn_if_explosive(numbers, learning_rate, *, momentum, nesterov):
+    """Warn, before SGD runs, of a penalty under which weights grow without bound, no gradient acting on them.
+
+    With momentum μ they do so from η·gradient = 2·(1 + μ) on, or with Nesterov's from 2·(1 + μ)/(1 + 2·μ) on: there the
+    iteration w, v ↦ w + v', v' with v' = μ·v − η·gradient·w no longer contracts. Without momentum both are 2.
 
     Parameters
     ----------
@@ -226,13 +229,16 @@ def warn_if_explosive(numbers, learning_rate):
         Of every update of an epoch.
     learning_rate : float
         Initial learning rate η.
+    momentum : float
+    nesterov : bool
     """
     shrink = learning_rate * np.max(numbers.gradient)
-    if shrink >= 2:
+    limit = 2 * (1 + momentum) / (1 + 2 * momentum) if nesterov else 2 * (1 + momentum)
+    if shrink >= limit:
         warnings.warn(
             f"The penalty's part of one SGD update, learning rate times its gradient, is {shrink:.3g} times the "
-            "weight: at 2 or more it turns each weight around without making it smaller, and training explodes. Lower "
-            f"alpha or learning_rate_init (by a factor of {shrink:.3g} to remove a weight in one update).",
+            f"weight: with momentum={momentum:g}, at {limit:.3g} or more it throws each weight further past zero than "
+            f"it was, and training explodes. Lower alpha or learning_rate_init, at least {shrink / limit:.3g}-fold.",
             UserWarning,
             stacklevel=2,
         )

@@ -104,6 +104,8 @@ class L2Report:
         Items per update: rows, or the sum of their weights.
     updates_per_epoch : int or None
         None for full-batch solvers.
+    schedule : bool
+        Whether the learning rate changed; share and timescale are those of the last one.
     rule : str
         The update, or for full-batch solvers the objective, with its numbers filled in. Several numbers in brackets are
         those of the layers.
@@ -120,8 +122,9 @@ class L2Report:
     remarks : tuple of str
         What a reader should know besides.
     equivalents : tuple of AlphaConversion
-        What `alpha` would be called in other libraries, exact ones first; empty where `alpha` is 0, or differs between
-        layers, which `skl2net.convert_alpha` then converts one by one.
+        What `alpha` would be called in other libraries, exact ones first; empty where `alpha` is 0, where it stands
+        beside an objective of the user's own, and where it differs between layers, which `skl2net.convert_alpha` then
+        converts one by one.
     """
 
     l2_mode: str
@@ -131,6 +134,7 @@ class L2Report:
     momentum: float | None
     n: float
     updates_per_epoch: int | None
+    schedule: bool
     rule: str
     share: np.ndarray | None
     timescale: np.ndarray | None
@@ -145,11 +149,12 @@ class L2Report:
         yield "Rule", f"l2_mode={self.l2_mode!r}, alpha={_number(self.alpha)}, solver={self.solver!r}"
         yield "Update" if self.updates_per_epoch else "Objective", f"{self.rule}   (biases are left alone)"
         if self.updates_per_epoch:
+            at_last = " at last" if self.schedule else ""
             momentum = "" if self.momentum is None else f", momentum {self.momentum:g}"
             yield (
                 "Run",
-                f"learning rate {self.learning_rate:.6g}{momentum}, n = {self.n:g} items per update, "
-                f"{self.updates_per_epoch} updates per epoch",
+                f"learning rate {self.learning_rate:.6g}{at_last}{momentum}, n = {self.n:g} items per update, "
+                f"{self.updates_per_epoch} update{'' if self.updates_per_epoch == 1 else 's'} per epoch",
             )
         if self.share is None:
             yield "Share removed", f"none: {self.reason}"
@@ -215,13 +220,14 @@ def make_report(run, coefs):
         momentum=run.momentum,
         n=run.n,
         updates_per_epoch=run.updates_per_epoch,
+        schedule=run.schedule,
         rule=_describe(numbers, run.updates_per_epoch, run.error),
         share=share,
         timescale=None if share is None else timescale(share, run.updates_per_epoch),
         reason=_NO_SHARE[run.solver] if share is None else None,
         sum_of_squares=np.array([np.sum(np.square(coef, dtype=np.float64)) for coef in coefs]),
         largest=np.array([np.abs(coef).max() for coef in coefs]),
-        remarks=tuple(_remarks(coefs)),
+        remarks=tuple(_remarks(run, share, coefs)),
         equivalents=_equivalents(run, coefs),
     )
 
@@ -234,7 +240,7 @@ def loss_name(loss, network):
 
 def _equivalents(run, coefs):
     alpha = run.rule.alpha[0]
-    if alpha == 0 or len(set(run.rule.alpha)) > 1:
+    if alpha == 0 or len(set(run.rule.alpha)) > 1 or run.error != "mean loss":
         return ()
     return equivalents(
         alpha,
@@ -279,12 +285,20 @@ def _describe(numbers, updates_per_epoch, error):
     return "w <- w - step(g)"
 
 
-def _remarks(coefs):
+def _remarks(run, share, coefs):
+    if share is not None and np.max(share) >= 1:
+        yield (
+            "A share of 1 or more is no share: it holds for a penalty that shrinks slowly, and this one pulls weights "
+            "past zero faster than they can settle. Lower alpha."
+        )
+    if not float(run.n).is_integer():
+        yield "Items are counted by their sample weights."
     largest = max(float(np.abs(coef).max()) for coef in coefs)
     n_large = sum(int(np.sum(np.abs(coef) > _LARGE)) for coef in coefs)
     if n_large:
         yield (
-            f"{n_large} weights are larger than {_LARGE:g}, the largest is {largest:.3g}. Weights beyond {_LARGE:g} "
+            f"{n_large} {'weight is' if n_large == 1 else 'weights are'} larger than {_LARGE:g}, the largest is "
+            f"{largest:.3g}. Weights beyond {_LARGE:g} "
             + (f"and up to {_VERY_LARGE:g} and more " if largest >= _VERY_LARGE else "")
             + "are typical of over-fitting; compare the score on held-out data with that of a larger alpha."
         )

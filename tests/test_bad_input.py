@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from cases import classes, fit, flat, regression
 from sklearn.exceptions import ConvergenceWarning
 
-from skl2net import L2NetClassifier, L2NetRegressor
+from skl2net import L2NetClassifier, L2NetRegressor, ParticleSwarm
 from skl2net.engines import default_engine
 from skl2net.solvers.gradient import GradientDescent
 
@@ -170,7 +170,7 @@ def test_other_features_than_in_fit_are_refused(estimator):
 def test_warm_start_refuses_another_network(estimator):
     net = fit(small(estimator, warm_start=True), X, Y)
     state = fitted_state(net)
-    with pytest.raises(ValueError, match=r"cannot go on with \(4, 6, .*set warm_start=False"):
+    with pytest.raises(ValueError, match=r"cannot go on with \(4, 6, .*with warm_start=False"):
         net.set_params(hidden_layer_sizes=(6,)).fit(X, Y)
     assert fitted_state(net) == state
 
@@ -335,3 +335,31 @@ def test_no_numpy_warnings_in_an_ordinary_fit():
         for estimator in ESTIMATORS:
             for solver in ("lbfgs", "sgd", "adam"):
                 fit(small(estimator, solver=solver, max_iter=20), X, Y)
+
+
+@pytest.mark.parametrize(
+    ("y", "params", "message"),
+    [
+        (np.linspace(0, 1, 60), {}, "Unknown label type: continuous.*regression target"),
+        (
+            np.arange(60) % 3,
+            {"early_stopping": True, "validation_fraction": 0.0},
+            "could not set validation_fraction=0",
+        ),
+        (np.arange(60) // 59, {"early_stopping": True}, "could not set .* only 1 member.*or set early_stopping=False"),
+    ],
+    ids=["real targets", "no validation set", "a rare class"],
+)
+def test_targets_that_cannot_be_classified_or_split_are_explained(y, params, message):
+    with pytest.raises(ValueError, match=message):
+        L2NetClassifier((3,), **params).fit(np.random.default_rng(0).normal(size=(60, 4)), y)
+
+
+def test_parameters_of_a_solver_without_any_are_explained():
+    for estimator in (L2NetClassifier, L2NetRegressor):
+        with pytest.raises(ValueError, match=r"solver__n_particles needs .* solver='pso' has none.*ParticleSwarm\(\)"):
+            estimator(solver="pso").set_params(solver__n_particles=20)
+        net = estimator().set_params(solver=ParticleSwarm(), solver__n_particles=20)
+        assert net.solver.n_particles == 20
+        with pytest.raises(ValueError, match="Invalid parameter"):
+            net.set_params(particles=20)

@@ -13,6 +13,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.datasets import load_breast_cancer
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.preprocessing import StandardScaler
 
 from skl2net import convert_alpha, list_conventions
 from skl2net.conventions import CONVENTIONS
@@ -407,7 +410,7 @@ def test_records_are_complete(name):
     assert convention.name == name
     assert all((convention.library, convention.parameter, convention.formula, convention.source))
     codes = convention.code.values() if isinstance(convention.code, dict) else [convention.code]
-    known = {"number", "rate", "momentum", "batch", "loss", "kind"}
+    known = {"number", "rate", "momentum", "batch", "loss", "layers", "kind"}
     for code in codes:
         fields = {field for _, field, _, _ in string.Formatter().parse(code) if field is not None}
         assert fields <= known
@@ -432,6 +435,37 @@ def test_our_own_lines_of_code_run():
         assert net.l2_mode == mode
         np.testing.assert_allclose(net.alpha, conversion.alpha)
         np.testing.assert_allclose(net.learning_rate_init, conversion.learning_rate)
+
+
+@pytest.mark.parametrize(
+    ("linear", "alpha", "model"),
+    [
+        ("sklearn.LogisticRegression", 0.2, LogisticRegression(C=0.2, tol=1e-10, max_iter=5000)),
+        ("sklearn.Ridge", 20.0, Ridge(alpha=20.0)),
+    ],
+)
+def test_a_linear_models_number_comes_with_the_line_for_a_linear_network(linear, alpha, model):
+    """The line is evaluated and fitted: without hidden layers, to the minimum, it is the linear model."""
+    from skl2net import L2NetClassifier, L2NetRegressor
+
+    X, y = load_breast_cancer(return_X_y=True)
+    X = StandardScaler().fit_transform(X)
+    conversion = convert_alpha(alpha, linear, "penalty", n_samples=len(X))
+    assert "the same objective, without hidden layers." in str(conversion)
+    net = eval(conversion.code, {"L2NetClassifier": L2NetClassifier, "L2NetRegressor": L2NetRegressor})
+    net.set_params(tol=1e-9, max_iter=5000)
+    net.fit(X, y)
+    np.testing.assert_allclose(net.coefs_[0].ravel(), model.fit(X, y).coef_.ravel(), rtol=0, atol=1e-5)
+    back = convert_alpha(conversion.alpha, "penalty", linear, n_samples=len(X))
+    assert back.alpha == pytest.approx(alpha)
+    assert "without hidden layers" in str(back)
+
+
+def test_a_linear_model_that_is_trained_item_by_item_has_a_line_that_does_so():
+    code = convert_alpha(1e-3, "sklearn.SGD", "penalty", learning_rate=0.1).code
+    assert code.startswith('L2NetClassifier((), solver="sgd"')
+    assert "batch_size=1" in code
+    assert "momentum=0" in code
 
 
 def test_the_page_is_what_the_records_say():

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 from cases import OUTPUT_LOSSES, classes, distance, fit, flat, make_case, regression
-from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.base import clone
+from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 
 from skl2net import L2NetClassifier, L2NetRegressor
 from skl2net.engines import default_engine
@@ -111,8 +112,19 @@ def test_9113_class_weight_multiplies_sample_weight(solver, class_weight):
     weight = np.random.default_rng(0).uniform(0.5, 2, 33)
     params = {"solver": solver, "max_iter": 5, "random_state": 0}
     net = fit(L2NetClassifier((5,), class_weight=class_weight, **params), X, y, sample_weight=weight)
-    product = weight * compute_sample_weight(class_weight, y)
+    of_classes = compute_class_weight(class_weight, classes=np.arange(3), y=y, sample_weight=weight)
+    product = weight * of_classes[y]
     np.testing.assert_array_equal(flat(net), flat(fit(L2NetClassifier((5,), **params), X, y, sample_weight=product)))
+
+
+@pytest.mark.parametrize("class_weight", ["balanced", {0: 1.0, 1: 2.0, 2: 3.0}])
+def test_9113_items_without_weight_do_not_count_in_the_balance_of_the_classes(class_weight):
+    X, y = classes(40)
+    y[30:] = np.repeat([0, 1], 5)
+    weight = np.where(np.arange(40) < 30, 1.0, 0.0)
+    net = L2NetClassifier((5,), solver="lbfgs", max_iter=5, random_state=0, class_weight=class_weight)
+    there = fit(clone(net), X[:30], y[:30])
+    np.testing.assert_allclose(flat(fit(net, X, y, sample_weight=weight)), flat(there), rtol=0, atol=1e-8)
 
 
 def test_9113_class_weight_of_multilabel_targets_is_one_dict_per_label():

@@ -23,7 +23,7 @@ def _entries(obj, section):
     return {
         name: (kind, " ".join(description.split()))
         for names, kind, description in re.findall(
-            r"^(\w.*?) : (.*)\n((?:(?:    .*)?(?:\n|$))*)", body, flags=re.MULTILINE
+            r"^(?:\*\*)?(\w.*?) : (.*)\n((?:(?:    .*)?(?:\n|$))*)", body, flags=re.MULTILINE
         )
         for name in names.split(", ")
     }

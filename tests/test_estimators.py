@@ -48,6 +48,7 @@ QUICK = {
         *(estimator(solver=s, l2_mode=m, **QUICK[s]) for estimator in ESTIMATORS for s, m in SOLVER_MODES),
         *(estimator() for estimator in ESTIMATORS),
         L2NetClassifier(solver="lbfgs", max_iter=200),  # saturates the probabilities of multilabel targets
+        L2NetClassifier(solver="lbfgs", loss="squared_error", class_weight="balanced", max_iter=40),
     ]
 )
 def test_estimator_checks_of_scikit_learn(estimator, check):
@@ -330,6 +331,17 @@ def test_poisson_predictions_are_positive_and_their_mean_is_that_of_the_target()
     net.fit(X, y)
     assert np.all(net.predict(X) > 0)
     assert net.predict(X).mean() == pytest.approx(y.mean(), rel=1e-5)
+
+
+def test_what_is_set_after_a_fit_does_not_change_its_predictions():
+    X, y = classes()
+    net = fit(small(L2NetClassifier, activation="tanh"), X, y)
+    P = net.predict_proba(X)
+    net.set_params(activation="relu", loss="squared_error", hidden_layer_sizes=(9,))
+    np.testing.assert_array_equal(net.predict_proba(X), P)
+    np.testing.assert_array_equal(through_pickle(net).predict_proba(X), P)
+    again = fit(net.set_params(hidden_layer_sizes=(5, 3), loss="log_loss"), X, y)
+    assert not np.array_equal(again.predict_proba(X), P)
 
 
 # --- early stopping, schedules, warm starts ---------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import log_loss
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from skl2net import L2NetClassifier, L2NetRegressor
@@ -218,6 +219,17 @@ def test_to_torch_has_the_same_outputs(task, activation):
         np.testing.assert_allclose(raw.squeeze(), net.decision_function(X), rtol=1e-9)
 
 
+def test_to_torch_of_two_classes_has_the_loss_that_its_documentation_names():
+    torch = pytest.importorskip("torch")
+    net = fitted(L2NetClassifier, "binary", "adam", l2_mode="penalty", alpha=0.0)
+    module, y = net.to_torch(), torch.from_numpy(TARGETS["binary"] == net.classes_[1])
+    inputs = torch.from_numpy(X)
+    np.testing.assert_allclose(module(inputs)[:, 0].detach().numpy(), net.predict_proba(X)[:, 1], rtol=1e-9)
+    loss = torch.nn.BCEWithLogitsLoss()(module[:-1](inputs)[:, 0], y.to(inputs.dtype))
+    expected = log_loss(TARGETS["binary"], net.predict_proba(X))
+    assert float(loss.detach()) == pytest.approx(expected, rel=1e-9)
+
+
 def test_to_torch_keeps_the_dtype_and_copies():
     torch = pytest.importorskip("torch")
     with warnings.catch_warnings():
@@ -291,7 +303,12 @@ def test_onnx_by_way_of_sklearn(task):
     net = fitted(ours, task, "adam", l2_mode="penalty_per_sample", **extra)
     single = X.astype(np.float32)
     options = {"zipmap": False} if task in CLASSES else None
-    model = skl2onnx.to_onnx(net.to_sklearn(), single[:1], options=options)
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    result = session.run(None, {"X": single})[-1]
-    np.testing.assert_allclose(result.squeeze(), outputs(net).squeeze(), rtol=1e-4, atol=1e-5)
+    for how in [options] if options is None else [options, None]:
+        model = skl2onnx.to_onnx(net.to_sklearn(), single[:1], options=how)
+        session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+        result = session.run(None, {"X": single})[-1]
+        if isinstance(result, list) and isinstance(result[0], dict):  # names of the classes -> probabilities
+            result = np.array([[row[name] for name in net.classes_] for row in result])
+        elif isinstance(result, list):
+            continue  # of several labels, a list of pairs for each
+        np.testing.assert_allclose(result.squeeze(), outputs(net).squeeze(), rtol=1e-4, atol=1e-5)

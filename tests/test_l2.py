@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from cases import classes
+from cases import classes, fit
 
-from skl2net import L2NetClassifier
+from skl2net import L2NetClassifier, L2NetRegressor
 from skl2net.l2 import (
     DECAYS,
     MODES,
@@ -165,14 +165,41 @@ def test_explosive_penalty_is_announced_before_training(mode, alpha):
     net = L2NetClassifier(
         (3,), solver="sgd", l2_mode=mode, alpha=alpha, learning_rate_init=0.1, batch_size=4, momentum=0
     )
-    with pytest.warns(UserWarning, match=r"is 2 times the weight.*training explodes"):
+    with pytest.warns(UserWarning, match=r"is 2 times the weight.*at 2 or more.*training explodes.*1-fold"):
         net.partial_fit(X, y, classes=[0, 1])
 
 
 @pytest.mark.parametrize(("mode", "alpha"), [("penalty", 19.9), ("penalty_per_sample", 79.0), ("decoupled", 9.9)])
 def test_no_word_about_a_penalty_that_shrinks(mode, alpha, recwarn):
-    warn_if_explosive(l2_numbers(mode, [alpha], 0.1, 4.0), 0.1)
+    warn_if_explosive(l2_numbers(mode, [alpha], 0.1, 4.0), 0.1, momentum=0.0, nesterov=True)
     assert not recwarn
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+@pytest.mark.parametrize("momentum", [0.0, 0.5, 0.9, 0.99])
+@pytest.mark.parametrize("excess", [0.99, 1.01])
+def test_an_explosive_penalty_is_announced_exactly_where_weights_explode(excess, momentum, nesterov, recwarn):
+    # a network with one weight and no input: nothing but the penalty moves the weight
+    limit = 2 * (1 + momentum) / (1 + 2 * momentum) if nesterov else 2 * (1 + momentum)
+    net = L2NetRegressor(
+        (),
+        solver="sgd",
+        alpha=excess * limit / 0.1,
+        learning_rate_init=0.1,
+        momentum=momentum,
+        nesterovs_momentum=nesterov,
+        max_iter=20000,
+        tol=0.0,
+        n_iter_no_change=np.inf,
+        random_state=0,
+    )
+    try:
+        fit(net, np.zeros((4, 1)), np.zeros(4))
+        exploded = net.weight_norm_curve_[-1] > 1e3 * net.weight_norm_curve_[0]
+    except ValueError as error:
+        exploded = "diverged" in str(error)
+    assert exploded == (excess > 1)
+    assert any("training explodes" in str(warning.message) for warning in recwarn) == (excess > 1)
 
 
 def test_alpha_of_numpy_types_is_taken():

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 from cases import SOLVER_MODES, classes, fit
+from sklearn.metrics import zero_one_loss
 
-from skl2net import L2NetClassifier, L2NetRegressor
+from skl2net import L2NetClassifier, L2NetRegressor, ParticleSwarm
 from skl2net.l2 import DECAYS, PENALTIES
 
 X, Y = classes(60)
@@ -120,12 +121,40 @@ def test_large_weights_are_remarked_on():
     net.coefs_[0][0, :2] = 6.0, -7.5
     (remark,) = net.l2_report().remarks
     assert remark.startswith("2 weights are larger than 5, the largest is 7.5")
+    net.coefs_[0][0, 0] = 0.0
+    (remark,) = net.l2_report().remarks
+    assert remark.startswith("1 weight is larger than 5")
+    net.coefs_[0][0, 0] = 6.0
     net.coefs_[1][0, 0] = -32.0
     (remark,) = net.l2_report().remarks
     assert "3 weights" in remark
     assert "32" in remark
     assert "25 and more" in remark
     assert "Remark" in str(net.l2_report())
+
+
+def test_a_share_of_more_than_the_whole_is_remarked_on():
+    params = {"solver": "sgd", "momentum": 0.9, "learning_rate_init": 0.1, "max_iter": 1}
+    for alpha, n_remarks in ((0.9, 0), (1.1, 1)):
+        told = fit(L2NetClassifier((5,), alpha=alpha, **params), X, Y).l2_report()
+        assert sum("share of 1 or more is no share" in remark for remark in told.remarks) == n_remarks
+
+
+def test_items_that_are_sums_of_weights_are_called_so():
+    told = fit(L2NetClassifier((5,), max_iter=1), X, Y, sample_weight=np.full(len(X), 0.33)).l2_report()
+    assert "Items are counted by their sample weights." in told.remarks
+
+
+def test_a_learning_rate_that_has_changed_is_said_to_be_the_last():
+    net = L2NetClassifier((5,), solver="sgd", learning_rate="invscaling", max_iter=2)
+    assert " at last, momentum" in str(fit(net, X, Y).l2_report())
+    assert " at last" not in str(fit(net.set_params(learning_rate="constant"), X, Y).l2_report())
+
+
+def test_no_library_minimises_an_objective_of_the_users_own():
+    told = fit(L2NetClassifier((5,), solver=ParticleSwarm(5, objective=zero_one_loss), max_iter=2), X, Y).l2_report()
+    assert told.equivalents == ()
+    assert fit(L2NetClassifier((5,), solver="pso", max_iter=2), X, Y).l2_report().equivalents
 
 
 def test_report_displays_as_html_that_escapes_its_arrows():

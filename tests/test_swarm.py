@@ -12,7 +12,7 @@ from cases import classes, converging_or_not, fit, flat, regression
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_iris, make_multilabel_classification
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import mean_absolute_error, zero_one_loss
+from sklearn.metrics import get_scorer, max_error, mean_absolute_error, zero_one_loss
 from sklearn.model_selection import GridSearchCV
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -641,6 +641,37 @@ def test_values_that_an_objective_must_not_have_are_explained(value, error, mess
     net = L2NetClassifier((3,), solver=ParticleSwarm(5, objective=lambda y_true, y_pred, sample_weight: value))
     with pytest.raises(error, match=message):
         net.fit(X, y)
+
+
+@pytest.mark.parametrize("objective", [max_error, get_scorer("accuracy"), lambda y_true, y_pred: 0.0])
+def test_objectives_that_take_no_weights_are_refused_with_the_way_out(objective):
+    X, y = regression()
+    with pytest.raises(ValueError, match=r"cannot be called as objective\(y_true.*Wrap it, as in lambda"):
+        L2NetRegressor((3,), solver=ParticleSwarm(objective=objective)).fit(X, y)
+
+
+@pytest.mark.parametrize("bounds", [(1.0, 5.0), (-3.0, -2.0), 0.01])
+def test_a_swarm_starts_spread_out_within_bounds_that_the_usual_weights_are_not_in(bounds):
+    X, y = load_iris(return_X_y=True)
+    X = StandardScaler().fit_transform(X)
+    low, high = (-bounds, bounds) if isinstance(bounds, float) else bounds
+    net = L2NetClassifier((4,), "tanh", solver=ParticleSwarm(bounds=bounds), max_iter=1, random_state=0)
+    start = fit(clone(net), X, y).swarm_.positions
+    assert start.min() >= low
+    assert start.max() <= high
+    spread = np.ptp(start[1:], axis=0)
+    assert spread.min() > 0.7 * (high - low)
+    assert fit(net.set_params(max_iter=300), X, y).score(X, y) > 0.34  # it moves
+
+
+def test_the_state_prints_in_a_line():
+    X, y = classes()
+    net = fit(L2NetClassifier((3,), solver=ParticleSwarm(10, topology="ring"), max_iter=4, random_state=0), X, y)
+    text = repr(net.swarm_)
+    assert text.startswith(
+        "<SwarmState of 10 particles in 27 dimensions, 'ring' topology, after 4 iterations: best loss "
+    )
+    assert f"{net.loss_:.6g}>" in text
 
 
 def test_an_objective_may_return_any_number():

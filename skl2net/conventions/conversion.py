@@ -85,7 +85,8 @@ class AlphaConversion:
             return f"{self.source} {self.given:.6g} has no equivalent in {self.target}. {self.reason}"
         exactly = "exactly" if self.exact else "though not exactly"
         sentences = [f"{self.source} {self.given:.6g} is {self.target} {self.alpha:.6g}, {exactly}:"]
-        sentences.append(f"{_SENSES[self.sense]}.")
+        linear = any(CONVENTIONS[name].n_layers == 1 for name in (self.source, self.target))
+        sentences.append(f"{_SENSES[self.sense]}{', without hidden layers' if linear else ''}.")
         if self.reason:
             sentences.append(self.reason)
         if self.learning_rate_factor != 1:
@@ -253,6 +254,7 @@ class _Run:
         self.target = target
         self.pair = (source, target)
         self.has_closed_form = source.is_closed_form or target.is_closed_form
+        self.is_linear = any(c.n_layers == 1 for c in self.pair)
         self.has_measure = source.is_measure or target.is_measure
         self.quantities = quantities
         self.loss = loss
@@ -287,9 +289,10 @@ class _Run:
     def _need(self, name, why):
         value = self.loss if name == "loss" else self.quantities[name]
         if value is None:
+            choices = f"{', '.join(map(repr, _LOSSES[:-1]))} or {_LOSSES[-1]!r}" if name == "loss" else "..."
             raise ValueError(
                 f"convert_alpha from {self.source.name!r} to {self.target.name!r} needs {name}, since {why}. "
-                f"Pass {name}=...."
+                f"Pass {name}={choices}."
             )
         return value
 
@@ -524,7 +527,8 @@ class _Run:
     def _code(self, alpha, rate, rate_factor):
         code = self.target.code
         if isinstance(code, dict):
-            code = code.get(self.solvers[1]) or code["sgd"]
+            by_default = "lbfgs" if self.has_closed_form and "lbfgs" in code else "sgd"
+            code = code[self.solvers[1] or by_default]
         momentum, batch_size = self.quantities["momentum"], self.quantities["batch_size"]
         loss = self.loss or self.source.loss or self.target.loss or "log_loss"
         if rate is None:
@@ -537,6 +541,7 @@ class _Run:
             momentum="momentum" if momentum is None else f"{momentum:.10g}",
             batch="" if batch_size is None else f", batch_size={batch_size}",
             loss=loss,
+            layers="(), " if self.is_linear else "",
             kind="Regressor" if loss in ("squared_error", "poisson") else "Classifier",
         )
 

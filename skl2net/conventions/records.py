@@ -189,13 +189,13 @@ _PAPER = "Loshchilov & Hutter, Decoupled weight decay regularization, ICLR 2019,
 
 def _our_code(mode):
     """The lines of one of skl2net's own rules."""
-    rule = f'l2_mode="{mode}", alpha={{number}}'
+    start, rule = "L2Net{kind}({layers}solver=", f'l2_mode="{mode}", alpha={{number}}'
     code = {
-        "sgd": f'L2Net{{kind}}(solver="sgd", {rule}, learning_rate_init={{rate}}, momentum={{momentum}}{{batch}})',
-        "adam": f'L2Net{{kind}}(solver="adam", {rule}, learning_rate_init={{rate}})',
+        "sgd": f'{start}"sgd", {rule}, learning_rate_init={{rate}}, momentum={{momentum}}{{batch}})',
+        "adam": f'{start}"adam", {rule}, learning_rate_init={{rate}})',
     }
     if mode in PENALTIES:
-        code |= {solver: f'L2Net{{kind}}(solver="{solver}", {rule})' for solver in ("lbfgs", "pso")}
+        code |= {solver: f'{start}"{solver}", {rule})' for solver in ("lbfgs", "pso")}
     return code
 
 
@@ -559,7 +559,7 @@ CONVENTIONS = {
             rule="decay_after",
             curve=(lambda keep, _: 1 - keep, lambda share, _: 1 - share),
             remark="Multiplied before the step, it is decay_before. 0.97 where 0.03 was meant is the factor trap.",
-            source="The difference between neural network L2 regularization and weight decay (background text 002)",
+            source="The difference between neural network L2 regularization and weight decay, an article for engineers",
             code="w = {number} * (w - step)",
         ),
         Convention(

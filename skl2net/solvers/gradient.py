@@ -80,7 +80,7 @@ class GradientDescent:
                     items = problem.batch_items(order, bounds, n)
                     numbers = problem.rule.numbers(n=items, learning_rate=rate)
                     if current is None and self.solver == "sgd":
-                        warn_if_explosive(numbers, rate)
+                        warn_if_explosive(numbers, rate, momentum=self.momentum, nesterov=self.nesterovs_momentum)
                     current = n, rate
 
                 curves = problem.run_updates(state, Batches(order, bounds, items), numbers, self._step(rate))
@@ -173,7 +173,8 @@ class GradientDescent:
     def _advice(self, learning_rate):
         return (
             f"The learning rate was {learning_rate:g} (learning_rate_init={self.learning_rate_init:g}, "
-            f"solver={self.solver!r}). Scale the input to unit variance, or lower learning_rate_init."
+            f"solver={self.solver!r}). Scale the input, and the targets of a regression, to unit variance, or lower "
+            "learning_rate_init."
         )
 
 

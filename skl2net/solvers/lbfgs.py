@@ -87,7 +87,8 @@ class LBFGS:
         solution = result.x.astype(problem.dtype)
         if not (np.isfinite(result.fun) and np.isfinite(solution).all()):
             training.diverged(
-                "solver='lbfgs' has no learning rate; scale the input to unit variance, or increase alpha."
+                "solver='lbfgs' has no learning rate; scale the input, and the targets of a regression, to unit "
+                "variance, or increase alpha."
             )
         if not history.loss_curve:  # the start is a minimum already
             loss = float(result.fun)

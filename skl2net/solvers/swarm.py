@@ -10,6 +10,7 @@ swarm are remembered, not moved, so that shrinking positions only disturbs the s
 """
 
 import copy
+import inspect
 import math
 import pickle
 import warnings
@@ -30,7 +31,7 @@ from skl2net.solvers.training import History, rewind, snapshot
 _N_INFORMED = 3  # by each particle, in the random topology: SPSO-2006's and SPSO-2011's number
 
 
-@dataclass
+@dataclass(repr=False)
 class SwarmState:
     """A swarm, as `swarm_` shows it and a warm start continues it.
 
@@ -72,6 +73,13 @@ class SwarmState:
     n_iterations: int = 0
     rest_loss: float = np.inf
     seed_mark: int = 0
+
+    def __repr__(self):
+        n, d = self.positions.shape
+        return (
+            f"<SwarmState of {n} particles in {d} dimensions, {self.topology!r} topology, after {self.n_iterations} "
+            f"iterations: best loss {self.best_losses.min():.6g}>"
+        )
 
     @property
     def best(self):
@@ -115,7 +123,8 @@ class ParticleSwarm(BaseEstimator):
         :math:`c_1` and :math:`c_2`.
     initial_spread : float, default=0.5
         The first particle starts at the network's usual initial weights, the others are drawn from this multiple of
-        the same (Glorot's) distribution. All start at rest.
+        the same (Glorot's) distribution, or where that leads out of the `bounds` uniformly between them. All start at
+        rest.
     velocity_clamp : float, default=None
         Largest size of each entry of a velocity.
     bounds : float or (float, float), default=None
@@ -128,11 +137,11 @@ class ParticleSwarm(BaseEstimator):
         estimator's `n_iter_no_change`, if that is more). A swarm often stands still for dozens of iterations before it
         improves again. With early stopping, the validation score is watched instead.
     objective : callable, default=None
-        ``objective(y_true, y_pred, sample_weight) -> float`` to minimise in place of the data loss; the penalty is
-        added to it as usual. `y_true` holds the labels (those of several binary targets as 0 and 1) or the targets (in
-        the dtype of `X`), and `y_pred` the predictions as `predict` gives them, so that metrics of scikit-learn that
-        want labels or values fit; `sample_weight`, passed by its name, is None or holds the weights, class weights
-        included.
+        ``objective(y_true, y_pred, sample_weight) -> float`` to minimise in place of the data loss: it has to fall as
+        predictions get better. The penalty is added to it as usual. `y_true` holds the labels (those of several binary
+        targets as 0 and 1) or the targets (in the dtype of `X`), and `y_pred` the predictions as `predict` gives them,
+        so that metrics of scikit-learn that want labels or values fit; `sample_weight`, passed by its name, is None or
+        holds the weights, class weights included.
     polish : bool, default=False
         Whether L-BFGS finishes the best particle, within the `bounds`, as in
         :func:`scipy.optimize.differential_evolution`. It counts as one iteration, beyond `max_iter` perhaps. Not with
@@ -300,6 +309,11 @@ class ParticleSwarm(BaseEstimator):
                 "polish=True needs a gradient, and an objective of your own has none: set polish=False, or "
                 "objective=None."
             )
+        if self.objective is not None and not _takes_weights(self.objective):
+            raise ValueError(
+                f"objective={self.objective!r} cannot be called as objective(y_true, y_pred, sample_weight=...). Wrap "
+                "it, as in lambda y_true, y_pred, sample_weight: max_error(y_true, y_pred)."
+            )
         if self.bounds is None:
             return -np.inf, np.inf
         if isinstance(self.bounds, Real):
@@ -317,7 +331,9 @@ class ParticleSwarm(BaseEstimator):
         generator = _generator(training.random_state)
         positions = self._scatter(self.n_particles, problem, training.random_state)
         positions[0] = parameters
-        np.clip(positions, *box, out=positions)
+        outside = (positions < box[0]) | (positions > box[1])
+        outside[0] = False
+        positions[outside] = _between(*box, generator, np.count_nonzero(outside))
         n = len(positions)
         return SwarmState(
             positions,
@@ -674,12 +690,30 @@ def hold(positions, velocities, box, boundary, generator):
     if boundary == "clamp":
         np.clip(positions, low, high, out=positions)
     else:
-        positions[gone] = low + (high - low) * uniform(generator, (np.count_nonzero(gone),), np.float64)
+        positions[gone] = _between(low, high, generator, np.count_nonzero(gone))
+
+
+def _between(low, high, generator, n):
+    """Uniform random numbers between two bounds, ndarray of shape (n,)."""
+    return low + (high - low) * uniform(generator, (n,), np.float64)
 
 
 def _words(generator, n):
     """The next n 64-bit words of a generator."""
     return generator.bit_generator.random_raw(n)
+
+
+def _takes_weights(objective):
+    """Whether an objective can be called as it will be, as far as its signature is known."""
+    try:
+        signature = inspect.signature(objective)
+    except (TypeError, ValueError):
+        return True
+    try:
+        signature.bind(None, None, sample_weight=None)
+    except TypeError:
+        return False
+    return True
 
 
 def _generator(random_state):
