@@ -87,7 +87,7 @@ class Workload:
         Rows to predict where it is not `fit` that is timed.
     peers : tuple of str
     targets : dict of str to float
-        How many times faster than each peer DESIGN §6 wants us to be, in single precision.
+        How many times faster than each peer this project set out to be, in single precision.
     target_solvers : tuple of str
         The solvers that the targets are for.
     """
@@ -175,7 +175,7 @@ class Case:
 
     @property
     def targets(self):
-        """DESIGN's ratios, where it has any for this solver and precision."""
+        """The ratios to be reached, where there are any for this solver and precision."""
         wanted = self.dtype == "float32" and self.solver in self.workload.target_solvers
         return self.workload.targets if wanted else {}
 

@@ -371,7 +371,7 @@ class ParticleSwarm(BaseEstimator):
             state.topology, state.links = self.topology, links(self.topology, n, state.generator)
         losses, data_losses = evaluate(state.best_positions)
         losses = np.where(np.isfinite(losses), losses, np.inf)  # so that any loss is better
-        # by more than by what sums of the same penalty, in this order or another, may differ
+        # data, penalty or swarm have changed; rounding alone, of the penalty's sum here and in the engine, is no change
         if len(losses) != len(state.best_losses) or not np.allclose(losses, state.best_losses, rtol=1e-12, atol=0):
             state.best_losses, state.best_data_losses, state.rest_loss = losses, data_losses.copy(), np.inf
         state.neighbourhood_best = neighbourhood_best(state.links, state.best_losses)
