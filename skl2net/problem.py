@@ -155,17 +155,17 @@ class Problem:
     def batch_items(self, order, bounds, n_epochs):
         """Items of each batch, see `Batches`."""
         if self.sample_weight is None:
-            return np.broadcast_to(np.diff(bounds).astype(np.float64), (n_epochs, len(bounds) - 1))
-        weight = (
-            np.broadcast_to(self.sample_weight, (n_epochs, self.n_rows)) if order is None else self.sample_weight[order]
-        )
-        return np.add.reduceat(weight.astype(np.float64), bounds[:-1], axis=1)
+            items = np.diff(bounds).astype(np.float64)
+        else:
+            weight = self.sample_weight if order is None else self.sample_weight[order]
+            items = np.add.reduceat(weight.astype(np.float64), bounds[:-1], axis=-1)
+        return np.broadcast_to(items, (n_epochs, len(bounds) - 1))
 
     @cached_property
     def rows_at_once(self):
         """Rows that an engine may train on in one call: for about 0.1 s at most, so that signals are heard."""
-        # six operations a weight and row, forward and backward, at no less than one a nanosecond
-        return max(1, int(1e8 / (6 * self.network.n_weights + 1000)))
+        # six operations a weight and row, forward and backward, and some a row, at no less than ten a nanosecond
+        return max(1, int(1e9 / (6 * self.network.n_weights + 10000)))
 
     def run_updates(self, state, batches, numbers, step):
         """Run mini-batch updates, changing `state` in place; see `skl2net.engines.reference.run_updates`.

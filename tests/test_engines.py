@@ -394,11 +394,11 @@ def test_updates_of_the_reference_engine_run_on_the_array_api_standard(step, mod
 @each_engine
 def test_an_epoch_in_pieces_is_the_epoch_in_one(engine):
     # so large a network is handed to the engine update by update, that Ctrl-C be heard
-    case = make_case((800, 600, 2), "relu", "identity", "squared_error", n_rows=120, weighted=True)
+    case = make_case((800, 600, 2), "relu", "identity", "squared_error", n_rows=1200, weighted=True)
     problem = Problem(case.network, case.loss, L2Rule("penalty", (0.1, 0.2)), *case.arguments[3:], engine)
-    batches = Batches(
-        np.random.default_rng(0).permutation(120)[np.newaxis], np.array([0, 40, 80, 120]), np.full((1, 3), 40.0)
-    )
+    assert problem.rows_at_once < 800
+    order = np.random.default_rng(0).permutation(1200)[np.newaxis]
+    batches = Batches(order, np.array([0, 400, 800, 1200]), np.full((1, 3), 400.0))
     numbers = problem.rule.numbers(n=batches.items)
     whole, pieces = new_state(case.parameters, STEPS["adam"]), new_state(case.parameters, STEPS["adam"])
     curves = problem.run_updates(pieces, batches, numbers, STEPS["adam"])

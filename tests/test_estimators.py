@@ -538,8 +538,8 @@ def test_an_interruption_before_the_first_iteration_ends_keeps_the_initial_weigh
 
 def test_an_interruption_between_the_pieces_of_an_epoch_takes_all_of_them_back(failing_engine):
     # each update of so large a network is a call of the engine of its own: the second of the second epoch fails
-    X, y = np.random.default_rng(0).normal(size=(120, 800)), np.arange(120) % 2
-    params = {"hidden_layer_sizes": (600,), "batch_size": 40}
+    X, y = np.random.default_rng(0).normal(size=(1200, 800)), np.arange(1200) % 2
+    params = {"hidden_layer_sizes": (600,), "batch_size": 400}
     expected = fit(small(L2NetClassifier, max_iter=1, **params), X, y)
     failing_engine("run_updates", 3 + 2)
     with pytest.warns(UserWarning, match="iteration 1 are kept"):

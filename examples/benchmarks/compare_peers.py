@@ -23,8 +23,8 @@ How to read the first table: a ratio is the peer's time divided by ours, so more
 "target" is the ratio that this project set out to reach for that peer, where it has one. "Products" is the time that
 NumPy needs for the matrix products of the same shapes and number and nothing else, as a share of our time: near 100 %
 nothing is left to gain from anything but faster products; above it ours are faster, or, in tiny networks, the calls of
-NumPy dearer than the whole fit. (For L-BFGS it is a lower limit, with one evaluation per iteration.) "GFLOP/s" counts the arithmetic of those
-products over our time; what one large product reaches is printed with the machine.
+NumPy dearer than the whole fit. (For L-BFGS it is a lower limit, with one evaluation per iteration.) "GFLOP/s" counts
+the arithmetic of those products over our time; what one large product reaches is printed with the machine.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """Mini-batch gradient descent: SGD with momentum, and Adam.
 
-The loop below is that of one training: as many epochs in the engine as nothing can end before, then the record,
-the stopping rule and the learning rate's schedule. The updates are `skl2net.engines.reference.run_updates`.
+The loop below is that of one training: epochs in the engine, as many as the stopping rule cannot end before, then the
+record, the stopping rule and the learning rate's schedule. The updates are `skl2net.engines.reference.run_updates`.
 """
 
 import copy
