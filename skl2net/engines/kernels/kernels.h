@@ -197,6 +197,8 @@ static void find_neighbourhood_bests(flight_t *flight)
 #define PASTE2(a, b, c) a##_##b##_##c
 #define PASTE(a, b, c) PASTE2(a, b, c)
 #define NAME(function) PASTE(function, REAL, TARGET)
+#define UNSIGNED2(type) u##type
+#define UNSIGNED(type) UNSIGNED2(type)
 #define TEXT(name) #name
 #define PASTE_TEXT(name) TEXT(name)
 #define INLINE static inline __attribute__((always_inline)) TARGET_ATTRIBUTE

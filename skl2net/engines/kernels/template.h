@@ -8,6 +8,7 @@
 #define INT NAME(int)
 #define V NAME(vector)
 #define VI NAME(int_vector)
+#define VU NAME(unsigned_vector)
 #define LANES ((index_t)(VECTOR_BYTES / sizeof(REAL)))
 #define ROW_STEP ((index_t)(ROW_BYTES / sizeof(REAL)))
 #define IS_DOUBLE (sizeof(REAL) == 8)
@@ -16,6 +17,7 @@
 typedef REAL_INT INT;
 typedef REAL V __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(REAL)), may_alias));
 typedef REAL_INT VI __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(REAL)), may_alias));
+typedef UNSIGNED(REAL_INT) VU __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(REAL)), may_alias));
 
 #include "vectors.h"
 #include "products.h"
@@ -36,6 +38,7 @@ static const kernels_t PASTE(kernels, REAL, TARGET) = {
 #undef INT
 #undef V
 #undef VI
+#undef VU
 #undef LANES
 #undef ROW_STEP
 #undef IS_DOUBLE

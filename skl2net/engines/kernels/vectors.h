@@ -40,14 +40,14 @@ INLINE REAL NAME(max)(V x)
 /* Adding it rounds to an integer, which then stands in the low bits. */
 #define ROUNDER CONSTANT(0x1.8p52, 0x1.8p23)
 
-/* k and r with x = k * ln 2 + r and |r| <= ln 2 / 2. */
+/* k and r with x = k * ln 2 + r and |r| <= ln 2 / 2. Where |x| is too large for that, they are any numbers. */
 INLINE VI NAME(reduce)(V x, V *r)
 {
     V shifted = x * CONSTANT(1.4426950408889634, 1.44269504f) + ROUNDER;
     V k = shifted - ROUNDER;
     *r = x - k * CONSTANT(6.93147180369123816490e-01, 0.693359375f);
     *r = *r - k * CONSTANT(1.90821492927058770002e-10, -2.12194440e-4f);
-    return (VI)shifted - (VI)NAME(all)(ROUNDER);
+    return (VI)((VU)shifted - (VU)NAME(all)(ROUNDER));
 }
 
 /* (exp(r) - 1) / r for |r| <= ln 2 / 2: the polynomials of the smallest relative error, which is 1.8e-17 for double
@@ -75,7 +75,7 @@ INLINE V NAME(exp_slope)(V r)
     return p * r + 1;
 }
 
-INLINE V NAME(power_of_two)(VI k) { return (V)((k + EXPONENT_BIAS) << EXPONENT_SHIFT); }
+INLINE V NAME(power_of_two)(VI k) { return (V)(((VU)k + EXPONENT_BIAS) << EXPONENT_SHIFT); }
 
 INLINE V NAME(exp)(V x)
 {
