@@ -423,6 +423,15 @@ def test_list_conventions_prints_every_name(capsys):
     assert [line.split()[0] for line in lines[1:]] == list(CONVENTIONS)
 
 
+@pytest.mark.parametrize(("n_samples", "batch_size"), [(150, 150), (2000, 200)])
+def test_batches_of_automatic_size(n_samples, batch_size):
+    run = {"loss": "log_loss", "n_samples": n_samples}
+    automatic = convert_alpha(1e-4, "sklearn.MLP", "torch.SGD", batch_size="auto", **run)
+    assert automatic == convert_alpha(1e-4, "sklearn.MLP", "torch.SGD", batch_size=batch_size, **run)
+    with pytest.raises(ValueError, match=r"min\(200, n_samples\): pass n_samples"):
+        convert_alpha(1e-4, "sklearn.MLP", "torch.SGD", batch_size="auto", loss="log_loss")
+
+
 def test_our_own_lines_of_code_run():
     """The line for one of our own rules is Python that makes the estimator."""
     from skl2net import L2NetClassifier, L2NetRegressor

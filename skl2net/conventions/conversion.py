@@ -129,8 +129,8 @@ def convert_alpha(
     learning_rate : float, default=None
         Learning rate :math:`\eta`, in the terms of the source, or of the target where the source is a closed form or
         a measure. With a schedule, the initial one.
-    batch_size : int, default=None
-        Items in an update.
+    batch_size : int or "auto", default=None
+        Items in an update; "auto" is ``min(200, n_samples)``, the default of our estimators and of scikit-learn's.
     n_samples : int, default=None
         Items in the training data.
     n_epochs : int, default=None
@@ -568,6 +568,9 @@ def _one_of(value, choices, name):
 
 
 def _checked_quantities(**quantities):
+    automatic = quantities["batch_size"] == "auto"
+    if automatic:
+        quantities["batch_size"] = None
     for name, value in quantities.items():
         if value is None:
             continue
@@ -582,7 +585,11 @@ def _checked_quantities(**quantities):
     if momentum is not None and not 0 <= momentum < 1:
         raise ValueError(f"momentum must be in [0, 1), since at 1 nothing is ever forgotten; got {momentum!r}.")
     batch_size, n_samples = quantities["batch_size"], quantities["n_samples"]
-    if batch_size is not None and n_samples is not None and batch_size > n_samples:
+    if automatic:
+        if n_samples is None:
+            raise ValueError("batch_size='auto' is min(200, n_samples): pass n_samples too, or the batch size itself.")
+        quantities["batch_size"] = min(200, n_samples)
+    elif batch_size is not None and n_samples is not None and batch_size > n_samples:
         raise ValueError(f"batch_size={batch_size} is larger than n_samples={n_samples}; pass at most n_samples.")
     return quantities
 
