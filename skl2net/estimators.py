@@ -531,8 +531,8 @@ class L2NetClassifier(ClassifierMixin, _BaseL2Net):
         ``"decoupled"`` needs ``learning_rate_init * alpha < 1``.
     class_weight : dict, list of dict or "balanced", default=None
         Weights of the classes, multiplied with `sample_weight`. "balanced" gives each class the same sum of sample
-        weights, see :func:`sklearn.utils.class_weight.compute_class_weight`. A list has one dict per label of a
-        multilabel target.
+        weights, see :func:`sklearn.utils.class_weight.compute_class_weight`. Of a multilabel target, a list has one
+        dict per label, and "balanced" counts items, see :func:`sklearn.utils.class_weight.compute_sample_weight`.
     batch_size : int or "auto", default="auto"
         Items per update of "sgd" and "adam"; "auto" is ``min(200, n_samples)``, 1 is online training.
     learning_rate : {"constant", "invscaling", "adaptive"}, default="constant"
@@ -834,17 +834,7 @@ class L2NetClassifier(ClassifierMixin, _BaseL2Net):
         if self._label_binarizer.y_type_.startswith("multilabel"):
             of_items = compute_sample_weight(self.class_weight, Y)
         else:
-            # an item without weight is as if it were not there, also for the balance of the classes
-            there = np.ones(len(Y), dtype=bool) if weight is None else weight > 0
-            classes, codes = np.unique(self._labels(Y - 0.5)[there], return_inverse=True)
-            of_classes = compute_class_weight(
-                self.class_weight,
-                classes=classes,
-                y=classes[codes],
-                sample_weight=None if weight is None else weight[there],
-            )
-            of_items = np.zeros(len(Y))
-            of_items[there] = of_classes[codes]
+            of_items = self._weights_of_classes(self._codes(Y - 0.5), weight)
         of_items = of_items.astype(X.dtype)
         weight = of_items if weight is None else weight * of_items
         if np.any(weight < 0) or not np.any(weight):
@@ -853,6 +843,17 @@ class L2NetClassifier(ClassifierMixin, _BaseL2Net):
                 "pass weights of at least 0, and some above."
             )
         return weight
+
+    def _weights_of_classes(self, codes, weight):
+        """Class weight of each item, from the number of its class."""
+        if not isinstance(self.class_weight, str):
+            return compute_class_weight(self.class_weight, classes=self.classes_, y=self.classes_)[codes]
+        # an item without weight is as if it were not there, also for the balance of the classes
+        there = np.ones(len(codes), dtype=bool) if weight is None else weight > 0
+        weight = None if weight is None else weight[there]
+        found, of_classes = np.unique(codes[there]), np.zeros(len(self.classes_))
+        of_classes[found] = compute_class_weight(self.class_weight, classes=found, y=codes[there], sample_weight=weight)
+        return of_classes[codes]
 
     def _output(self):
         return "softmax" if self._label_binarizer.y_type_ == "multiclass" else "logistic"

@@ -130,6 +130,7 @@ def to_sklearn(net, rule_run):
         )
     left_out = []
     parameters = {name: value for name, value in net.get_params(deep=False).items() if name in kind().get_params()}
+    parameters["activation"] = net._activation
     parameters["alpha"] = _sklearn_alpha(net, rule_run, left_out)
     if net.solver not in ("sgd", "adam", "lbfgs"):
         parameters["solver"] = "adam"

@@ -237,8 +237,9 @@ def warn_if_explosive(numbers, learning_rate, *, momentum, nesterov):
     if shrink >= limit:
         warnings.warn(
             f"The penalty's part of one SGD update, learning rate times its gradient, is {shrink:.3g} times the "
-            f"weight: with momentum={momentum:g}, at {limit:.3g} or more it throws each weight further past zero than "
-            f"it was, and training explodes. Lower alpha or learning_rate_init, at least {shrink / limit:.3g}-fold.",
+            f"weight: with momentum={momentum:g}, from {limit:.3g} on it throws each weight past zero without ever "
+            f"making it smaller, and training explodes. Divide alpha or learning_rate_init by more than "
+            f"{shrink / limit:.3g}.",
             UserWarning,
             stacklevel=2,
         )

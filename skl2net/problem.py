@@ -163,7 +163,7 @@ class Problem:
 
     @cached_property
     def rows_at_once(self):
-        """Rows that an engine may train on in one call: for about 0.1 s at most, so that signals are heard."""
+        """Rows that an engine may train on in one call: for about 0.1 s, so that signals are heard."""
         # six operations a weight and row, forward and backward, and some a row, at no less than ten a nanosecond
         return max(1, int(1e9 / (6 * self.network.n_weights + 10000)))
 

@@ -288,8 +288,8 @@ def _describe(numbers, updates_per_epoch, error):
 def _remarks(run, share, coefs):
     if share is not None and np.max(share) >= 1:
         yield (
-            "A share of 1 or more is no share: it holds for a penalty that shrinks slowly, and this one pulls weights "
-            "past zero faster than they can settle. Lower alpha."
+            "A share of 1 or more is no share: the formula holds for penalties that shrink slowly, and this one pulls "
+            "weights past zero before they can settle. Lower alpha."
         )
     if not float(run.n).is_integer():
         yield "Items are counted by their sample weights."

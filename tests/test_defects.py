@@ -117,7 +117,7 @@ def test_9113_class_weight_multiplies_sample_weight(solver, class_weight):
     np.testing.assert_array_equal(flat(net), flat(fit(L2NetClassifier((5,), **params), X, y, sample_weight=product)))
 
 
-@pytest.mark.parametrize("class_weight", ["balanced", {0: 1.0, 1: 2.0, 2: 3.0}])
+@pytest.mark.parametrize("class_weight", ["balanced", {0: 1.0, 1: 2.0, 2: 3.0}, {0: 1.0, 2: 5.0}])
 def test_9113_items_without_weight_do_not_count_in_the_balance_of_the_classes(class_weight):
     X, y = classes(40)
     y[30:] = np.repeat([0, 1], 5)
@@ -125,6 +125,14 @@ def test_9113_items_without_weight_do_not_count_in_the_balance_of_the_classes(cl
     net = L2NetClassifier((5,), solver="lbfgs", max_iter=5, random_state=0, class_weight=class_weight)
     there = fit(clone(net), X[:30], y[:30])
     np.testing.assert_allclose(flat(fit(net, X, y, sample_weight=weight)), flat(there), rtol=0, atol=1e-8)
+
+
+def test_9113_class_weight_names_classes_that_a_part_of_the_data_lacks():
+    X, y = classes(40)
+    net = L2NetClassifier((5,), class_weight={0: 1.0, 2: 5.0}, random_state=0)
+    net.partial_fit(X[y < 2], y[y < 2], classes=[0, 1, 2])
+    plain = clone(net).set_params(class_weight=None).partial_fit(X[y < 2], y[y < 2], classes=[0, 1, 2])
+    np.testing.assert_array_equal(flat(net), flat(plain))
 
 
 def test_9113_class_weight_of_multilabel_targets_is_one_dict_per_label():

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skl2net.engines import available_engines, reference
-from skl2net.engines.interface import Batches
+from skl2net.engines.interface import AdamStep, Batches
 from skl2net.l2 import MODES, l2_numbers
 from skl2net.network import ACTIVATIONS
 
@@ -180,6 +180,19 @@ def test_epochs(engine, mode, batch_size, sparse, dtype):
     case = make_case((4, 6, 3), "tanh", "softmax", "log_loss", n_rows=12, sparse=sparse, weighted=True, dtype=dtype)
     batches = make_batches(12, 5, batch_size, n_epochs=4, sample_weight=case.sample_weight)
     assert_updates_agree(engine, case, STEPS["momentum"], mode, batches, dtype)
+
+
+@each_other_engine
+@each_dtype
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_an_epsilon_that_is_zero_in_single_precision_spoils_no_padding(engine, batch_size, dtype):
+    case = make_case((4, 6, 3), "tanh", "softmax", "log_loss", n_rows=12, dtype=dtype)
+    step = AdamStep(0.01, 0.9, 0.999, 1e-50)
+    state, totals = run(engine, case, step, "penalty", 0.1, make_batches(12, 5, batch_size))
+    expected, _ = run(reference, case, step, "penalty", 0.1, make_batches(12, 5, batch_size))
+    tolerance = 1e5 * np.finfo(dtype).eps  # Adam's first steps are as long for tiny gradients as for others
+    np.testing.assert_allclose(state.parameters, expected.parameters, rtol=0, atol=tolerance)
+    assert np.isfinite(totals.weight_norm)
 
 
 @each_other_engine

@@ -340,6 +340,8 @@ def test_what_is_set_after_a_fit_does_not_change_its_predictions():
     net.set_params(activation="relu", loss="squared_error", hidden_layer_sizes=(9,))
     np.testing.assert_array_equal(net.predict_proba(X), P)
     np.testing.assert_array_equal(through_pickle(net).predict_proba(X), P)
+    net.set_params(loss="log_loss", hidden_layer_sizes=(5, 3))
+    np.testing.assert_allclose(net.to_sklearn().predict_proba(X), P, rtol=1e-9)
     again = fit(net.set_params(hidden_layer_sizes=(5, 3), loss="log_loss"), X, y)
     assert not np.array_equal(again.predict_proba(X), P)
 

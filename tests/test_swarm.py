@@ -467,6 +467,27 @@ def test_warm_start_with_another_number_of_particles_keeps_the_best(n):
     assert net.loss_ <= loss
 
 
+def test_particles_that_join_in_a_warm_start_are_spread_out_within_the_bounds():
+    X, y = classes()
+    swarm = ParticleSwarm(5, bounds=(1.0, 2.0))
+    net = fit(L2NetClassifier((3,), solver=swarm, max_iter=1, warm_start=True, random_state=0), X, y)
+    joined = fit(net.set_params(solver__n_particles=30), X, y).swarm_.best_positions[5:]
+    assert np.all((joined >= 1.0) & (joined <= 2.0))
+    assert np.ptp(joined, axis=0).min() > 0.6
+
+
+def test_a_fit_interrupted_at_once_goes_on_within_narrower_bounds(failing_engine, monkeypatch):
+    X, y = classes()
+    net = L2NetClassifier((3,), solver=ParticleSwarm(5), max_iter=1, warm_start=True, random_state=0)
+    with monkeypatch.context() as patch:
+        patch.setattr("skl2net.solvers.swarm._Evaluation.fly", interrupted(lambda *args: None, 1))
+        with pytest.warns(UserWarning, match="iteration 0"):
+            net.fit(X, y)
+    fit(net.set_params(solver__bounds=0.05), X, y)
+    assert np.abs(net.swarm_.positions).max() <= 0.05
+    assert np.abs(flat(net)).max() <= 0.05
+
+
 @pytest.mark.parametrize("other", ["sgd", "adam", "lbfgs"])
 def test_warm_start_across_solvers_goes_on_from_the_weights(other):
     X, y = classes()

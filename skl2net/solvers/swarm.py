@@ -329,11 +329,8 @@ class ParticleSwarm(BaseEstimator):
     def _start(self, parameters, problem, training, box):
         """A swarm about to be evaluated for the first time; the first particle is `parameters`."""
         generator = _generator(training.random_state)
-        positions = self._scatter(self.n_particles, problem, training.random_state)
+        positions = self._scatter(self.n_particles, problem, training.random_state, box, generator)
         positions[0] = parameters
-        outside = (positions < box[0]) | (positions > box[1])
-        outside[0] = False
-        positions[outside] = _between(*box, generator, np.count_nonzero(outside))
         n = len(positions)
         return SwarmState(
             positions,
@@ -347,10 +344,13 @@ class ParticleSwarm(BaseEstimator):
             generator,
         )
 
-    def _scatter(self, n, problem, random_state):
-        """Initial positions of `n` particles, drawn like the network's initial weights."""
+    def _scatter(self, n, problem, random_state, box, generator):
+        """Initial positions of `n` particles, drawn like the network's initial weights, or else within the box."""
         draws = [problem.network.initial_parameters(random_state, problem.dtype) for _ in range(n)]
-        return np.reshape(draws, (n, problem.n_parameters)) * problem.dtype.type(self.initial_spread)
+        positions = np.reshape(draws, (n, problem.n_parameters)) * problem.dtype.type(self.initial_spread)
+        outside = (positions < box[0]) | (positions > box[1])
+        positions[outside] = _between(*box, generator, np.count_nonzero(outside))
+        return positions
 
     def _go_on(self, run, problem, training, box, evaluate):
         """The swarm of an earlier call, under the parameters and on the data of this one."""
@@ -360,12 +360,13 @@ class ParticleSwarm(BaseEstimator):
         n = self.n_particles
         if len(state.positions) != n:
             kept = np.sort(state.best_losses.argsort(kind="stable")[:n])
-            fresh = self._scatter(n - len(kept), problem, training.random_state)
+            fresh = self._scatter(n - len(kept), problem, training.random_state, box, state.generator)
             state.positions = np.concatenate([state.positions[kept], fresh])
             state.velocities = np.concatenate([state.velocities[kept], np.zeros_like(fresh)])
             state.best_positions = np.concatenate([state.best_positions[kept], fresh])
         for name in ("positions", "velocities", "best_positions"):
             setattr(state, name, getattr(state, name).astype(problem.dtype, copy=False))
+        np.clip(state.positions, *box, out=state.positions)
         np.clip(state.best_positions, *box, out=state.best_positions)
         if (state.topology, len(state.links)) != (self.topology, n):
             state.topology, state.links = self.topology, links(self.topology, n, state.generator)

@@ -32,7 +32,8 @@ INLINE void NAME(sgd)(const run_t *run, REAL *w, REAL *velocity, const REAL *g, 
 INLINE void NAME(adam)(const run_t *run, REAL *w, REAL *first, REAL *second, const REAL *g, REAL scale, index_t n,
                        l2_t l2, V *squares)
 {
-    const REAL eta = (REAL)run->adam_rate, c = (REAL)l2.added, epsilon = (REAL)run->epsilon;
+    const REAL eta = (REAL)run->adam_rate, c = (REAL)l2.added, smallest = CONSTANT(0x1p-1022, 0x1p-126f);
+    const REAL epsilon = (REAL)run->epsilon > smallest ? (REAL)run->epsilon : smallest; /* 0 / 0 in the padding else */
     const REAL beta_1 = (REAL)run->beta_1, rest_1 = (REAL)(1 - run->beta_1);
     const REAL beta_2 = (REAL)run->beta_2, rest_2 = (REAL)(1 - run->beta_2);
     const REAL keep_before = (REAL)(1 - l2.before), keep_after = (REAL)(1 - l2.after);
