@@ -178,7 +178,7 @@ class Problem:
         if n_epochs > 1 or n_rows <= self.rows_at_once:
             return self.engine.run_updates(self.network, self.loss, state, *data, batches, numbers, step)
         chunk = max(1, n_updates * self.rows_at_once // n_rows)
-        sums = np.zeros(3)
+        sums = np.zeros(3)  # of the totals but for Σw², which is that of the last part
         for start in range(0, n_updates, chunk):
             part = np.s_[:, start : start + chunk]
             curves = self.engine.run_updates(

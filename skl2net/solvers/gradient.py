@@ -67,21 +67,21 @@ class GradientDescent:
         state, history = run.state, training.history
         bounds = np.append(np.arange(0, problem.n_rows, self.batch_size), problem.n_rows)
         n_left = training.begin()
-        current = None
+        numbers_for = None
         saved, mark = copy.deepcopy(state), snapshot(history)
         try:
             while n_left:
                 _copy_state(saved, state)
                 mark = snapshot(history)
                 run.learning_rate = rate = self._learning_rate(history.t, run.n_reductions)
-                n = min(n_left, self._in_one_go(problem, training))
-                order = self._shuffle(run, n, training.random_state) if self.shuffle else None
-                if current != (n, rate) or problem.sample_weight is not None:
-                    items = problem.batch_items(order, bounds, n)
+                n_epochs = min(n_left, self._in_one_go(problem, training))
+                order = self._shuffle(run, n_epochs, training.random_state) if self.shuffle else None
+                if numbers_for != (n_epochs, rate) or problem.sample_weight is not None:
+                    items = problem.batch_items(order, bounds, n_epochs)
                     numbers = problem.rule.numbers(n=items, learning_rate=rate)
-                    if current is None and self.solver == "sgd":
+                    if numbers_for is None and self.solver == "sgd":
                         warn_if_explosive(numbers, rate, momentum=self.momentum, nesterov=self.nesterovs_momentum)
-                    current = n, rate
+                    numbers_for = n_epochs, rate
 
                 curves = problem.run_updates(state, Batches(order, bounds, items), numbers, self._step(rate))
 
@@ -94,7 +94,7 @@ class GradientDescent:
                         weight_norm=totals.weight_norm,
                     )
                     history.t += problem.n_rows
-                if len(curves) < n:
+                if len(curves) < n_epochs:
                     training.diverged(self._advice(rate))
                     # a warm start goes on from the best weights, and the moments that led away from them are no help
                     run = replace(
@@ -103,7 +103,7 @@ class GradientDescent:
                     break
                 if training.at_rest and self._stop_at_rest(training, run, rate):
                     break
-                n_left -= n
+                n_left -= n_epochs
             else:
                 training.warn_not_converged()
         except KeyboardInterrupt:

@@ -213,21 +213,7 @@ static void find_neighbourhood_bests(flight_t *flight)
 #define TARGET_ATTRIBUTE
 #define VECTOR_BYTES 16
 #define TILE_VECTORS 2
-#define REAL float
-#define REAL_INT int32_t
-#include "template.h"
-#undef REAL
-#undef REAL_INT
-#define REAL double
-#define REAL_INT int64_t
-#include "template.h"
-#undef REAL
-#undef REAL_INT
-#undef TARGET
-#undef BLAS_WORK
-#undef TARGET_ATTRIBUTE
-#undef VECTOR_BYTES
-#undef TILE_VECTORS
+#include "precisions.h"
 
 #if (defined(__x86_64__) || defined(__i386__)) && (defined(__GNUC__) || defined(__clang__))
 #define HAVE_X86_TARGETS 1
@@ -237,42 +223,14 @@ static void find_neighbourhood_bests(flight_t *flight)
 #define TARGET_ATTRIBUTE __attribute__((target("avx2,fma")))
 #define VECTOR_BYTES 32
 #define TILE_VECTORS 2
-#define REAL float
-#define REAL_INT int32_t
-#include "template.h"
-#undef REAL
-#undef REAL_INT
-#define REAL double
-#define REAL_INT int64_t
-#include "template.h"
-#undef REAL
-#undef REAL_INT
-#undef TARGET
-#undef BLAS_WORK
-#undef TARGET_ATTRIBUTE
-#undef VECTOR_BYTES
-#undef TILE_VECTORS
+#include "precisions.h"
 
 #define TARGET avx512
 #define BLAS_WORK ((index_t)1 << 26)
 #define TARGET_ATTRIBUTE __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")))
 #define VECTOR_BYTES 64
 #define TILE_VECTORS 4
-#define REAL float
-#define REAL_INT int32_t
-#include "template.h"
-#undef REAL
-#undef REAL_INT
-#define REAL double
-#define REAL_INT int64_t
-#include "template.h"
-#undef REAL
-#undef REAL_INT
-#undef TARGET
-#undef BLAS_WORK
-#undef TARGET_ATTRIBUTE
-#undef VECTOR_BYTES
-#undef TILE_VECTORS
+#include "precisions.h"
 #endif
 
 /* Number of instruction sets that this processor can run, the narrowest first. */

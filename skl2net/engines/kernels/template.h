@@ -1,4 +1,4 @@
-/* Included by kernels.h once for each number type REAL and instruction set TARGET.
+/* Included by precisions.h once for each number type REAL and instruction set TARGET.
  *
  * A block of rows goes through the network in one of two ways: row-major (rows.h), one row of activations after the
  * other and units in the SIMD lanes, in training, prediction and large full-batch evaluations; or unit-major (lanes.h),
