@@ -1,78 +1,85 @@
-"""The five L2 rules, as data.
+"""The six L2 rules, as data.
 
 A rule is a name (`mode`) and a strength (`alpha`, one number per weight layer). What it does to the weights
-in one update is three numbers per layer, an `L2Numbers`; `l2_numbers` computes them, and everything else
+in one update is three numbers per layer, the `L2Coefficients`; `l2_coefficients` computes them, and everything else
 in the package (solvers, engines, reports, conversions) works with those numbers and never with a name:
 
-    w ← (1 − after) · ((1 − before) · w − step(g + gradient · w))
+    w ← (1 − decay_after) · ((1 − decay_before) · w − step(g + penalty · w))
 
-======================  ============================  ==========================  ==================
-mode                    one update                    objective                   the number
-======================  ============================  ==========================  ==================
-``penalty``             w ← w − step(g + α·w)         mean loss + α/2·Σw²         gradient = α
-``penalty_per_sample``  w ← w − step(g + (α/n)·w)     mean loss + α/(2n)·Σw²      gradient = α/n
-``decay_before``        w ← (1−α)·w − step(g)         none                        before = α
-``decay_after``         w ← (1−α)·(w − step(g))       none                        after = α
-``decoupled``           w ← (1−η·α)·w − step(g)       none                        before = η·α
-======================  ============================  ==========================  ==================
+======================  ============================  ==========================  ====================
+mode                    one update                    objective                   the coefficient
+======================  ============================  ==========================  ====================
+``prior``               w ← w − step(g + (α/N)·w)     mean loss + α/(2N)·Σw²      penalty = α/N
+``penalty``             w ← w − step(g + α·w)         mean loss + α/2·Σw²         penalty = α
+``penalty_per_sample``  w ← w − step(g + (α/n)·w)     mean loss + α/(2n)·Σw²      penalty = α/n
+``decay_before``        w ← (1−α)·w − step(g)         none                        decay_before = α
+``decay_after``         w ← (1−α)·(w − step(g))       none                        decay_after = α
+``decoupled``           w ← (1−η·α)·w − step(g)       none                        decay_before = η·α
+======================  ============================  ==========================  ====================
 
 `w` is a weight, never a bias; `g` the gradient of the data loss at the weights before any decay; `η` the current
-learning rate of the schedule; `n` the number of items in the update (the sum of their weights). The rules run in
-`skl2net.solvers`; what they did is told by `skl2net.report`.
+learning rate of the schedule; `n` the number of samples in the update (the sum of their weights) and `N` that of the
+whole training set. The rules run in `skl2net.solvers`; `skl2net.report` says what they did.
 """
 
+import math
 import warnings
 from dataclasses import dataclass
 from numbers import Real
 
 import numpy as np
 
-PENALTIES = ("penalty", "penalty_per_sample")
+PENALTIES = ("prior", "penalty", "penalty_per_sample")
 DECAYS = ("decay_before", "decay_after", "decoupled")
 MODES = PENALTIES + DECAYS
 
-MODES_OF_SOLVER = {"sgd": MODES, "adam": MODES, "lbfgs": PENALTIES, "pso": PENALTIES}
-
-_WHY_NO_DECAY = {
-    "lbfgs": "L-BFGS minimises an objective, and a decay of the weights has none",
-    "pso": (
-        "a swarm is steered by its personal bests, which are remembered and not moved, so that shrinking the "
-        "positions only disturbs the search"
-    ),
+# The strength of each rule where none is given. `prior`: weights of about ±1. `penalty_per_sample`: scikit-learn's.
+# `decoupled`: that of AdamW in PyTorch.
+DEFAULT_ALPHA = {
+    "prior": 1.0,
+    "penalty": 1e-2,
+    "penalty_per_sample": 1e-4,
+    "decay_before": 1e-5,
+    "decay_after": 1e-5,
+    "decoupled": 1e-2,
 }
 
 
 @dataclass(frozen=True)
-class L2Numbers:
-    """What an L2 rule does in one update; each field has shape (n_layers,), or (n_updates, n_layers).
+class L2Coefficients:
+    """What an L2 rule does in one update; each field has shape (n_layers,), or (..., n_updates, n_layers).
 
     Parameters
     ----------
-    gradient : ndarray
+    penalty : ndarray
         Multiple of the weight that is added to its gradient before the optimiser's step.
-    before : ndarray
+    decay_before : ndarray
         Share of the weight that is removed before the step is taken.
-    after : ndarray
+    decay_after : ndarray
         Share of the weight that is removed after the step has been taken.
     """
 
-    gradient: np.ndarray
-    before: np.ndarray
-    after: np.ndarray
+    penalty: np.ndarray
+    decay_before: np.ndarray
+    decay_after: np.ndarray
 
-    def penalty(self, sum_of_squares):
-        """What the rule adds to the loss, ½·Σ gradient·Σw² over the layers; 0 for a decay.
+    def __getitem__(self, key):
+        """The coefficients of some of the updates."""
+        return L2Coefficients(self.penalty[key], self.decay_before[key], self.decay_after[key])
+
+    def added_loss(self, sum_of_squares):
+        """What the rule adds to the loss, ½·Σ penalty·Σw² over the layers; 0 for a decay.
 
         Parameters
         ----------
         sum_of_squares : array-like of shape (..., n_layers)
             Σw² of each layer.
         """
-        return 0.5 * np.vecdot(self.gradient, sum_of_squares)
+        return 0.5 * np.vecdot(self.penalty, sum_of_squares)
 
 
-def l2_numbers(mode, alpha, learning_rate, n):
-    """Compute the three numbers of an L2 rule.
+def l2_coefficients(mode, alpha, *, n=None, n_total=None, learning_rate=None):
+    """Compute the three coefficients of an L2 rule.
 
     Parameters
     ----------
@@ -80,30 +87,34 @@ def l2_numbers(mode, alpha, learning_rate, n):
         One of `MODES`.
     alpha : array-like of shape (n_layers,)
         Strength of the rule in each weight layer.
-    learning_rate : float or None
-        Current learning rate η of the schedule; only ``"decoupled"`` reads it.
-    n : float or ndarray of shape (n_updates,)
-        Items in the update, or in each of several; only ``"penalty_per_sample"`` reads it. Where it is 0, the
-        update is skipped, and the numbers are 0.
+    n : float or ndarray of shape (..., n_updates), default=None
+        Number of samples in the update, or in each of several. Read by ``"penalty_per_sample"`` only; an update of 0
+        samples is skipped, and its coefficients are 0.
+    n_total : float, default=None
+        Number of training samples N. Read by ``"prior"`` only.
+    learning_rate : float, default=None
+        Current learning rate η of the schedule. Read by ``"decoupled"`` only.
 
     Returns
     -------
-    L2Numbers
-        Fields of shape (n_layers,), or (n_updates, n_layers) where `n` is an array.
+    L2Coefficients
+        Fields of shape (n_layers,), or (..., n_updates, n_layers) if `n` is an array.
     """
     alpha = np.broadcast_to(np.asarray(alpha, dtype=np.float64), (*np.shape(n), len(alpha)))
     none = np.broadcast_to(0.0, alpha.shape)
+    if mode == "prior":
+        return L2Coefficients(alpha / n_total, none, none)
     if mode == "penalty":
-        return L2Numbers(alpha, none, none)
+        return L2Coefficients(alpha, none, none)
     if mode == "penalty_per_sample":
         n = np.asarray(n, dtype=np.float64)[..., np.newaxis]
-        return L2Numbers(np.divide(alpha, n, out=np.zeros(alpha.shape), where=n > 0), none, none)
+        return L2Coefficients(np.divide(alpha, n, out=np.zeros(alpha.shape), where=n > 0), none, none)
     if mode == "decay_before":
-        return L2Numbers(none, alpha, none)
+        return L2Coefficients(none, alpha, none)
     if mode == "decay_after":
-        return L2Numbers(none, none, alpha)
+        return L2Coefficients(none, none, alpha)
     if mode == "decoupled":
-        return L2Numbers(none, learning_rate * alpha, none)
+        return L2Coefficients(none, learning_rate * alpha, none)
     raise ValueError(f"l2_mode must be one of {', '.join(map(repr, MODES))}; got {mode!r}.")
 
 
@@ -114,38 +125,125 @@ class L2Rule:
     mode: str
     alpha: tuple[float, ...]
 
-    def numbers(self, *, n, learning_rate=None):
-        """The three numbers of one update over `n` items, see `l2_numbers`."""
-        return l2_numbers(self.mode, self.alpha, learning_rate, n)
+    def coefficients(self, *, n=None, n_total=None, learning_rate=None):
+        """The three coefficients of an update of `n` samples, see `l2_coefficients`."""
+        return l2_coefficients(self.mode, self.alpha, n=n, n_total=n_total, learning_rate=learning_rate)
 
 
-def share_removed(numbers, *, solver, learning_rate=None, momentum=0.0):
-    """Share of a weight that one update removes when no gradient acts on it.
-
-    A decay removes the same share under every solver. A penalty's shrink passes through the optimiser: under SGD
-    with momentum μ it amounts to η·gradient/(1−μ) in the long run; Adam divides it by its own size, so that there
-    is no such share, and L-BFGS and the swarm have no update to speak of.
+@dataclass(frozen=True)
+class AppliedRule:
+    """An L2 rule as it ran in a fit: all that a report needs to know of the fit besides the weights.
 
     Parameters
     ----------
-    numbers : L2Numbers
-    solver : {"sgd", "adam", "lbfgs", "pso"}
-    learning_rate : float, default=None
-        Learning rate η; read where SGD applies a penalty.
+    rule : L2Rule
+    solver : str
+    learning_rate : float or None
+        That of the last update. None if the solver has none.
+    momentum : float or None
+        Momentum of SGD. None for other solvers.
+    nesterov : bool
+        Whether it is Nesterov's momentum.
+    n : float
+        Number of samples per update (the sum of their weights). Where the last batch of an epoch is smaller, that of
+        the others.
+    n_total : float
+        Number of training samples; in a stream (`partial_fit`), of all that were seen so far.
+    updates_per_epoch : int or None
+        None for full-batch solvers.
+    loss : str
+        Name of the loss, as `skl2net.convert_alpha` calls it.
+    has_schedule : bool
+        Whether the learning rate changed during training.
+    objective : str
+        What the penalty is added to: "mean loss", or "own objective" of a particle swarm.
+    """
+
+    rule: L2Rule
+    solver: str
+    n: float
+    n_total: float
+    loss: str
+    learning_rate: float | None = None
+    momentum: float | None = None
+    nesterov: bool = False
+    updates_per_epoch: int | None = None
+    has_schedule: bool = False
+    objective: str = "mean loss"
+
+    @property
+    def coefficients(self):
+        """The three coefficients of the last full update."""
+        return self.rule.coefficients(n=self.n, n_total=self.n_total, learning_rate=self.learning_rate)
+
+
+def long_run_share(shrink, *, momentum=0.0, nesterov=False):
+    r"""Share of a weight that each SGD update removes in the long run, if the penalty's is the only gradient.
+
+    With a shrink :math:`s = \eta\,\cdot` penalty and momentum μ, the weight and its velocity follow a linear iteration
+    with eigenvalues :math:`\lambda^2 - (1 + \mu - s)\lambda + \mu = 0`, or with Nesterov's momentum
+    :math:`\lambda^2 - (1 + \mu)(1 - s)\lambda + \mu(1 - s) = 0`. The share is one minus the modulus of the larger one.
+    To first order it is :math:`s/(1-\mu)`. Where the eigenvalues are complex the weight oscillates, and the share is
+    at most :math:`1 - \sqrt\mu`; where it is negative the weight grows.
+
+    Parameters
+    ----------
+    shrink : float or ndarray
+        Learning rate times the penalty's coefficient; not negative.
     momentum : float, default=0.0
-        Momentum μ of SGD, below 1.
+        Momentum μ in [0, 1].
+    nesterov : bool, default=False
+        Whether it is Nesterov's momentum.
+
+    Returns
+    -------
+    float or ndarray
+        The share, of the shape of `shrink`.
+
+    Examples
+    --------
+    >>> round(float(long_run_share(0.002, momentum=0.9)), 4)  # to first order 0.02
+    0.0265
+    """
+    s = np.asarray(shrink, dtype=np.float64)
+    trace = (1 + momentum) * (1 - s) if nesterov else 1 + momentum - s
+    determinant = momentum * (1 - s) if nesterov else np.broadcast_to(float(momentum), s.shape)
+    discriminant = trace**2 - 4 * determinant
+    root = np.sqrt(np.maximum(discriminant, 0))
+    # (1 - larger)(1 - smaller) = s: no cancellation where the larger eigenvalue is close to 1
+    rest = 1 - (trace - root) / 2
+    positive = np.divide(s, rest, out=np.zeros_like(s), where=rest > 0)
+    real = np.where(trace >= 0, positive, 1 - (root - trace) / 2)
+    share = np.where(discriminant >= 0, real, 1 - np.sqrt(np.maximum(determinant, 0)))
+    return share[()]
+
+
+def share_removed(coefficients, *, learning_rate=None, momentum=None, nesterov=False):
+    """Share of a weight that one update removes when no gradient acts on it.
+
+    A decay removes the same share under every optimiser. A penalty's shrink passes through the optimiser: under SGD
+    it amounts to `long_run_share`. Adam divides it by its own size, so that there is no such share.
+
+    Parameters
+    ----------
+    coefficients : L2Coefficients
+    learning_rate : float, default=None
+        Learning rate η. Read for a penalty only.
+    momentum : float, default=None
+        Momentum μ of SGD. None for an optimiser under which a penalty has no share.
+    nesterov : bool, default=False
+        Whether it is Nesterov's momentum.
 
     Returns
     -------
     ndarray of shape (n_layers,) or None
-        None where no such share exists. All zero where alpha is 0.
+        None if no such share exists. All zero if alpha is 0.
     """
-    decay = numbers.before + numbers.after
-    if not np.any(numbers.gradient):
-        return decay if solver in ("sgd", "adam") else None
-    if solver != "sgd" or momentum == 1:
+    if not np.any(coefficients.penalty):
+        return coefficients.decay_before + coefficients.decay_after
+    if momentum is None:
         return None
-    return learning_rate * numbers.gradient / (1 - momentum)
+    return long_run_share(learning_rate * coefficients.penalty, momentum=momentum, nesterov=nesterov)
 
 
 def timescale(share, updates_per_epoch):
@@ -164,13 +262,14 @@ def check_rule(mode, alpha, *, n_layers, solver, learning_rate=None):
     ----------
     mode : str
         One of `MODES`.
-    alpha : float or array-like of shape (n_layers,)
-        Strength; a single number holds for every layer.
+    alpha : float, array-like of shape (n_layers,) or None
+        Strength; a single number holds for every layer, None is the rule's own strength (`DEFAULT_ALPHA`).
     n_layers : int
         Number of weight layers, one more than hidden layers.
-    solver : {"sgd", "adam", "lbfgs", "pso"}
+    solver : object
+        A solver: its `name`, and as `why_no_decay` the reason why it cannot run a decay, or None if it can.
     learning_rate : float, default=None
-        Initial learning rate, the largest that a schedule takes.
+        Initial learning rate, the largest that a schedule takes. Read for ``"decoupled"`` only.
 
     Returns
     -------
@@ -187,52 +286,54 @@ def check_rule(mode, alpha, *, n_layers, solver, learning_rate=None):
     UserWarning
         If a decay removes more than half of every weight in each update.
     """
-    if mode not in MODES_OF_SOLVER[solver]:
+    if mode in DECAYS and solver.why_no_decay is not None:
         raise ValueError(
-            f"l2_mode={mode!r} cannot run with solver={solver!r}: {_WHY_NO_DECAY[solver]}. "
+            f"l2_mode={mode!r} cannot run with solver={solver.name!r}: {solver.why_no_decay}. "
             f"Use l2_mode='penalty', or keep {mode!r} with solver='sgd' or solver='adam'."
         )
+    alpha = DEFAULT_ALPHA[mode] if alpha is None else alpha
     alphas = _one_per_layer(alpha, n_layers)
     largest = max(alphas)
+    shown = _shown(alphas)
     if mode in ("decay_before", "decay_after"):
         if largest >= 1:
             raise ValueError(
-                f"alpha={alpha!r} with l2_mode={mode!r} would remove {largest:.3g} times each weight in every update; "
+                f"alpha={shown} with l2_mode={mode!r} would remove {largest:.3g} times each weight in every update; "
                 "a decay needs 0 <= alpha < 1. If the number is the factor that is kept, as in w = w * 0.98, pass "
                 "1 - factor."
             )
         if largest > 0.5:
             warnings.warn(
-                f"alpha={alpha!r} with l2_mode={mode!r} removes {largest:.0%} of every weight in each update. If "
+                f"alpha={shown} with l2_mode={mode!r} removes {largest:.0%} of every weight in each update. If "
                 f"{largest:g} was meant as the factor that is kept, pass alpha={1 - largest:.6g} (1 - alpha).",
                 UserWarning,
                 stacklevel=2,
             )
     elif mode == "decoupled" and learning_rate * largest >= 1:
         raise ValueError(
-            f"alpha={alpha!r} with l2_mode='decoupled' and learning_rate_init={learning_rate!r} would remove "
+            f"alpha={shown} with l2_mode='decoupled' and learning_rate_init={float(learning_rate):g} would remove "
             f"learning rate * alpha = {learning_rate * largest:.3g} times each weight in every update; it must stay "
             "below 1. Lower alpha or learning_rate_init."
         )
     return L2Rule(mode, alphas)
 
 
-def warn_if_explosive(numbers, learning_rate, *, momentum, nesterov):
+def warn_if_explosive(coefficients, learning_rate, *, momentum, nesterov):
     """Warn, before SGD runs, of a penalty under which weights grow without bound, no gradient acting on them.
 
-    With momentum μ they do so from η·gradient = 2·(1 + μ) on, or with Nesterov's from 2·(1 + μ)/(1 + 2·μ) on: there the
-    iteration w, v ↦ w + v', v' with v' = μ·v − η·gradient·w no longer contracts. Without momentum both are 2.
+    With momentum μ they do so from η·penalty = 2·(1 + μ) on, or with Nesterov's from 2·(1 + μ)/(1 + 2·μ) on: there
+    `long_run_share` is no longer positive.
 
     Parameters
     ----------
-    numbers : L2Numbers
+    coefficients : L2Coefficients
         Of every update of an epoch.
     learning_rate : float
         Initial learning rate η.
     momentum : float
     nesterov : bool
     """
-    shrink = learning_rate * np.max(numbers.gradient)
+    shrink = learning_rate * np.max(coefficients.penalty)
     limit = 2 * (1 + momentum) / (1 + 2 * momentum) if nesterov else 2 * (1 + momentum)
     if shrink >= limit:
         warnings.warn(
@@ -258,6 +359,11 @@ def _one_per_layer(alpha, n_layers):
                 f"alpha has {len(alphas)} values, but the network has {n_layers} weight layers (one more than "
                 f"hidden layers); pass one value per layer, or a single number for all. Got {alpha!r}."
             )
-    if not all(np.isfinite(a) and a >= 0 for a in alphas):
-        raise ValueError(f"alpha must be finite and not negative; got {alpha!r}.")
+    if not all(math.isfinite(a) and a >= 0 for a in alphas):
+        raise ValueError(f"alpha must be finite and not negative; got {_shown(alphas)}.")
     return alphas
+
+
+def _shown(alphas):
+    """The strengths as a user would write them: one number if all are equal, else a list."""
+    return repr(alphas[0]) if len(set(alphas)) == 1 else repr(list(alphas))

@@ -1,81 +1,125 @@
 """What solvers hand to an engine, and what they get back.
 
-An engine is a module with a `name` and four functions: `outputs`, `loss_and_gradient`, `losses` and `run_updates`.
-`skl2net.engines.reference` documents them and is the oracle for every other engine. An engine may have a fifth, `fly`,
-which iterates a swarm; where it has none, `skl2net.solvers.swarm` does so itself, around `losses`.
+An engine is a module with a `name` and these functions, which `skl2net.engines.reference` documents; it is the oracle
+for every other engine:
+
+- ``outputs(task, parameters, raw=False)``
+- ``loss_and_gradient(task, parameters)``
+- ``losses(task, vectors)``
+- ``run_updates(task, state, batches, coefficients, optimiser, learning_rate)``
+- ``epochs_per_call(task)``: how many epochs `run_updates` should be asked for at most
+
+An engine may also iterate a swarm: ``iterate_swarm(task, swarm, penalty, motion)`` does what
+`skl2net.solvers.swarm.flight.step` does, many times in one call, and ``swarm_iterations_per_call(task, swarm, motion)``
+says how many times. Without them, the swarm runs `step`, around `losses`.
+
+A call lasts about 0.1 s at most where the work can be divided, so that Ctrl-C is heard: the engine knows how much work
+that is.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
 
 @dataclass(frozen=True)
-class SGDStep:
-    """Stochastic gradient descent: v ← μ·v − η·g, then w ← w + v, or w + μ·v − η·g with Nesterov's momentum."""
+class Task:
+    """A network on data: what an engine trains, evaluates and predicts with.
 
-    learning_rate: float
-    momentum: float
-    nesterov: bool
-
-
-@dataclass(frozen=True)
-class AdamStep:
-    """Adam: w ← w − η·√(1−β₂ᵗ)/(1−β₁ᵗ) · m/(√v + ε), with ε beside √v as in scikit-learn and Keras.
-
-    Kingma & Ba, "Adam: a method for stochastic optimization", ICLR 2015.
+    Parameters
+    ----------
+    network : Network
+    X : ndarray or CSR of shape (n_rows_of_X, n_features)
+    Y : ndarray of shape (n_rows_of_X, n_outputs), default=None
+        Targets, of the dtype of `X`. None for predictions.
+    sample_weight : ndarray of shape (n_rows_of_X,), default=None
+        Weight of each row, of the dtype of `X`; not negative, and not all zero. None if all are one.
+    loss : {"squared_error", "log_loss", "poisson"}, default="squared_error"
+    rows : ndarray of intp, shape (n_rows,), default=None
+        The rows of `X` that count, in their order; None for all. They are never copied.
+    n_threads : int, default=None
+        Number of threads that the engine may use. None for as many as OpenMP, threadpoolctl and joblib allow
+        (`skl2net.engines.effective_n_threads`). Results do not depend on it.
     """
 
-    learning_rate: float
-    beta_1: float
-    beta_2: float
-    epsilon: float
+    network: object
+    X: np.ndarray
+    Y: np.ndarray | None = None
+    sample_weight: np.ndarray | None = None
+    loss: str = "squared_error"
+    rows: np.ndarray | None = None
+    n_threads: int | None = None
+
+    @property
+    def n_rows(self):
+        """Number of rows that count."""
+        return self.X.shape[0] if self.rows is None else len(self.rows)
+
+    @property
+    def dtype(self):
+        return self.X.dtype
+
+    @cached_property
+    def n_samples(self):
+        """Number of samples: rows, or the sum of their weights."""
+        weight = self.taken(self.sample_weight)
+        return float(self.n_rows if weight is None else weight.sum(dtype=np.float64))
+
+    def taken(self, array):
+        """The rows of an array that count; None for None."""
+        return array if array is None or self.rows is None else array[self.rows]
+
+    def with_rows(self, rows):
+        """The same task on other rows."""
+        return replace(self, rows=rows)
 
 
 @dataclass
-class GradientState:
+class OptimiserState:
     """Parameters and what the optimiser remembers about them; engines change it in place.
 
     Parameters
     ----------
     parameters : ndarray of shape (n_parameters,)
-    first : ndarray of shape (n_parameters,)
-        SGD's velocity, or Adam's first moment.
-    second : ndarray of shape (n_parameters,)
-        Adam's second moment; empty for SGD.
+    moments : ndarray of shape (n_moments, n_parameters)
+        SGD's velocity; Adam's first and second moment.
     n_updates : int, default=0
-        Updates so far, Adam's t.
+        Number of updates so far, Adam's t.
     """
 
     parameters: np.ndarray
-    first: np.ndarray
-    second: np.ndarray
+    moments: np.ndarray
     n_updates: int = 0
+
+    def copy(self):
+        """A state of its own."""
+        return OptimiserState(self.parameters.copy(), self.moments.copy(), self.n_updates)
 
 
 @dataclass(frozen=True)
 class Batches:
-    """The rows of a run of updates: of one epoch or several, or of a part of one.
+    """Which rows each update takes, in one epoch or several.
 
     Parameters
     ----------
     order : ndarray of intp, shape (n_epochs, n_rows), or None
-        The rows in the order in which each epoch visits them; None for the order of the data.
+        The rows of `Task.X` in the order in which each epoch visits them; None for the order of the task.
     bounds : ndarray of intp, shape (n_updates + 1,)
         Update i of an epoch takes the rows ``order[epoch, bounds[i]:bounds[i + 1]]``.
-    items : ndarray of float64, shape (n_epochs, n_updates)
-        Items of each update: its rows, or the sum of their weights. An update of 0 items is skipped.
+    n_samples : ndarray of float64, shape (n_epochs, n_updates)
+        Number of samples in each update: its rows, or the sum of their weights. An update of 0 samples is skipped.
     """
 
     order: np.ndarray | None
     bounds: np.ndarray
-    items: np.ndarray
+    n_samples: np.ndarray
 
 
 @dataclass(frozen=True)
-class Motion:
-    """How a swarm moves in its next iterations; `skl2net.solvers.swarm.ParticleSwarm` explains each parameter.
+class SwarmMotion:
+    """How a swarm moves in its next iterations; `skl2net.ParticleSwarm` explains each parameter.
 
     Parameters
     ----------

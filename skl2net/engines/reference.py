@@ -7,19 +7,18 @@ functions of the Python array API standard, from the namespace `xp`; CSR input e
 
 import numpy as np
 
-from skl2net.engines.interface import EpochTotals, SGDStep
+from skl2net.engines.interface import EpochTotals
 
 name = "reference"
 
 
-def outputs(network, parameters, X, *, raw=False, xp=np):
+def outputs(task, parameters, *, raw=False, xp=np):
     """Outputs of the network.
 
     Parameters
     ----------
-    network : Network
+    task : Task
     parameters : array of shape (n_parameters,)
-    X : array or CSR of shape (n_rows, n_features)
     raw : bool, default=False
         Leave the output function out.
 
@@ -27,57 +26,44 @@ def outputs(network, parameters, X, *, raw=False, xp=np):
     -------
     array of shape (n_rows, n_outputs)
     """
-    Z = _forward(network, parameters, X, xp)[-1]
-    return Z if raw else _OUTPUTS[network.output](Z, xp)
+    X = _rows_of(task, xp)[0]
+    Z = _forward(task.network, parameters, X, xp)[-1]
+    return Z if raw else _OUTPUTS[task.network.output](Z, xp)
 
 
-def loss_and_gradient(network, loss, parameters, X, Y, sample_weight=None, *, xp=np):
+def loss_and_gradient(task, parameters, *, xp=np):
     """Data loss (the weighted mean over rows of the sum over outputs) and its gradient.
 
     Parameters
     ----------
-    network : Network
-    loss : {"squared_error", "log_loss", "poisson"}
+    task : Task
     parameters : array of shape (n_parameters,)
-    X : array or CSR of shape (n_rows, n_features)
-    Y : array of shape (n_rows, n_outputs)
-    sample_weight : array of shape (n_rows,), default=None
-        Not negative, and not all zero.
 
     Returns
     -------
     loss : float
     gradient : array of shape (n_parameters,)
     """
-    activations = _forward(network, parameters, X, xp)
-    row_losses, delta = _loss_and_delta(network, loss, activations[-1], Y, xp)
-    if sample_weight is None:
-        value = _total(row_losses, xp) / X.shape[0]
-        delta = delta / X.shape[0]
-    else:
-        items = _total(sample_weight, xp)
-        value = _total(row_losses * sample_weight, xp) / items
-        delta = delta * (sample_weight / items)[:, None]
-    return value, _backward(network, parameters, activations, delta, xp)
+    return _loss_and_gradient(task.network, task.loss, parameters, *_rows_of(task, xp), xp)
 
 
-def losses(network, loss, swarm, X, Y, sample_weight=None, *, xp=np):
+def losses(task, vectors, *, xp=np):
     """Data loss of many parameter vectors.
 
     Parameters
     ----------
-    network, loss, X, Y, sample_weight
-        As for `loss_and_gradient`.
-    swarm : array of shape (n_vectors, n_parameters)
+    task : Task
+    vectors : array of shape (n_vectors, n_parameters)
 
     Returns
     -------
     array of shape (n_vectors,), float64
     """
+    X, Y, sample_weight = _rows_of(task, xp)
     values = []
-    for i in range(swarm.shape[0]):
-        Z = _forward(network, swarm[i, :], X, xp)[-1]
-        row_losses, _ = _loss_and_delta(network, loss, Z, Y, xp)
+    for i in range(vectors.shape[0]):
+        Z = _forward(task.network, vectors[i, :], X, xp)[-1]
+        row_losses, _ = _loss_and_delta(task.network, task.loss, Z, Y, xp)
         if sample_weight is None:
             values.append(_total(row_losses, xp) / X.shape[0])
         else:
@@ -85,79 +71,94 @@ def losses(network, loss, swarm, X, Y, sample_weight=None, *, xp=np):
     return xp.asarray(values, dtype=xp.float64)
 
 
-def run_updates(network, loss, state, X, Y, sample_weight, batches, numbers, step, *, xp=np):
+def epochs_per_call(task):
+    """How many epochs `run_updates` should be asked for at most: Ctrl-C is heard at any time, so one."""
+    return 1
+
+
+def run_updates(task, state, batches, coefficients, optimiser, learning_rate, *, xp=np):
     """Run epochs of mini-batch updates, one update after the other, changing `state` in place.
 
     Parameters
     ----------
-    network, loss, X, Y, sample_weight
-        As for `loss_and_gradient`.
-    state : GradientState
+    task : Task
+    state : OptimiserState
         Parameters, the optimiser's moments, and the number of updates so far.
     batches : Batches
-        Which rows each update takes, and how many items they amount to; a batch of 0 items is skipped.
-    numbers : L2Numbers
+        Which rows each update takes, and how many samples they amount to; a batch of 0 samples is skipped.
+    coefficients : L2Coefficients
         Fields of shape (n_epochs, n_updates, n_layers).
-    step : SGDStep or AdamStep
+    optimiser : SGD or Adam
+        See `skl2net.solvers.optimisers`.
+    learning_rate : float
 
     Returns
     -------
     ndarray of shape (n_done, 4)
-        `EpochTotals` of each epoch. The run ends with an epoch whose parameters are not finite, which is left out.
+        `EpochTotals` of each epoch. The first epoch whose parameters are not finite ends the run and is left out.
     """
     curves = []
-    for epoch in range(batches.items.shape[0]):
-        totals = _run_epoch(network, loss, state, X, Y, sample_weight, batches, numbers, step, epoch, xp)
+    for epoch in range(batches.n_samples.shape[0]):
+        totals = _run_epoch(task, state, batches, coefficients, optimiser, learning_rate, epoch, xp)
         if not xp.all(xp.isfinite(state.parameters)):
             break
         curves.append(totals)
     return np.reshape(curves, (len(curves), len(EpochTotals._fields)))
 
 
-def _run_epoch(network, loss, state, X, Y, sample_weight, batches, numbers, step, epoch, xp):
+def _run_epoch(task, state, batches, coefficients, optimiser, learning_rate, epoch, xp):
+    network, parameters = task.network, state.parameters
+    order = task.rows if batches.order is None else batches.order[epoch, :]
     data_loss = penalty = 0.0
     n_rows = 0
-    parameters = state.parameters
-    for i in range(batches.items.shape[1]):
-        if batches.items[epoch, i] == 0:
+    for i in range(batches.n_samples.shape[1]):
+        if batches.n_samples[epoch, i] == 0:
             continue
         rows = slice(int(batches.bounds[i]), int(batches.bounds[i + 1]))
         size = rows.stop - rows.start
-        if batches.order is not None:
-            rows = batches.order[epoch, rows]
-        weight = None if sample_weight is None else _take(sample_weight, rows, xp)
-        value, gradient = loss_and_gradient(
-            network, loss, parameters, _take(X, rows, xp), _take(Y, rows, xp), weight, xp=xp
+        if order is not None:
+            rows = order[rows]
+        weight = None if task.sample_weight is None else _take(task.sample_weight, rows, xp)
+        value, gradient = _loss_and_gradient(
+            network, task.loss, parameters, _take(task.X, rows, xp), _take(task.Y, rows, xp), weight, xp
         )
         data_loss += value * size
         n_rows += size
         for layer, s in enumerate(network.weight_slices):
             w = parameters[s]
-            coefficient = float(numbers.gradient[epoch, i, layer])
+            coefficient = float(coefficients.penalty[epoch, i, layer])
             penalty += 0.5 * coefficient * _total(w * w, xp) * size
             gradient[s] += coefficient * w
         state.n_updates += 1
-        change = (_sgd_change if isinstance(step, SGDStep) else _adam_change)(step, state, gradient, xp)
+        change = optimiser.change(state, gradient, learning_rate, xp)
         for layer, s in enumerate(network.weight_slices):
-            before, after = float(numbers.before[epoch, i, layer]), float(numbers.after[epoch, i, layer])
+            before = float(coefficients.decay_before[epoch, i, layer])
+            after = float(coefficients.decay_after[epoch, i, layer])
             parameters[s] = (1 - after) * ((1 - before) * parameters[s] + change[s])
         parameters[network.n_weights :] += change[network.n_weights :]
     weights = parameters[: network.n_weights]
     return EpochTotals(data_loss, penalty, n_rows, _total(weights * weights, xp))
 
 
-def _sgd_change(step, state, gradient, xp):
-    velocity = step.momentum * state.first - step.learning_rate * gradient
-    state.first[...] = velocity
-    return step.momentum * velocity - step.learning_rate * gradient if step.nesterov else velocity
+def _loss_and_gradient(network, loss, parameters, X, Y, sample_weight, xp):
+    activations = _forward(network, parameters, X, xp)
+    row_losses, delta = _loss_and_delta(network, loss, activations[-1], Y, xp)
+    if sample_weight is None:
+        value = _total(row_losses, xp) / X.shape[0]
+        delta = delta / X.shape[0]
+    else:
+        n_samples = _total(sample_weight, xp)
+        value = _total(row_losses * sample_weight, xp) / n_samples
+        delta = delta * (sample_weight / n_samples)[:, None]
+    return value, _backward(network, parameters, activations, delta, xp)
 
 
-def _adam_change(step, state, gradient, xp):
-    t = state.n_updates
-    state.first[...] = step.beta_1 * state.first + (1 - step.beta_1) * gradient
-    state.second[...] = step.beta_2 * state.second + (1 - step.beta_2) * (gradient * gradient)
-    learning_rate = step.learning_rate * (1 - step.beta_2**t) ** 0.5 / (1 - step.beta_1**t)
-    return -learning_rate * state.first / (xp.sqrt(state.second) + step.epsilon)
+def _rows_of(task, xp):
+    """X, Y and the sample weights of the rows that count."""
+    arrays = task.X, task.Y, task.sample_weight
+    if task.rows is None:
+        return arrays
+    return tuple(None if array is None else _take(array, task.rows, xp) for array in arrays)
 
 
 def _take(array, rows, xp):
