@@ -193,7 +193,7 @@ def convert_alpha(
     return run.convert(_checked_number(alpha, run.source))
 
 
-def equivalents(alpha, mode, *, solver, n_layers, **run):
+def equivalents(alpha, mode, *, solver, n_layers, nesterov=False, has_schedule=False, **run):
     """What a run of ours would be called elsewhere, in every library that has the network, the solver and the loss.
 
     Parameters
@@ -212,6 +212,9 @@ def equivalents(alpha, mode, *, solver, n_layers, **run):
     tuple of AlphaConversion
         The exact ones first, then by what is left of the equivalence.
     """
+    run["schedule"] = has_schedule
+    if mode == "prior":
+        return ()
     found = []
     for name, convention in CONVENTIONS.items():
         runs_there = solver in convention.solvers or solver in _FULL_BATCH or convention.is_closed_form
