@@ -34,7 +34,7 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
     solver : {"lbfgs", "sgd", "adam", "pso"} or ParticleSwarm, default="adam"
         How the loss is minimised: by L-BFGS, by mini-batch stochastic gradient descent with momentum ("sgd") or by
         "adam", or by a particle swarm. "pso" is ``ParticleSwarm()``.
-    l2_mode : {"prior", "penalty", "penalty_per_sample", "decay_before", "decay_after", "decoupled"}, default="penalty"
+    l2_mode : {"prior", "penalty", "penalty_per_sample", "decay_before", "decay_after", "decoupled"}, default="prior"
         The L2 rule. With :math:`w` a weight, :math:`g` the gradient of the data loss there, :math:`\eta` the learning
         rate, :math:`n` the number of samples in the update, :math:`N` that in the training set, and "step" what the
         optimiser subtracts for a gradient:
@@ -54,11 +54,11 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
 
         The decays have no objective and run with "sgd" and "adam" only. With "lbfgs" and "pso", :math:`n` is
         :math:`N`. In `partial_fit`, :math:`N` is the number of samples seen so far.
-    alpha : float or array-like of shape (n_layers - 1,), default=1e-4
-        Strength of the rule: one number, or one for each weight layer. The decays need ``0 <= alpha < 1``,
-        ``"decoupled"`` needs ``learning_rate_init * alpha < 1``. None for the rule's own strength: 1 for ``"prior"``,
-        1e-4 for ``"penalty_per_sample"``, 1e-2 for ``"penalty"`` and ``"decoupled"``, 1e-5 for ``"decay_before"`` and
-        ``"decay_after"``.
+    alpha : float, array-like of shape (n_layers - 1,) or None, default=None
+        Strength of the rule: one number, or one for each weight layer. None for the rule's own strength: 1 for
+        ``"prior"``, 1e-4 for ``"penalty_per_sample"``, 1e-2 for ``"penalty"`` and ``"decoupled"``, 1e-5 for
+        ``"decay_before"`` and ``"decay_after"``. The decays need ``0 <= alpha < 1``, ``"decoupled"`` needs
+        ``learning_rate_init * alpha < 1``.
     class_weight : dict, list of dict or "balanced", default=None
         Weights of the classes, multiplied with `sample_weight`. "balanced" gives each class the same sum of sample
         weights, see :func:`sklearn.utils.class_weight.compute_class_weight`. Of a multilabel target, a list has one
@@ -186,8 +186,8 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
         *,
         loss="log_loss",
         solver="adam",
-        l2_mode="penalty",
-        alpha=1e-4,
+        l2_mode="prior",
+        alpha=None,
         class_weight=None,
         batch_size="auto",
         learning_rate="constant",
