@@ -117,8 +117,8 @@ ALIASES = {alias.name: alias for alias in _ALIASES}
 
 # What is asked for often and has no number to convert, with the reason.
 LEFT_OUT = {
-    "PyTorch Lightning, DeepSpeed, flax": "they have no number of their own: it is that of the optimiser they are given",
-    "Vowpal Wabbit": "its updates are adaptive and scaled by the data, so that its --l2 is the strength of no fixed rule",
+    "PyTorch Lightning, DeepSpeed, flax": "their number is that of the optimiser they are given",
+    "Vowpal Wabbit": "its updates are adaptive and scaled by the data: its --l2 is the strength of no fixed rule",
     "MATLAB's patternnet and fitnet": (
         "performParam.regularization mixes the mean of the squared errors and the mean of the squared weights and "
         "biases, (1 − r) to r: the ratio depends on the number of weights"
@@ -126,9 +126,9 @@ LEFT_OUT = {
     "WEKA's MultilayerPerceptron -D": "it is a decay of the learning rate, not of the weights",
     "XGBoost's and LightGBM's lambda": "it penalises the values of a tree's leaves",
     "RealMLP's wd": (
-        "it is multiplied by a schedule of its own (flat_cos) while the learning rate follows another; biases are exempt"
+        "a schedule of its own (flat_cos) multiplies it, while the learning rate follows another; biases are exempt"
     ),
     "PyTorch's ASGD": (
-        "it multiplies every parameter by 1 − η·lambd in each update, with lambd=1e-4 by default, whatever weight_decay is"
+        "each update multiplies every parameter by 1 − η·lambd, lambd=1e-4 by default, whatever weight_decay is"
     ),
 }

@@ -427,8 +427,8 @@ class _Run:
             )
         if solver != "sgd":
             raise _NoEquivalent(
-                f"{_CALLED[solver]} divides a penalty's part of the gradient by its own size, so that a penalty removes "
-                "no fixed share of a weight, whatever its strength; choose the decay afresh, by validation"
+                f"{_CALLED[solver]} divides a penalty's part of the gradient by its own size, so that a penalty "
+                "removes no fixed share of a weight, whatever its strength; choose the decay afresh, by validation"
             )
         return solver
 
@@ -618,10 +618,9 @@ class _Run:
             yield left, f"{_CALLED[own]} and {_CALLED[other]} take different steps{advice}"
         elif own == "sgd":
             yield from self._momentum_differences(left)
-        elif own == "adam" or (own is None and all("adam" in c.solvers for c in self.pair)):
-            if len({c.optimisers["adam"].epsilon_at for c in self.pair}) == 2:
-                under = "" if own else "under Adam, "
-                yield "limit", f"{under}epsilon stands beside √v in one and beside the corrected √v̂ in the other"
+        elif len({c.optimisers["adam"].epsilon_at for c in self.pair if "adam" in c.solvers}) == 2:
+            under = "" if own else "under Adam, "
+            yield "limit", f"{under}epsilon stands beside √v in one and beside the corrected √v̂ in the other"
 
     def _momentum_differences(self, left):
         if not self.settings.get("momentum"):

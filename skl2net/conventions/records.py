@@ -101,6 +101,7 @@ _TORCH_GROUPS = (
     '{{"params": [p for p in net.parameters() if p.ndim <= 1], "weight_decay": 0.0}}]'
 )
 _OPTAX_MASK = "mask=lambda params: jax.tree.map(lambda p: p.ndim > 1, params)"
+_TF_PENALTY = "penalty = {number} * tf.add_n([tf.nn.l2_loss(v) for v in model.trainable_variables if v.shape.rank > 1])"
 _TORCH = {
     "library": "PyTorch",
     "version": "2.13",
@@ -298,7 +299,7 @@ _RECORDS = (
         losses="linear",
         loss="squared_error",
         n_layers=1,
-        remark="A linear model. Its coordinate descent is slow without an L1 part; Ridge(alpha=N·λ) has the same minimum.",
+        remark="A linear model. Its coordinate descent is slow without an L1 part; Ridge(alpha=N·λ) is the same.",
         source="https://scikit-learn.org/1.9/modules/linear_model.html",
         code="ElasticNet(alpha={number}, l1_ratio=0)",
         **_SKLEARN,
@@ -393,15 +394,9 @@ _RECORDS = (
         optimisers={"sgd": _KERAS_SGD, "adam": _KERAS_ADAM},
         source="https://github.com/google-research/tf-slim, tf_slim/layers/regularizers.py",
         code={
-            None: "penalty = {number} * tf.add_n([tf.nn.l2_loss(v) for v in model.trainable_variables if v.shape.rank > 1])",
-            "sgd": (
-                "penalty = {number} * tf.add_n([tf.nn.l2_loss(v) for v in model.trainable_variables if v.shape.rank > 1])\n"
-                "optimizer = tf.keras.optimizers.SGD({arguments})"
-            ),
-            "adam": (
-                "penalty = {number} * tf.add_n([tf.nn.l2_loss(v) for v in model.trainable_variables if v.shape.rank > 1])\n"
-                "optimizer = tf.keras.optimizers.Adam({arguments})"
-            ),
+            None: _TF_PENALTY,
+            "sgd": f"{_TF_PENALTY}\noptimizer = tf.keras.optimizers.SGD({{arguments}})",
+            "adam": f"{_TF_PENALTY}\noptimizer = tf.keras.optimizers.Adam({{arguments}})",
         },
     ),
     Convention(
@@ -604,7 +599,7 @@ _RECORDS = (
         remark="The learning rate does not multiply λ here, and it does in Optimisers.jl since version 0.4.",
         source="https://github.com/FluxML/Flux.jl, src/optimise/optimisers.jl",
         language="Julia",
-        code="Flux.Optimise.AdamW({learning_rate}, ({beta_1}, {beta_2}), {number})  # for the weights; Adam for the biases",
+        code="Flux.Optimise.AdamW({learning_rate}, ({beta_1}, {beta_2}), {number})  # of the weights, Adam of the biases",
     ),
     Convention(
         "optimisers.AdamW",
@@ -659,7 +654,7 @@ _RECORDS = (
         squared_error="LossMSE",
         optimisers=_DL4J,
         remark="With applyLR=false it is w ← (1 − λ)·w − step(g). .l2(λ) is another rule, dl4j.l2.",
-        source="https://github.com/deeplearning4j/deeplearning4j, nd4j: linalg/learning/regularization/WeightDecay.java",
+        source="https://github.com/deeplearning4j/deeplearning4j, org.nd4j.linalg.learning.regularization.WeightDecay",
         language="Java",
         code={
             "sgd": ".updater(new {optimiser}({arguments})).weightDecay({number}, true)",
@@ -677,9 +672,7 @@ _RECORDS = (
         losses="dl4j",
         squared_error="LossMSE",
         optimisers=_DL4J,
-        source=(
-            "https://github.com/deeplearning4j/deeplearning4j, nd4j: linalg/learning/regularization/L2Regularization.java"
-        ),
+        source="https://github.com/deeplearning4j/deeplearning4j, org.nd4j.linalg.learning.regularization.L2Regularization",
         language="Java",
         code={
             "sgd": ".updater(new {optimiser}({arguments})).l2({number})",
@@ -700,8 +693,8 @@ _RECORDS = (
         loss="squared_error",
         n_layers=2,
         condition="the inputs are standardised, and a classifier's targets are 0.01 and 0.99, as there",
-        remark="Its default is 0.01. WEKA's MultilayerPerceptron is another class, and its -D decays the learning rate.",
-        source="https://github.com/bnjmn/weka, packages: weka/classifiers/functions/MLPModel.java and MLPClassifier.java",
+        remark="Its default is 0.01. WEKA's MultilayerPerceptron is another class; its -D decays the learning rate.",
+        source="https://github.com/bnjmn/weka, weka.classifiers.functions.MLPModel and MLPClassifier",
         language="text",
         code="weka.classifiers.functions.MLPClassifier -R {number}",
     ),
@@ -724,8 +717,8 @@ _RECORDS = (
         code={
             None: (
                 "h <- 10  # hidden units; y a matrix, class.ind(classes) for classes\n"
-                "nnet(x, y, size = h, decay = {number} * c(rep(c(0, rep(1, ncol(x))), h), rep(c(0, rep(1, h)), ncol(y)))"
-                "{loss})"
+                "nnet(x, y, size = h, decay = {number} * "
+                "c(rep(c(0, rep(1, ncol(x))), h), rep(c(0, rep(1, h)), ncol(y))){loss})"
             ),
             "linear": (
                 "# y a matrix, class.ind(classes) for classes\n"
@@ -791,7 +784,10 @@ _RECORDS = (
         biases="always",
         source="https://github.com/cbergmeir/RSNNS, src/learn_f.cpp",
         language="R",
-        code='mlp(x, y, learnFunc = "BackpropWeightDecay", learnFuncParams = c({learning_rate}, {number}, 0, 0), linOut = TRUE)',
+        code=(
+            'mlp(x, y, learnFunc = "BackpropWeightDecay", learnFuncParams = c({learning_rate}, {number}, 0, 0), '
+            "linOut = TRUE)"
+        ),
     ),
     Convention(
         "cuml.MBSGD",
@@ -854,8 +850,8 @@ _RECORDS = (
         biases="by default",
         n_outputs=1,
         n_layers=1,
-        remark="A linear model. A single λ penalises the constant's coefficient too; one λ for each column can leave it out.",
-        source="https://www.statsmodels.org/stable/generated/statsmodels.genmod.generalized_linear_model.GLM.fit_regularized.html",
+        remark="A linear model. A single λ penalises the constant too; a list of one λ per column can leave it out.",
+        source="https://www.statsmodels.org/stable/, GLM.fit_regularized and statsmodels/base/elastic_net.py",
         code=(
             "sm.GLM(y, sm.add_constant(X), family=sm.families.{loss}()).fit_regularized("
             "alpha=[0.0] + [{number}] * X.shape[1], L1_wt=0.0)"
@@ -988,7 +984,7 @@ _RECORDS = (
         remark="The same λ as in network2.py is stronger here by the batch size.",
         source="https://github.com/mnielsen/neural-networks-and-deep-learning, src/network3.py",
         language="text",
-        code="net.SGD(training_data, epochs, {batch_size}, {learning_rate}, validation_data, test_data, lmbda={number})",
+        code="net.SGD(training_data, epochs, n, {learning_rate}, validation_data, test_data, lmbda={number})",
     ),
     Convention(
         "timescale",

@@ -169,10 +169,8 @@ class ConventionTable(tuple):
         names = max(len(convention.name) for convention in self)
         lines = [f"{'name':<{names}}  one update, or the objective"]
         for convention in self:
-            wrapped = textwrap.wrap(f"{convention.formula} [{convention.library}]", WIDTH - names - 2)
-            lines += [
-                f"{name:<{names}}  {text}" for name, text in zip([convention.name] + [""] * len(wrapped), wrapped)
-            ]
+            first, *rest = textwrap.wrap(f"{convention.formula} [{convention.library}]", WIDTH - names - 2)
+            lines += [f"{convention.name:<{names}}  {first}", *(f"{'':<{names}}  {text}" for text in rest)]
         return "\n".join(lines)
 
     __repr__ = __str__
