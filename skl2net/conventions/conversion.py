@@ -369,7 +369,9 @@ class _Run:
         self._check_source(number, strength)
         if self.source is self.target:
             return number
-        if not 0 < strength < math.inf:
+        if strength in (0, math.inf):
+            if 0 < number < math.inf and number != 1:  # keep 1 is no decay
+                raise self._out_of_range(number)
             return self.target.number(strength, updates)
         solver = self._solver_of_penalty() if self.crosses else None
         before, after = (_powers_of_share(c) if self.crosses else c.powers() for c in self.pair)

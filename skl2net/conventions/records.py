@@ -540,8 +540,9 @@ _RECORDS = (
                 f"Learner(dls, net, {{loss}}opt_func=partial({name}{{words}}), lr={{learning_rate}}, wd={{number}}, "
                 "wd_bn_bias=False)"
             )
-            for solver, name in (("sgd", "SGD"), ("adam", "Adam"), (None, "Adam"))
-        },
+            for solver, name in (("sgd", "SGD"), ("adam", "Adam"))
+        }
+        | {None: "Learner(dls, net, {loss}wd={number}, wd_bn_bias=False)"},
         loss_arguments={
             "log_loss": "loss_func=CrossEntropyLossFlat(), ",
             "multilabel_log_loss": "loss_func=BCEWithLogitsLossFlat(), ",
@@ -599,7 +600,7 @@ _RECORDS = (
         remark="The learning rate does not multiply λ here, and it does in Optimisers.jl since version 0.4.",
         source="https://github.com/FluxML/Flux.jl, src/optimise/optimisers.jl",
         language="Julia",
-        code="Flux.Optimise.AdamW({learning_rate}, ({beta_1}, {beta_2}), {number})  # of the weights, Adam of the biases",
+        code="Flux.Optimise.AdamW({learning_rate}, ({beta_1}, {beta_2}), {number})  # for weights, Adam for biases",
     ),
     Convention(
         "optimisers.AdamW",
@@ -654,7 +655,7 @@ _RECORDS = (
         squared_error="LossMSE",
         optimisers=_DL4J,
         remark="With applyLR=false it is w ← (1 − λ)·w − step(g). .l2(λ) is another rule, dl4j.l2.",
-        source="https://github.com/deeplearning4j/deeplearning4j, org.nd4j.linalg.learning.regularization.WeightDecay",
+        source="https://github.com/deeplearning4j/deeplearning4j, nd4j's linalg.learning.regularization.WeightDecay",
         language="Java",
         code={
             "sgd": ".updater(new {optimiser}({arguments})).weightDecay({number}, true)",
@@ -672,7 +673,7 @@ _RECORDS = (
         losses="dl4j",
         squared_error="LossMSE",
         optimisers=_DL4J,
-        source="https://github.com/deeplearning4j/deeplearning4j, org.nd4j.linalg.learning.regularization.L2Regularization",
+        source="https://github.com/deeplearning4j/deeplearning4j, nd4j's linalg.learning.regularization.L2Regularization",
         language="Java",
         code={
             "sgd": ".updater(new {optimiser}({arguments})).l2({number})",
