@@ -6,7 +6,7 @@ from html import escape
 import numpy as np
 
 from skl2net.conventions import AlphaConversion, equivalents
-from skl2net.l2 import L2Rule, share_removed, timescale
+from skl2net.l2 import share_removed, timescale
 
 # Background 002: "A good NN might have weight values that range between -5.0 to +5.0 but a NN that is overfitted might
 # have some weight values such as 25.0 or -32.0."
@@ -33,60 +33,6 @@ _ELSEWHERE = {
 
 
 @dataclass(frozen=True)
-class RuleRun:
-    """What a report needs to know of a fit, besides the weights.
-
-    Parameters
-    ----------
-    rule : L2Rule
-    solver : str
-    learning_rate, momentum : float or None
-        Of the last update; None where the solver has none.
-    n : float
-        Items per update; where the last batch of an epoch is smaller, those of the others.
-    updates_per_epoch : int or None
-    n_items : float
-        Items of the whole training set.
-    loss : str
-        As `skl2net.convert_alpha` calls it.
-    schedule : bool, default=False
-        Whether the learning rate changed.
-    error : str, default="mean loss"
-        What the penalty is added to: another word where the swarm minimises an objective of the user's own.
-    """
-
-    rule: L2Rule
-    solver: str
-    learning_rate: float | None
-    momentum: float | None
-    n: float
-    updates_per_epoch: int | None
-    n_items: float
-    loss: str
-    schedule: bool = False
-    error: str = "mean loss"
-
-    @classmethod
-    def of(cls, rule, solver, name, problem, run):
-        """The record of a fit that `solver`, called `name`, has just finished on `problem`."""
-        n_items, loss = problem.n_items, loss_name(problem.loss, problem.network)
-        if name not in ("sgd", "adam"):
-            error = "mean loss" if getattr(solver, "objective", None) is None else "own objective"
-            return cls(rule, name, None, None, n_items, None, n_items, loss, error=error)
-        return cls(
-            rule,
-            name,
-            run.learning_rate,
-            solver.momentum if name == "sgd" else None,
-            n_items * solver.batch_size / problem.n_rows,
-            -(-problem.n_rows // solver.batch_size),
-            n_items,
-            loss,
-            name == "sgd" and solver.learning_rate != "constant",
-        )
-
-
-@dataclass(frozen=True)
 class L2Report:
     """What `l2_report` returns: prints as text, displays as HTML.
 
@@ -101,7 +47,9 @@ class L2Report:
     learning_rate, momentum : float or None
         Of the last update; None where the solver has none.
     n : float
-        Items per update: rows, or the sum of their weights.
+        Number of samples per update: rows, or the sum of their weights.
+    n_total : float
+        Number of training samples; in a stream (`partial_fit`), of all that were seen so far.
     updates_per_epoch : int or None
         None for full-batch solvers.
     schedule : bool
@@ -133,6 +81,7 @@ class L2Report:
     learning_rate: float | None
     momentum: float | None
     n: float
+    n_total: float
     updates_per_epoch: int | None
     schedule: bool
     rule: str
@@ -153,7 +102,7 @@ class L2Report:
             momentum = "" if self.momentum is None else f", momentum {self.momentum:g}"
             yield (
                 "Run",
-                f"learning rate {self.learning_rate:.6g}{at_last}{momentum}, n = {self.n:g} items per update, "
+                f"learning rate {self.learning_rate:.6g}{at_last}{momentum}, n = {self.n:g} samples per update, "
                 f"{self.updates_per_epoch} update{'' if self.updates_per_epoch == 1 else 's'} per epoch",
             )
         if self.share is None:
@@ -197,12 +146,12 @@ class L2Report:
         )
 
 
-def make_report(run, coefs):
+def make_report(applied, coefs):
     """Make the report of a fit.
 
     Parameters
     ----------
-    run : RuleRun
+    applied : AppliedRule
     coefs : list of ndarray
         Weights of each layer.
 
@@ -210,56 +159,60 @@ def make_report(run, coefs):
     -------
     L2Report
     """
-    numbers = run.rule.numbers(n=run.n, learning_rate=run.learning_rate)
-    share = share_removed(numbers, solver=run.solver, learning_rate=run.learning_rate, momentum=run.momentum or 0.0)
+    coefficients = applied.coefficients
+    share = None
+    if applied.updates_per_epoch is not None:
+        share = share_removed(
+            coefficients,
+            learning_rate=applied.learning_rate,
+            momentum=applied.momentum,
+            nesterov=applied.nesterov,
+        )
     return L2Report(
-        l2_mode=run.rule.mode,
-        alpha=run.rule.alpha,
-        solver=run.solver,
-        learning_rate=run.learning_rate,
-        momentum=run.momentum,
-        n=run.n,
-        updates_per_epoch=run.updates_per_epoch,
-        schedule=run.schedule,
-        rule=_describe(numbers, run.updates_per_epoch, run.error),
+        l2_mode=applied.rule.mode,
+        alpha=applied.rule.alpha,
+        solver=applied.solver,
+        learning_rate=applied.learning_rate,
+        momentum=applied.momentum,
+        n=applied.n,
+        n_total=applied.n_total,
+        updates_per_epoch=applied.updates_per_epoch,
+        schedule=applied.has_schedule,
+        rule=_describe(coefficients, applied.updates_per_epoch, applied.objective),
         share=share,
-        timescale=None if share is None else timescale(share, run.updates_per_epoch),
-        reason=_NO_SHARE[run.solver] if share is None else None,
+        timescale=None if share is None else timescale(share, applied.updates_per_epoch),
+        reason=_NO_SHARE[applied.solver] if share is None else None,
         sum_of_squares=np.array([np.sum(np.square(coef, dtype=np.float64)) for coef in coefs]),
         largest=np.array([np.abs(coef).max() for coef in coefs]),
-        remarks=tuple(_remarks(run, share, coefs)),
-        equivalents=_equivalents(run, coefs),
+        remarks=tuple(_remarks(applied, share, coefs)),
+        equivalents=_equivalents(applied, coefs),
     )
 
 
-def loss_name(loss, network):
-    """The name by which `skl2net.convert_alpha` knows a loss: that of multilabel targets is another."""
-    multilabel = loss == "log_loss" and network.output == "logistic" and network.layer_sizes[-1] > 1
-    return "multilabel_log_loss" if multilabel else loss
-
-
-def _equivalents(run, coefs):
-    alpha = run.rule.alpha[0]
-    if alpha == 0 or len(set(run.rule.alpha)) > 1 or run.error != "mean loss":
+def _equivalents(applied, coefs):
+    """What alpha would be called elsewhere."""
+    alpha = applied.rule.alpha[0]
+    if alpha == 0 or len(set(applied.rule.alpha)) > 1 or applied.objective != "mean loss":
         return ()
     return equivalents(
         alpha,
-        run.rule.mode,
-        solver=run.solver,
+        applied.rule.mode,
+        solver=applied.solver,
         n_layers=len(coefs),
-        learning_rate=run.learning_rate,
-        momentum=run.momentum if run.momentum != 1 else None,
-        batch_size=_whole(run.n),
-        n_samples=_whole(run.n_items),
-        loss=run.loss,
+        learning_rate=applied.learning_rate,
+        momentum=applied.momentum if applied.momentum != 1 else None,
+        nesterov=applied.nesterov,
+        batch_size=_whole(applied.n),
+        n_samples=_whole(applied.n_total),
+        loss=applied.loss,
         n_outputs=coefs[-1].shape[1],
-        schedule=run.schedule,
+        has_schedule=applied.has_schedule,
     )
 
 
-def _whole(items):
-    """Number of items; None where sample weights make it no whole number, for which other libraries have no name."""
-    return int(items) if float(items).is_integer() and items > 0 else None
+def _whole(n):
+    """A number of samples; None if sample weights make it no whole number, for which other libraries have no name."""
+    return int(n) if float(n).is_integer() and n > 0 else None
 
 
 def _elsewhere(conversion):
@@ -270,29 +223,29 @@ def _elsewhere(conversion):
     return f"{text} (learning rate {conversion.learning_rate:.6g})"
 
 
-def _describe(numbers, updates_per_epoch, error):
-    """The update, or the objective, that the three numbers amount to."""
+def _describe(coefficients, updates_per_epoch, objective):
+    """The update, or the objective, with its numbers filled in."""
     if updates_per_epoch is None:
-        if not np.any(numbers.gradient):
-            return error
-        return f"{error} + {_number(numbers.gradient)}/2 * sum of w^2"
-    if np.any(numbers.gradient):
-        return f"w <- w - step(g + {_number(numbers.gradient)} * w)"
-    if np.any(numbers.before):
-        return f"w <- (1 - {_number(numbers.before)}) * w - step(g)"
-    if np.any(numbers.after):
-        return f"w <- (1 - {_number(numbers.after)}) * (w - step(g))"
+        if not np.any(coefficients.penalty):
+            return objective
+        return f"{objective} + {_number(coefficients.penalty)}/2 * sum of w^2"
+    if np.any(coefficients.penalty):
+        return f"w <- w - step(g + {_number(coefficients.penalty)} * w)"
+    if np.any(coefficients.decay_before):
+        return f"w <- (1 - {_number(coefficients.decay_before)}) * w - step(g)"
+    if np.any(coefficients.decay_after):
+        return f"w <- (1 - {_number(coefficients.decay_after)}) * (w - step(g))"
     return "w <- w - step(g)"
 
 
-def _remarks(run, share, coefs):
-    if share is not None and np.max(share) >= 1:
+def _remarks(applied, share, coefs):
+    if share is not None and np.min(share) < 0:
         yield (
-            "A share of 1 or more is no share: the formula holds for penalties that shrink slowly, and this one pulls "
-            "weights past zero before they can settle. Lower alpha."
+            "A share below 0 means that the penalty throws each weight past zero and makes it larger. Lower alpha or "
+            "learning_rate_init."
         )
-    if not float(run.n).is_integer():
-        yield "Items are counted by their sample weights."
+    if not float(applied.n).is_integer():
+        yield "Samples are counted by their weights."
     largest = max(float(np.abs(coef).max()) for coef in coefs)
     n_large = sum(int(np.sum(np.abs(coef) > _LARGE)) for coef in coefs)
     if n_large:

@@ -55,3 +55,16 @@ def failing_engine(monkeypatch):
         monkeypatch.setattr(engines.default_engine(), function, failing)
 
     return fail
+
+
+@pytest.fixture
+def iterations_per_call(monkeypatch):
+    """Function that sets how many epochs, or iterations of a swarm, the default engine does in one call."""
+
+    def limit(n):
+        engine = engines.default_engine()
+        monkeypatch.setattr(engine, "epochs_per_call", lambda task: n)
+        if hasattr(engine, "iterate_swarm"):
+            monkeypatch.setattr(engine, "swarm_iterations_per_call", lambda task, swarm, motion: n)
+
+    return limit

@@ -22,10 +22,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skl2net import L2NetClassifier, L2NetRegressor, ParticleSwarm
+from skl2net import L2NetClassifier, L2NetRegressor
 from skl2net.engines import default_engine
-from skl2net.solvers.gradient import GradientDescent
-from skl2net.solvers.training import Training
+from skl2net.solvers.stopping import Progress
 
 ESTIMATORS = (L2NetClassifier, L2NetRegressor)
 each_estimator = pytest.mark.parametrize("estimator", ESTIMATORS)
@@ -353,22 +352,24 @@ def test_what_is_set_after_a_fit_does_not_change_its_predictions():
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("schedule", ["constant", "adaptive", "invscaling"])
 @pytest.mark.parametrize(("n_iter_no_change", "max_iter"), [(1, 300), (7, 300), (np.inf, 25)])
-def test_epochs_in_one_go_are_epochs_one_by_one(solver, schedule, weighted, n_iter_no_change, max_iter, monkeypatch):
+def test_epochs_in_one_go_are_epochs_one_by_one(solver, schedule, weighted, n_iter_no_change, max_iter, iterations_per_call):
     X, y = classes()
     weight = np.arange(1.0, 61.0) if weighted else None
     params = {"n_iter_no_change": n_iter_no_change, "max_iter": max_iter, "tol": 1e-3, "learning_rate": schedule}
     net = small(L2NetClassifier, solver=solver, learning_rate_init=0.05, l2_mode="penalty_per_sample", **params)
-    nets, calls = [fit(clone(net), X, y, sample_weight=weight)], []
-    monkeypatch.setattr(GradientDescent, "_in_one_go", lambda *args: calls.append(1) or 1)
-    nets.append(fit(net, X, y, sample_weight=weight))
-    np.testing.assert_array_equal(flat(nets[0]), flat(nets[1]))
-    for name in ("loss_curve_", "weight_norm_curve_", "n_iter_", "t_", "best_loss_"):
-        assert getattr(nets[0], name) == getattr(nets[1], name), name
-    assert len(calls) == nets[1].n_iter_
+    nets = []
+    for n in (1, 2, 50):
+        iterations_per_call(n)
+        nets.append(fit(clone(net), X, y, sample_weight=weight))
+    for other in nets[1:]:
+        np.testing.assert_array_equal(flat(nets[0]), flat(other))
+        for name in ("loss_curve_", "weight_norm_curve_", "n_iter_", "t_", "best_loss_"):
+            assert getattr(nets[0], name) == getattr(other, name), name
     # the random stream goes on from the same place too
     for net in nets:
         fit(net.set_params(warm_start=True, max_iter=3), X, y, sample_weight=weight)
-    np.testing.assert_array_equal(flat(nets[0]), flat(nets[1]))
+    for other in nets[1:]:
+        np.testing.assert_array_equal(flat(nets[0]), flat(other))
 
 
 @with_updates
@@ -471,17 +472,13 @@ def test_partial_fit_is_there_only_where_there_are_updates():
 # --- Ctrl-C -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def two_epochs_in_one_go(monkeypatch):
-    monkeypatch.setattr(GradientDescent, "_in_one_go", lambda *args: 2)
-
-
 @with_updates
 @each_estimator
 @pytest.mark.parametrize("n_finished", [2, 6])
 def test_an_interrupted_fit_keeps_the_last_finished_iteration(
-    estimator, solver, n_finished, failing_engine, two_epochs_in_one_go
+    estimator, solver, n_finished, failing_engine, iterations_per_call
 ):
+    iterations_per_call(2)
     X, y = classes()
     expected = fit(small(estimator, solver=solver, max_iter=n_finished), X, y)
     failing_engine("run_updates", n_finished // 2 + 1)
@@ -494,22 +491,23 @@ def test_an_interrupted_fit_keeps_the_last_finished_iteration(
 
 
 @pytest.mark.parametrize("solver", ["sgd", "adam", "pso"])
-def test_an_interruption_between_the_records_of_one_call_takes_all_of_them_back(solver, monkeypatch):
+def test_an_interruption_while_iterations_are_recorded_takes_all_of_one_call_back(
+    solver, monkeypatch, iterations_per_call
+):
     X, y = classes()
-    in_one_go = 3 if solver != "pso" or hasattr(default_engine(), "fly") else 1
-    for optimiser in (GradientDescent, ParticleSwarm):
-        monkeypatch.setattr(optimiser, "_in_one_go", lambda *args: in_one_go)
+    per_call = 3 if solver != "pso" or hasattr(default_engine(), "iterate_swarm") else 1
+    iterations_per_call(per_call)
     expected = fit(small(L2NetClassifier, solver=solver, max_iter=3), X, y)
-    record, n_calls = Training.record, 0
+    after_loss, n_calls = Progress.after_loss, 0
 
-    def interrupted(*args, **kwargs):
+    def interrupted(*args):
         nonlocal n_calls
         n_calls += 1
-        record(*args, **kwargs)
-        if n_calls == 3 + min(in_one_go, 2):
+        if n_calls == 3 + min(per_call, 2):
             raise KeyboardInterrupt
+        return after_loss(*args)
 
-    monkeypatch.setattr(Training, "record", interrupted)
+    monkeypatch.setattr(Progress, "after_loss", interrupted)
     with pytest.warns(UserWarning, match="interrupted by user: the weights of iteration 3 are kept"):
         net = small(L2NetClassifier, solver=solver, max_iter=9).fit(X, y)
     np.testing.assert_array_equal(flat(net), flat(expected))
@@ -517,25 +515,36 @@ def test_an_interruption_between_the_records_of_one_call_takes_all_of_them_back(
         assert getattr(net, name) == getattr(expected, name), name
 
 
-def test_an_interrupted_fit_goes_on_as_if_nothing_had_been(failing_engine, two_epochs_in_one_go):
+@pytest.mark.parametrize("solver", ["sgd", "adam", "pso"])
+def test_an_interrupted_fit_goes_on_as_if_nothing_had_been(solver, failing_engine, iterations_per_call):
+    iterations_per_call(2)
     X, y = classes()
-    whole = fit(small(L2NetClassifier, max_iter=10, shuffle=False), X, y)
-    failing_engine("run_updates", 3)
-    net = small(L2NetClassifier, max_iter=10, warm_start=True, shuffle=False)
-    with pytest.warns(UserWarning, match="interrupted"):
+    function, n_finished = "run_updates", 4
+    if solver == "pso":
+        function = "iterate_swarm" if hasattr(default_engine(), "iterate_swarm") else "losses"
+        n_finished = 4 if function == "iterate_swarm" else 2
+    whole = fit(small(L2NetClassifier, solver=solver, max_iter=10), X, y)
+    failing_engine(function, 3)
+    net = small(L2NetClassifier, solver=solver, max_iter=10, warm_start=True)
+    with pytest.warns(UserWarning, match=f"iteration {n_finished} are kept"):
         net.fit(X, y)
-    np.testing.assert_array_equal(flat(fit(net.set_params(max_iter=6), X, y)), flat(whole))
+    fit(net.set_params(max_iter=10 - n_finished), X, y)
+    np.testing.assert_array_equal(flat(net), flat(whole))
+    assert net.loss_curve_ == whole.loss_curve_
 
 
-def test_an_interruption_before_the_first_iteration_ends_keeps_the_initial_weights(failing_engine):
+@pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs", "pso"])
+def test_an_interruption_before_the_first_iteration_is_finished_changes_nothing(solver, failing_engine):
     X, y = classes()
-    initial = fit(small(L2NetClassifier, learning_rate_init=1e-300, max_iter=1, alpha=0.0), X, y)
-    failing_engine("run_updates", 1)
-    with pytest.warns(UserWarning, match="iteration 0"):
-        net = small(L2NetClassifier).fit(X, y)
-    np.testing.assert_array_equal(flat(net), flat(initial))
-    assert net.n_iter_ == 0
-    net.predict(X)
+    function = {"lbfgs": "loss_and_gradient", "pso": "losses"}.get(solver, "run_updates")
+    if solver == "pso" and hasattr(default_engine(), "iterate_swarm"):
+        function = "iterate_swarm"
+    net = fit(small(L2NetClassifier, solver=solver), X, y)
+    before = joblib.hash(vars(net))
+    failing_engine(function, 1)
+    with pytest.raises(KeyboardInterrupt):
+        net.fit(X, y)
+    assert joblib.hash(vars(net)) == before
 
 
 def test_an_interruption_between_the_pieces_of_an_epoch_takes_all_of_them_back(failing_engine):

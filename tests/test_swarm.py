@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from cases import classes, converging_or_not, fit, flat, regression
+from skl2net.solvers.training import History, Training
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_iris, make_multilabel_classification
 from sklearn.exceptions import ConvergenceWarning
@@ -24,7 +25,6 @@ from skl2net.network import Network
 from skl2net.problem import Problem
 from skl2net.solvers.lbfgs import LBFGS
 from skl2net.solvers.swarm import _OncePerPosition, links
-from skl2net.solvers.training import History, Training
 
 LIVELY = {"patience": np.inf, "initial_spread": 1.0}
 

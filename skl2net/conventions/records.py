@@ -673,7 +673,7 @@ _RECORDS = (
         losses="dl4j",
         squared_error="LossMSE",
         optimisers=_DL4J,
-        source="https://github.com/deeplearning4j/deeplearning4j, nd4j's linalg.learning.regularization.L2Regularization",
+        source="https://github.com/deeplearning4j/deeplearning4j, nd4j's learning.regularization.L2Regularization",
         language="Java",
         code={
             "sgd": ".updater(new {optimiser}({arguments})).l2({number})",

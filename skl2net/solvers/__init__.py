@@ -1,5 +1,5 @@
 """How to minimise: solvers of a `skl2net.problem.Problem`, which never see a layer.
 
-Each is a small object with ``minimise(problem, parameters, training, run) -> parameters, run``, where `run` is what a
-warm start continues; `training` says what all of them record and when they stop.
+`base` says what a solver is. `gradient` (with the `optimisers` SGD and Adam), `lbfgs` and `swarm` are the solvers. They
+report each finished iteration to a `monitor`, which keeps the `curves` and applies the `stopping` rule.
 """

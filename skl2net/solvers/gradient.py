@@ -1,185 +1,244 @@
-"""Mini-batch gradient descent: SGD with momentum, and Adam.
+"""Mini-batch gradient descent: the loop around an optimiser, see `skl2net.solvers.optimisers`.
 
-The loop below is that of one training: epochs in the engine, as many as the stopping rule cannot end before, then the
-record, the stopping rule and the learning rate's schedule. The updates are `skl2net.engines.reference.run_updates`.
+Each turn of the loop lets the engine run one or more epochs, as many as neither the stopping rule nor the learning
+rate's schedule can end before, and reports them to the monitor. The updates themselves are
+`skl2net.engines.reference.run_updates`.
 """
 
-import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from skl2net.engines.interface import AdamStep, Batches, EpochTotals, GradientState, SGDStep
-from skl2net.l2 import warn_if_explosive
-from skl2net.solvers.training import rewind, snapshot
-
-
-@dataclass
-class GradientRun:
-    """What a warm start continues: the optimiser's state, the order of the rows, the schedule's position."""
-
-    state: GradientState
-    order: np.ndarray
-    learning_rate: float
-    n_reductions: int = 0
-
-    @classmethod
-    def start(cls, parameters, n_rows, learning_rate, *, adam):
-        """The beginning of a training."""
-        second = np.zeros(len(parameters) if adam else 0, dtype=parameters.dtype)
-        return cls(GradientState(parameters, np.zeros_like(parameters), second), np.arange(n_rows), learning_rate)
+from skl2net.engines.interface import EpochTotals, OptimiserState
+from skl2net.l2 import AppliedRule, warn_if_explosive
+from skl2net.solvers.base import Diverged, Iterate, Solver
+from skl2net.solvers.curves import IterationTotals
+from skl2net.solvers.optimisers import SGD, Adam
 
 
 @dataclass(frozen=True)
-class GradientDescent:
-    """SGD or Adam with the parameters of scikit-learn's MLP, see `skl2net.L2NetClassifier`."""
+class LearningRate:
+    """The schedule of the learning rate, as in scikit-learn.
 
-    solver: str
-    batch_size: int
-    shuffle: bool
-    learning_rate: str
-    learning_rate_init: float
-    power_t: float
-    momentum: float
-    nesterovs_momentum: bool
-    beta_1: float
-    beta_2: float
-    epsilon: float
+    Parameters
+    ----------
+    schedule : {"constant", "invscaling", "adaptive"}
+    initial : float
+    power_t : float
+        Exponent of "invscaling".
+    """
 
-    def minimise(self, problem, parameters, training, run=None):
-        """Train.
+    schedule: str
+    initial: float
+    power_t: float = 0.5
 
-        Parameters
-        ----------
-        problem : Problem
-        parameters : ndarray of shape (n_parameters,)
-            Where to start; not changed.
-        training : Training
-        run : GradientRun or None
-            The run to continue; it is not changed.
+    def after(self, t, n_reductions):
+        """Current learning rate, after `t` rows and `n_reductions` divisions by 5."""
+        if self.schedule == "invscaling":
+            return self.initial / (t + 1) ** self.power_t
+        return self.initial / 5.0**n_reductions
 
-        Returns
-        -------
-        parameters : ndarray of shape (n_parameters,)
-        run : GradientRun
-        """
-        run = self._continue(run, parameters, problem.n_rows)
-        state, history = run.state, training.history
-        bounds = np.append(np.arange(0, problem.n_rows, self.batch_size), problem.n_rows)
-        n_left = training.begin()
-        numbers_for = None
-        saved, mark = copy.deepcopy(state), snapshot(history)
-        try:
-            while n_left:
-                _copy_state(saved, state)
-                mark = snapshot(history)
-                run.learning_rate = rate = self._learning_rate(history.t, run.n_reductions)
-                n_epochs = min(n_left, self._in_one_go(problem, training))
-                order = self._shuffle(run, n_epochs, training.random_state) if self.shuffle else None
-                if numbers_for != (n_epochs, rate) or problem.sample_weight is not None:
-                    items = problem.batch_items(order, bounds, n_epochs)
-                    numbers = problem.rule.numbers(n=items, learning_rate=rate)
-                    if numbers_for is None and self.solver == "sgd":
-                        warn_if_explosive(numbers, rate, momentum=self.momentum, nesterov=self.nesterovs_momentum)
-                    numbers_for = n_epochs, rate
 
-                curves = problem.run_updates(state, Batches(order, bounds, items), numbers, self._step(rate))
+@dataclass(frozen=True)
+class RowOrder:
+    """The order in which the last epoch visited the rows, which the next epoch shuffles again.
 
-                for totals in map(EpochTotals._make, curves.tolist()):
-                    n_rows = max(totals.n_rows, 1)
-                    training.record(
-                        state.parameters,
-                        loss=(totals.data_loss + totals.penalty) / n_rows,
-                        data_loss=totals.data_loss / n_rows,
-                        weight_norm=totals.weight_norm,
-                    )
-                    history.t += problem.n_rows
-                if len(curves) < n_epochs:
-                    training.diverged(self._advice(rate))
-                    # a warm start goes on from the best weights, and the moments that led away from them are no help
-                    run = replace(
-                        self._continue(None, training.best(state.parameters), problem.n_rows), order=run.order
-                    )
-                    break
-                if training.at_rest and self._stop_at_rest(training, run, rate):
-                    break
-                n_left -= n_epochs
-            else:
-                training.warn_not_converged()
-        except KeyboardInterrupt:
-            _copy_state(state, saved)
-            rewind(history, mark)
-            training.warn_interrupted()
-        return training.best(state.parameters), run
+    It is kept as an array, or as the means to draw it again: a fit that nothing may continue need not keep a number for
+    each row.
 
-    def _continue(self, run, parameters, n_rows):
-        """A run of our own that starts at `parameters`, with the moments of the given run where they fit."""
-        adam = self.solver == "adam"
-        fresh = GradientRun.start(parameters.copy(), n_rows, self.learning_rate_init, adam=adam)
-        if not isinstance(run, GradientRun) or (run.state.second.size > 0) != adam:
-            return fresh
-        state, dtype = run.state, parameters.dtype
-        order = run.order if len(run.order) == n_rows else fresh.order
-        return replace(
-            run,
-            state=GradientState(
-                parameters.copy(), state.first.astype(dtype), state.second.astype(dtype), state.n_updates
-            ),
-            order=order,
-        )
+    Parameters
+    ----------
+    n_rows : int
+    order : ndarray of intp, shape (n_rows,), default=None
+        None if it has to be drawn again, or if the rows have not been shuffled.
+    first_stream : dict, default=None
+        State of the random stream before the first shuffle. None if the rows have not been shuffled.
+    n_shuffles : int, default=0
+    """
 
-    def _in_one_go(self, problem, training):
-        """Number of epochs at one learning rate, after which, at the earliest, something has to be decided."""
-        if self.solver == "sgd" and self.learning_rate == "invscaling":
-            return 1
-        return max(1, min(problem.rows_at_once // problem.n_rows, training.n_until_rest))
+    n_rows: int
+    order: np.ndarray | None = None
+    first_stream: dict | None = None
+    n_shuffles: int = 0
 
-    def _shuffle(self, run, n_epochs, random_state):
-        """Orders of the rows in the next epochs, each the one before shuffled, as in scikit-learn."""
-        orders = np.empty((n_epochs, len(run.order)), dtype=run.order.dtype)
-        previous = run.order
+    def array(self):
+        """The order as an array."""
+        if self.order is not None:
+            return self.order
+        order = np.arange(self.n_rows)
+        if self.n_shuffles:
+            stream = np.random.RandomState()
+            stream.set_state(self.first_stream)
+            for _ in range(self.n_shuffles):
+                stream.shuffle(order)
+        return order
+
+    def shuffled(self, random_state, n_epochs):
+        """The orders of the next epochs, ndarray of shape (n_epochs, n_rows), and this order after them."""
+        first_stream = self.first_stream or random_state.get_state(legacy=False)
+        orders = np.empty((n_epochs, self.n_rows), dtype=np.intp)
+        previous = self.array()
         for order in orders:
             order[:] = previous
             random_state.shuffle(order)
             previous = order
-        run.order = previous.copy()
-        return orders
+        return orders, RowOrder(self.n_rows, previous.copy(), first_stream, self.n_shuffles + n_epochs)
 
-    def _learning_rate(self, t, n_reductions):
-        """Current learning rate of the schedule, after `t` rows and `n_reductions` divisions by 5."""
-        if self.solver == "sgd" and self.learning_rate == "invscaling":
-            return self.learning_rate_init / (t + 1) ** self.power_t
-        return self.learning_rate_init / 5.0**n_reductions
+    def without_array(self):
+        """The same order, to be drawn again."""
+        return replace(self, order=None)
 
-    def _step(self, learning_rate):
-        if self.solver == "adam":
-            return AdamStep(learning_rate, self.beta_1, self.beta_2, self.epsilon)
-        return SGDStep(learning_rate, self.momentum, self.nesterovs_momentum)
 
-    def _stop_at_rest(self, training, run, rate_now):
-        """Whether to stop; the adaptive schedule lowers the learning rate first."""
-        adaptive = self.solver == "sgd" and self.learning_rate == "adaptive"
-        if adaptive and rate_now > 1e-6:
-            run.n_reductions += 1
-            training.history.no_improvement = 0
-            rate = self._learning_rate(training.history.t, run.n_reductions)
-            verdict = f"Setting learning rate to {rate:f}"
-        else:
-            verdict = "Learning rate too small. Stopping." if adaptive else "Stopping."
-        if training.verbose:
-            print(f"{training.describe_rest()} {verdict}")
-        return not verdict.startswith("Setting")
+@dataclass(frozen=True)
+class GradientState:
+    """What a later training continues.
 
-    def _advice(self, learning_rate):
+    Parameters
+    ----------
+    optimiser : OptimiserState
+    name : str
+        Name of the optimiser whose moments these are.
+    order : RowOrder
+    learning_rate : float
+        That of the last update.
+    n_reductions : int, default=0
+        How many times the "adaptive" schedule has divided the learning rate by 5.
+    """
+
+    optimiser: OptimiserState
+    name: str
+    order: RowOrder
+    learning_rate: float
+    n_reductions: int = 0
+
+
+@dataclass(frozen=True)
+class GradientDescent(Solver):
+    """SGD or Adam with the parameters of scikit-learn's MLP, see `skl2net.L2NetClassifier`.
+
+    Parameters
+    ----------
+    optimiser : SGD or Adam
+    learning_rate : LearningRate
+    batch_size : int
+    shuffle : bool
+    is_stream : bool, default=False
+        Whether this is one pass of `partial_fit`, which goes on with the reduced learning rate of the last call. `fit`
+        begins the "adaptive" schedule anew, since it belongs to the patience of one call.
+    keeps_order : bool, default=False
+        Whether the order of the rows is kept as an array, for a training that will continue this one soon.
+    """
+
+    optimiser: SGD | Adam
+    learning_rate: LearningRate
+    batch_size: int
+    shuffle: bool
+    is_stream: bool = False
+    keeps_order: bool = False
+
+    @property
+    def name(self):
+        return self.optimiser.name
+
+    def minimise(self, problem, start, monitor):
+        """See `Solver.minimise`."""
+        state, t = self._resumed(start, problem), start.t
+        bounds = np.append(np.arange(0, problem.n_rows, self.batch_size), problem.n_rows)
+        stream = start.random_state
+        n_left = monitor.stopping.max_iter
+        coefficients_are_for = None
+        while n_left:
+            rate = self.learning_rate.after(t, state.n_reductions)
+            n_epochs = min(n_left, self._epochs_per_call(problem, monitor))
+            orders, order = state.order.shuffled(stream, n_epochs) if self.shuffle else (None, state.order)
+            if coefficients_are_for != (n_epochs, rate) or problem.is_weighted:
+                batches = problem.batches(orders, bounds, n_epochs)
+                coefficients = problem.coefficients_of(batches, rate)
+                if coefficients_are_for is None and self.optimiser.momentum is not None:
+                    warn_if_explosive(
+                        coefficients, rate, momentum=self.optimiser.momentum, nesterov=self.optimiser.nesterov
+                    )
+                coefficients_are_for = n_epochs, rate
+            else:
+                batches = problem.batches(orders, bounds, n_epochs, batches.n_samples)
+
+            optimiser = state.optimiser.copy()
+            epochs = problem.run_updates(optimiser, batches, coefficients, self.optimiser, rate)
+
+            if len(epochs) < n_epochs:
+                raise Diverged(self._advice(rate), n_unreported=len(epochs))
+            t += problem.n_rows * n_epochs
+            state = replace(state, optimiser=optimiser, order=order, learning_rate=rate)
+            drawn = stream.get_state(legacy=False) if self.shuffle else None
+            iterate = Iterate(optimiser.parameters, self._kept(state), t, drawn)
+            monitor.finish(iterate, [*map(_iteration_totals, epochs)])
+            if monitor.has_converged:
+                if not self._can_reduce(rate):
+                    too_small = "Learning rate too small. " if self.learning_rate.schedule == "adaptive" else ""
+                    monitor.announce_convergence(f"{too_small}Stopping.")
+                    return None
+                state = replace(state, n_reductions=state.n_reductions + 1)
+                monitor.announce_convergence(
+                    f"Setting learning rate to {self.learning_rate.after(t, state.n_reductions):f}"
+                )
+                monitor.renew_patience()
+            n_left -= n_epochs
+        return monitor.not_converged
+
+    def applied(self, problem, state):
+        """See `Solver.applied`."""
+        return AppliedRule(
+            problem.rule,
+            self.name,
+            n=problem.n_samples * self.batch_size / problem.n_rows,
+            n_total=problem.n_total,
+            loss=problem.loss_name,
+            learning_rate=state.learning_rate,
+            momentum=self.optimiser.momentum,
+            nesterov=self.optimiser.nesterov,
+            updates_per_epoch=-(-problem.n_rows // self.batch_size),
+            has_schedule=self.learning_rate.schedule != "constant",
+        )
+
+    def _resumed(self, start, problem):
+        """The state to begin with: that of the training which this one continues, as far as it applies."""
+        parameters, before = start.parameters.copy(), start.state
+        moments = np.zeros((self.optimiser.n_moments, len(parameters)), dtype=parameters.dtype)
+        fresh = GradientState(
+            OptimiserState(parameters, moments), self.name, RowOrder(problem.n_rows), self.learning_rate.initial
+        )
+        if not isinstance(before, GradientState) or before.name != self.name:
+            return fresh
+        return replace(
+            fresh,
+            optimiser=OptimiserState(
+                parameters, before.optimiser.moments.astype(parameters.dtype), before.optimiser.n_updates
+            ),
+            order=before.order if before.order.n_rows == problem.n_rows else fresh.order,
+            n_reductions=before.n_reductions if self.is_stream else 0,
+        )
+
+    def _kept(self, state):
+        return state if self.keeps_order else replace(state, order=state.order.without_array())
+
+    def _epochs_per_call(self, problem, monitor):
+        """Number of epochs at one learning rate, after which, at the earliest, something has to be decided."""
+        if self.learning_rate.schedule == "invscaling":
+            return 1
+        return max(1, min(problem.epochs_per_call, monitor.n_until_decision))
+
+    def _can_reduce(self, rate):
+        return self.learning_rate.schedule == "adaptive" and rate > 1e-6
+
+    def _advice(self, rate):
         return (
-            f"The learning rate was {learning_rate:g} (learning_rate_init={self.learning_rate_init:g}, "
-            f"solver={self.solver!r}). Scale the input, and the targets of a regression, to unit variance, or lower "
+            f"The learning rate was {rate:g} (learning_rate_init={self.learning_rate.initial:g}, "
+            f"solver={self.name!r}). Scale the input, and the targets of a regression, to unit variance, or lower "
             "learning_rate_init."
         )
 
 
-def _copy_state(target, source):
-    target.parameters[...] = source.parameters
-    target.first[...] = source.first
-    target.second[...] = source.second
-    target.n_updates = source.n_updates
+def _iteration_totals(epoch):
+    totals = EpochTotals._make(epoch.tolist())
+    n_rows = max(totals.n_rows, 1)
+    return IterationTotals((totals.data_loss + totals.penalty) / n_rows, totals.data_loss / n_rows, totals.weight_norm)

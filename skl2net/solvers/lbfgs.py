@@ -1,111 +1,83 @@
 """L-BFGS, by scipy: full-batch minimisation of data loss plus penalty."""
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 import scipy.optimize
-from sklearn.exceptions import ConvergenceWarning
+
+from skl2net.solvers.base import Diverged, Iterate, Solver
+from skl2net.solvers.curves import IterationTotals
+
+_ADVICE = (
+    "solver='lbfgs' has no learning rate; scale the input, and the targets of a regression, to unit variance, or "
+    "increase alpha."
+)
 
 
 @dataclass(frozen=True)
-class LBFGS:
+class LBFGS(Solver):
     """L-BFGS with the stopping rules of scikit-learn's MLP.
 
-    It stops where the largest entry of the gradient is at most `tol`, or an iteration lowers the loss by less than a
-    share of 2.2e-5·tol (scipy's default at the default tol; never less than the dtype can resolve), or after
-    `max_iter` iterations or `max_fun` evaluations.
+    It stops when the largest entry of the gradient is at most `tol`, when an iteration lowers the loss by less than
+    2.2e-5·tol times its size (scipy's default at the default tol, and never less than the dtype can resolve), after
+    `max_iter` iterations, or after `max_fun` evaluations.
 
     Parameters
     ----------
     max_fun : int or inf
     bounds : scipy.optimize.Bounds, default=None
-        Of the parameters. What of the gradient points out of them does not count.
+        Bounds of the parameters. Gradient components pointing out of the bounds are ignored.
     ftol : float, default=None
-        Share that takes the place of the one above.
+        Relative decrease that takes the place of the one above.
     """
 
     max_fun: int
     bounds: scipy.optimize.Bounds | None = None
     ftol: float | None = None
 
-    def minimise(self, problem, parameters, training, run=None):
-        """Minimise the objective of `problem`.
+    name = "lbfgs"
+    why_no_decay = "L-BFGS minimises an objective, and a decay of the weights has none"
+    uses_validation = False
 
-        Parameters
-        ----------
-        problem : Problem
-        parameters : ndarray of shape (n_parameters,)
-            Where to start; not changed.
-        training : Training
-        run : None
-            Taken for the sake of one signature; L-BFGS keeps nothing from call to call.
-
-        Returns
-        -------
-        parameters : ndarray of shape (n_parameters,)
-        run : None
-        """
-        history, max_iter = training.history, training.begin()
-        last = parameters.astype(np.float64)
+    def minimise(self, problem, start, monitor):
+        """See `Solver.minimise`; nothing of an earlier training but the parameters is used."""
+        max_iter, tol = monitor.stopping.max_iter, monitor.stopping.tol
 
         def objective(x):
             value, gradient = problem.objective_and_gradient(x.astype(problem.dtype))
             return value, gradient.astype(np.float64)
 
+        def totals(x, loss):
+            return IterationTotals(loss, loss - float(problem.penalty(x)), problem.weight_norm(x))
+
         def finish_iteration(intermediate_result):
-            nonlocal last
-            last = intermediate_result.x.copy()
-            loss = float(intermediate_result.fun)
-            training.record(
-                last,
-                loss=loss,
-                data_loss=loss - float(problem.penalty(last)),
-                weight_norm=problem.weight_norm(last),
-            )
+            x, loss = intermediate_result.x.copy(), float(intermediate_result.fun)
+            self._check_finite(x.astype(problem.dtype), loss)
+            monitor.finish(Iterate(x.astype(problem.dtype)), [totals(x, loss)])
 
-        ftol = max(2.2204460492503131e-05 * training.tol, float(np.finfo(problem.dtype).eps))
-        try:
-            result = scipy.optimize.minimize(
-                objective,
-                last,
-                method="L-BFGS-B",
-                jac=True,
-                bounds=self.bounds,
-                callback=finish_iteration,
-                options={
-                    "maxfun": self.max_fun,
-                    "maxiter": max_iter,
-                    "gtol": training.tol,
-                    "ftol": ftol if self.ftol is None else self.ftol,
-                },
+        ftol = max(2.2204460492503131e-05 * tol, float(np.finfo(problem.dtype).eps)) if self.ftol is None else self.ftol
+        result = scipy.optimize.minimize(
+            objective,
+            start.parameters.astype(np.float64),
+            method="L-BFGS-B",
+            jac=True,
+            bounds=self.bounds,
+            callback=finish_iteration,
+            options={"maxfun": self.max_fun, "maxiter": max_iter, "gtol": tol, "ftol": ftol},
+        )
+        self._check_finite(result.x.astype(problem.dtype), float(result.fun))
+        if monitor.n_iter == 0:
+            monitor.finish_at_start(Iterate(result.x.astype(problem.dtype)), totals(result.x, float(result.fun)))
+        if result.status == 0:
+            return None
+        advice = f"Increase max_iter (now {max_iter}) or max_fun (now {self.max_fun}), or scale the data."
+        if result.status != 1:  # neither limit was reached
+            advice = (
+                f"Its line search found no smaller loss: tol={tol:g} asks for more than the rounding of "
+                f"{problem.dtype} allows, or the data need scaling. Increase tol, or scale the data."
             )
-        except KeyboardInterrupt:
-            training.warn_interrupted()
-            return last.astype(problem.dtype), None
+        return f"lbfgs failed to converge after {monitor.n_iter} iteration(s): {result.message}. {advice}"
 
-        solution = result.x.astype(problem.dtype)
-        if not (np.isfinite(result.fun) and np.isfinite(solution).all()):
-            training.diverged(
-                "solver='lbfgs' has no learning rate; scale the input, and the targets of a regression, to unit "
-                "variance, or increase alpha."
-            )
-        if not history.loss_curve:  # the start is a minimum already
-            loss = float(result.fun)
-            training.record(
-                last, loss=loss, data_loss=loss - float(problem.penalty(last)), weight_norm=problem.weight_norm(last)
-            )
-            history.n_iter = 0
-        if result.status != 0:
-            advice = f"Increase max_iter (now {max_iter}) or max_fun (now {self.max_fun}), or scale the data."
-            if result.status != 1:  # neither limit was reached
-                advice = (
-                    f"Its line search found no smaller loss: tol={training.tol:g} asks for more than the rounding of "
-                    f"{problem.dtype} allows, or the data need scaling. Increase tol, or scale the data."
-                )
-            warnings.warn(
-                f"lbfgs failed to converge after {history.n_iter} iteration(s): {result.message}. {advice}",
-                ConvergenceWarning,
-                stacklevel=2,
-            )
-        return solution, None
+    def _check_finite(self, parameters, loss):
+        if not (np.isfinite(loss) and np.isfinite(parameters).all()):
+            raise Diverged(_ADVICE)

@@ -1,0 +1,36 @@
+"""The private names of scikit-learn that skl2net uses, in one place, with a substitute where there is one.
+
+Tried with scikit-learn 1.9. A test imports each of them.
+"""
+
+import os
+
+from sklearn.base import _fit_context
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.multiclass import _check_partial_fit_first_call
+from sklearn.utils.validation import _check_sample_weight
+
+try:
+    from sklearn.utils._openmp_helpers import _openmp_effective_n_threads as openmp_effective_n_threads
+except ImportError:
+
+    def openmp_effective_n_threads():
+        """As many threads as processors that this process may use, or as ``OMP_NUM_THREADS`` says."""
+        n_processors = getattr(os, "process_cpu_count", os.cpu_count)() or 1
+        limit = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+        return min(int(limit), n_processors) if limit.isdigit() and int(limit) else n_processors
+
+
+check_partial_fit_first_call = _check_partial_fit_first_call
+check_sample_weight = _check_sample_weight
+fit_context = _fit_context
+
+__all__ = [
+    "Interval",
+    "Options",
+    "StrOptions",
+    "check_partial_fit_first_call",
+    "check_sample_weight",
+    "fit_context",
+    "openmp_effective_n_threads",
+]

@@ -1,0 +1,524 @@
+"""What the classifier and the regressor share: parameters, `fit`, the fitted attributes, reports and exports."""
+
+import copy
+import warnings
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skl2net._sklearn_private import Interval, Options, StrOptions, check_sample_weight, fit_context
+from skl2net.engines import default_engine
+from skl2net.engines.interface import Task
+from skl2net.fitting import EarlyStopping, Start, Watch, fit_network
+from skl2net.l2 import MODES, check_rule
+from skl2net.network import ACTIVATIONS, Network
+from skl2net.problem import Problem
+from skl2net.report import make_report
+from skl2net.solvers.curves import Curves
+from skl2net.solvers.gradient import GradientDescent, LearningRate
+from skl2net.solvers.lbfgs import LBFGS
+from skl2net.solvers.optimisers import SGD, Adam
+from skl2net.solvers.stopping import StoppingRule
+from skl2net.solvers.swarm import ParticleSwarm, SwarmState
+
+FLOATS = (np.float64, np.float32)
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """What a warm start or `partial_fit` goes on from, besides the weights.
+
+    Parameters
+    ----------
+    state : object
+        `FitResult.state`.
+    curves : Curves
+    random_state : numpy.random.RandomState
+        The random stream after the last fit.
+    seed : object
+        The parameter `random_state` of that fit.
+    n_samples : float
+        Number of samples of that fit, or in a stream of all samples so far.
+    """
+
+    state: object
+    curves: Curves
+    random_state: np.random.RandomState
+    seed: object
+    n_samples: float
+
+
+class BaseL2Net(BaseEstimator, ABC):
+    """What the classifier and the regressor share."""
+
+    _parameter_constraints: dict = {
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "activation": [StrOptions(set(ACTIVATIONS))],
+        "solver": [StrOptions({"lbfgs", "sgd", "adam", "pso"}), ParticleSwarm],
+        "l2_mode": [StrOptions(set(MODES))],
+        "alpha": [Interval(Real, 0, None, closed="left"), "array-like", None],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "power_t": [Interval(Real, 0, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "shuffle": ["boolean"],
+        "random_state": ["random_state"],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "verbose": ["verbose"],
+        "warm_start": ["boolean"],
+        "momentum": [Interval(Real, 0, 1, closed="both")],
+        "nesterovs_momentum": ["boolean"],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+        "beta_1": [Interval(Real, 0, 1, closed="left")],
+        "beta_2": [Interval(Real, 0, 1, closed="left")],
+        "epsilon": [Interval(Real, 0, None, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
+        "max_fun": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None):
+        """Fit the network.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The input. float32 stays float32; sparse input is converted to CSR.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Class labels, a label indicator matrix, or real targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each sample, in the loss and in the number of samples `n` and `N` of the L2 rule; not negative.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If the input or a parameter cannot be used, or training diverges. An estimator that was fitted before stays
+            as it was.
+        """
+        return self._fit(X, y, sample_weight)
+
+    def l2_report(self):
+        """Say in plain words which L2 rule ran in the last fit, and what it did to the weights.
+
+        Returns
+        -------
+        L2Report
+            Prints as text and displays as HTML; see `skl2net.report.L2Report` for its attributes.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from skl2net import L2NetClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> net = L2NetClassifier((5,), solver="sgd", l2_mode="decay_after", alpha=0.001, batch_size=50,
+        ...                       max_iter=500, random_state=0).fit(X, y)
+        >>> report = net.l2_report()
+        >>> report.rule
+        'w <- (1 - 0.001) * (w - step(g))'
+        >>> float(report.timescale[0])  # 1 / (0.001 * 3 updates per epoch)
+        333.3...
+        """
+        check_is_fitted(self)
+        if self._applied_rule is None:
+            raise ValueError(
+                "There is nothing to report: this network was trained by scikit-learn's L-BFGS, which does not "
+                "remember the number of samples that alpha was divided by. Call fit first."
+            )
+        return make_report(self._applied_rule, self.coefs_)
+
+    @classmethod
+    def from_sklearn(cls, mlp):
+        """Take over a fitted multi-layer perceptron of scikit-learn.
+
+        It predicts the same, and `partial_fit` without shuffling goes on along the same trajectory: parameters, weights
+        and the state of the optimiser are taken over, and scikit-learn's rule is ``l2_mode="penalty_per_sample"``.
+
+        Parameters
+        ----------
+        mlp : MLPClassifier or MLPRegressor
+            A fitted network.
+
+        Returns
+        -------
+        L2NetClassifier or L2NetRegressor
+            A fitted network. What scikit-learn does not record is NaN: `data_loss_`, `validation_loss_curve_`, and all
+            but the last value of `weight_norm_curve_`.
+
+        Raises
+        ------
+        TypeError
+            If `mlp` is of the other kind.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn.neural_network import MLPClassifier
+        >>> from skl2net import L2NetClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> mlp = MLPClassifier((5,), solver="lbfgs", random_state=0, max_iter=1000).fit(X, y)
+        >>> net = L2NetClassifier.from_sklearn(mlp)
+        >>> bool((net.predict(X) == mlp.predict(X)).all())
+        True
+        """
+        from skl2net.interchange.sklearn import from_sklearn
+
+        parameters, attributes, network, result = from_sklearn(cls, mlp)
+        net = cls(**parameters)
+        vars(net).update(attributes)
+        net._keep(network, result, mlp.random_state)
+        return net
+
+    def to_sklearn(self):
+        """Make a fitted multi-layer perceptron of scikit-learn.
+
+        It predicts the same. Its `partial_fit` without shuffling goes on along the same trajectory under
+        ``l2_mode="penalty_per_sample"``; and under the other penalties if all batches have the same size, `alpha` being
+        converted.
+
+        Returns
+        -------
+        MLPClassifier or MLPRegressor
+            A fitted network. It can be exported to ONNX by skl2onnx.
+
+        Raises
+        ------
+        ValueError
+            If further training would minimise another loss: with ``loss="squared_error"`` on the classifier.
+
+        Warns
+        -----
+        UserWarning
+            If something that matters to further training only is lost: a decay, one alpha per layer, class weights, the
+            particle swarm.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from skl2net import L2NetClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> net = L2NetClassifier((5,), solver="lbfgs", l2_mode="penalty", alpha=0.01, random_state=0).fit(X, y)
+        >>> net.to_sklearn().alpha  # scikit-learn divides it by the 150 samples
+        1.5
+        """
+        from skl2net.interchange.sklearn import to_sklearn
+
+        check_is_fitted(self)
+        return to_sklearn(self)
+
+    def to_torch(self):
+        """Make a PyTorch module with the same outputs.
+
+        Returns
+        -------
+        torch.nn.Sequential
+            Takes a tensor of the dtype of `coefs_`, shape (n_samples, n_features), and returns the outputs. Those of
+            classifiers are probabilities; for two classes one column, that of ``classes_[1]``. ``module[:-1]`` returns
+            the raw outputs (logits), for losses that expect these.
+
+        Notes
+        -----
+        Training goes on under the same rule with weight decay on the weights alone::
+
+            weights = [p for p in module.parameters() if p.ndim > 1]
+            biases = [p for p in module.parameters() if p.ndim <= 1]
+            groups = [{"params": weights, "weight_decay": wd}, {"params": biases, "weight_decay": 0.0}]
+
+        and the optimiser
+
+        - ``torch.optim.SGD(groups, lr, momentum, nesterov=...)`` or ``torch.optim.Adam(groups, lr)`` for the penalties,
+          with ``wd = alpha / N`` for ``"prior"``, ``wd = alpha`` for ``"penalty"``, and ``wd = alpha / n`` for
+          ``"penalty_per_sample"``;
+        - ``torch.optim.AdamW(groups, lr)`` for ``"decoupled"`` under Adam, with ``wd = alpha``, and for
+          ``"decay_before"``, with ``wd = alpha / lr``;
+        - any of them with ``wd = 0`` for ``"decay_after"`` and for decays under SGD, and, without gradient,
+          ``p.mul_(1 - share)`` for each weight `p`: after ``step()`` for ``"decay_after"``, otherwise before.
+
+        That is for the log loss: ``torch.nn.CrossEntropyLoss()(module[:-1](X), y)`` with three or more classes, and
+        with two ``torch.nn.BCEWithLogitsLoss()(module[:-1](X)[:, 0], y.to(X.dtype))``. For several labels, and for
+        other losses, :func:`skl2net.convert_alpha` knows the factor.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from skl2net import L2NetClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> net = L2NetClassifier((5,), solver="lbfgs", random_state=0).fit(X, y)
+        >>> import torch  # doctest: +SKIP
+        >>> probabilities = net.to_torch()(torch.from_numpy(X))  # doctest: +SKIP
+        """
+        from skl2net.interchange.torch import to_torch
+
+        check_is_fitted(self)
+        return to_torch(self)
+
+    @property
+    def loss_curve_(self):
+        """Loss of each iteration, list of float."""
+        return self._curves.loss.tolist()
+
+    @property
+    def weight_norm_curve_(self):
+        r""":math:`\sum w^2` after each iteration, list of float."""
+        return self._curves.weight_norm.tolist()
+
+    @property
+    def validation_scores_(self):
+        """Score on the validation set after each iteration, list of float; None without early stopping."""
+        return None if self.best_validation_score_ is None else self._curves.validation_score.tolist()
+
+    @property
+    def validation_loss_curve_(self):
+        """Loss on the validation set after each iteration, list of float; None without early stopping."""
+        return None if self.best_validation_score_ is None else self._curves.validation_loss.tolist()
+
+    def _fit(self, X, y, sample_weight, *, is_stream=False, classes=None):
+        hidden_layer_sizes = self._hidden_layer_sizes()
+        continues = hasattr(self, "coefs_") and (self.warm_start or is_stream)
+        if is_stream and self.early_stopping:
+            raise ValueError(
+                "partial_fit does not support early_stopping=True, since it makes one pass over the data it is "
+                "given; set early_stopping=False, or call fit."
+            )
+        # what validation records, it records here: a fit that fails leaves this estimator as it was
+        fitted = object.__new__(type(self))
+        vars(fitted).update(vars(self))
+        X, Y, sample_weight = fitted._validate(
+            X, y, sample_weight, continues=continues, is_stream=is_stream, classes=classes
+        )
+        network = Network((X.shape[1], *hidden_layer_sizes, Y.shape[1]), self.activation, fitted._output())
+        if continues:
+            self._check_same_layers(network)
+        solver = self._solver(X.shape[0], is_stream)
+        rule = check_rule(
+            self.l2_mode,
+            self.alpha,
+            n_layers=network.n_layers,
+            solver=solver,
+            learning_rate=self.learning_rate_init,
+        )
+        problem = Problem(
+            Task(network, X, Y, sample_weight, self.loss),
+            rule,
+            default_engine(),
+            fitted._decoder(),
+            n_seen=self._continuation.n_samples if continues and is_stream else 0.0,
+        )
+        early_stopping = EarlyStopping(self.validation_fraction, fitted._stratify(Y)) if self.early_stopping else None
+        result = fit_network(
+            problem,
+            solver,
+            self._start(network, continues),
+            StoppingRule(1 if is_stream else self.max_iter, self.tol, self.n_iter_no_change),
+            Watch(early_stopping, self.verbose),
+        )
+        if is_stream and continues:
+            result = replace(result, best_loss=min(result.best_loss, self.best_loss_ or np.inf))
+        fitted._keep(network, result, self.random_state)
+        if not hasattr(fitted, "feature_names_in_"):
+            vars(self).pop("feature_names_in_", None)
+        vars(self).update(vars(fitted))
+        if isinstance(self.random_state, np.random.RandomState):
+            self.random_state.set_state(result.random_state.get_state(legacy=False))
+        for message, category in result.warnings:
+            if not (is_stream and category is ConvergenceWarning):  # one pass need not converge
+                warnings.warn(message, category, stacklevel=4)
+        return self
+
+    def _hidden_layer_sizes(self):
+        sizes = self.hidden_layer_sizes
+        sizes = (sizes,) if isinstance(sizes, Integral) else tuple(sizes)
+        if not all(isinstance(size, Integral) and size > 0 for size in sizes):
+            raise ValueError(
+                f"hidden_layer_sizes must be > 0, whole numbers of units for each hidden layer (or () for a linear "
+                f"model), got {self.hidden_layer_sizes!r}."
+            )
+        return tuple(int(size) for size in sizes)
+
+    def _check_same_layers(self, network):
+        """Refuse to continue a network of other sizes, saying what has changed."""
+        before, now = self._layer_sizes(), network.layer_sizes
+        if before == now:
+            return
+        if before[-1] != now[-1] and before[:-1] == now[:-1]:
+            change = f"`y` has {now[-1]} output(s), and the fitted network has {before[-1]}. Pass targets of that shape"
+        else:
+            change = f"The fitted network has layers of {before} units, and hidden_layer_sizes now asks for {now}. "
+            change += f"Set hidden_layer_sizes={before[1:-1]}"
+        raise ValueError(f"{change}, or call fit with warm_start=False to start anew.")
+
+    def _sample_weights(self, X, Y, sample_weight):
+        """Weight of each row in the dtype of `X`, class weights included; None if all are one."""
+        if sample_weight is None:
+            return None
+        return check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
+
+    def _start(self, network, continues):
+        """Where this fit begins."""
+        if not continues:
+            return Start(_stream(self.random_state))
+        before = self._continuation
+        # with another seed, from now on the numbers of that seed; a RandomState is a stream that others may have used
+        is_same = isinstance(self.random_state, (Integral, type(None))) and self.random_state == before.seed
+        stream = before.random_state if is_same else _stream(self.random_state)
+        parameters = network.pack(self.coefs_, self.intercepts_)
+        return Start(stream, parameters, before.state, before.curves, self.t_)
+
+    def _layer_sizes(self):
+        return (self.coefs_[0].shape[0], *(coef.shape[1] for coef in self.coefs_))
+
+    def _solver(self, n_rows, is_stream=False):
+        if isinstance(self.solver, ParticleSwarm):
+            return self.solver
+        if self.solver == "pso":
+            return ParticleSwarm()
+        if self.solver == "lbfgs":
+            return LBFGS(max_fun=self.max_fun)
+        if self.solver == "adam":
+            optimiser = Adam(self.beta_1, self.beta_2, self.epsilon)
+            learning_rate = LearningRate("constant", self.learning_rate_init)
+        else:
+            optimiser = SGD(self.momentum, self.nesterovs_momentum)
+            learning_rate = LearningRate(self.learning_rate, self.learning_rate_init, self.power_t)
+        return GradientDescent(
+            optimiser,
+            learning_rate,
+            batch_size=_batch_size(self.batch_size, n_rows),
+            shuffle=self.shuffle,
+            is_stream=is_stream,
+            keeps_order=is_stream or self.warm_start,
+        )
+
+    def _keep(self, network, result, seed):
+        """Turn the result of a fit into fitted attributes."""
+        coefs, intercepts = network.unpack(result.parameters)
+        vars(self).update(
+            coefs_=coefs,
+            intercepts_=intercepts,
+            n_layers_=len(network.layer_sizes),
+            n_outputs_=network.layer_sizes[-1],
+            out_activation_=network.output,
+            n_iter_=result.n_iter,
+            t_=result.t,
+            loss_=result.loss,
+            data_loss_=result.data_loss,
+            best_loss_=result.best_loss,
+            best_validation_score_=result.best_validation_score,
+            swarm_=result.state if isinstance(result.state, SwarmState) else None,
+            _activation=network.activation,  # of the fitted weights, whatever set_params says later
+            _applied_rule=result.applied_rule,
+            _continuation=Continuation(result.state, result.curves, result.random_state, seed, result.n_total),
+        )
+
+    def _network_outputs(self, X, *, raw=False):
+        """Outputs of the fitted network for validated or raw input, ndarray of shape (n_samples, n_outputs)."""
+        check_is_fitted(self)
+        X = validate_data(self, X, accept_sparse="csr", dtype=FLOATS, order="C", reset=False)
+        network = self._network()
+        parameters = network.pack(self.coefs_, self.intercepts_)
+        if X.dtype != parameters.dtype:
+            X, parameters = X.astype(np.float64, copy=False), parameters.astype(np.float64, copy=False)
+        return default_engine().outputs(Task(network, X), parameters, raw=raw)
+
+    def _network(self):
+        """The fitted network."""
+        return _cached_network(self._layer_sizes(), self._activation, self.out_activation_)
+
+    @property
+    def _curves(self):
+        return self._continuation.curves
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if hasattr(self, "coefs_"):  # views were pickled one by one: make them views again
+            network = self._network()
+            self.coefs_, self.intercepts_ = network.unpack(network.pack(self.coefs_, self.intercepts_))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    def set_params(self, **params):
+        """Set parameters of this estimator, and as ``solver__...`` those of a `ParticleSwarm`.
+
+        Parameters
+        ----------
+        **params : dict
+            Parameters by name.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+        """
+        solver = params.get("solver", self.solver)
+        of_solver = [name for name in params if name.startswith("solver__")]
+        if of_solver and isinstance(solver, str):
+            raise ValueError(
+                f"{of_solver[0]} needs a solver that has parameters of its own, and solver={solver!r} has none; set "
+                "solver=ParticleSwarm() first."
+            )
+        return super().set_params(**params)
+
+    def _has_updates(self):
+        """Whether `partial_fit` is available."""
+        if self.solver not in ("sgd", "adam"):
+            raise AttributeError(
+                f"partial_fit is only available with solver='sgd' or 'adam', which make a pass over the data update by "
+                f"update; solver={self.solver!r} does not."
+            )
+        return True
+
+    @abstractmethod
+    def _output(self):
+        """Name of the output function."""
+
+    @abstractmethod
+    def _validate(self, X, y, sample_weight, *, continues, is_stream, classes):
+        """Validated input, targets of shape (n_samples, n_outputs) in its dtype, and the weights of the samples."""
+
+    @abstractmethod
+    def _decoder(self):
+        """What targets and outputs mean, a `Decoder`."""
+
+    @abstractmethod
+    def _stratify(self, Y):
+        """Labels whose proportions a validation set shares; None for none."""
+
+
+# Predicting one row takes less time than working out where each layer's parameters are.
+_cached_network = lru_cache(maxsize=64)(Network)
+
+
+def _stream(random_state):
+    """A random stream of this fit's own: that of a seed, or one that goes on where the user's stands."""
+    stream = check_random_state(random_state)
+    if stream is check_random_state(None):
+        # unlike a copy of NumPy's global stream, it differs between fits that run at once
+        return np.random.RandomState(stream.randint(0, 2**32, size=8, dtype=np.uint32))
+    return copy.deepcopy(stream)
+
+
+def _batch_size(batch_size, n_rows):
+    if batch_size == "auto":
+        return min(200, n_rows)
+    if batch_size > n_rows:
+        warnings.warn(
+            f"batch_size={batch_size} is larger than the sample size {n_rows}. It is going to be clipped.",
+            stacklevel=2,
+        )
+    return min(int(batch_size), n_rows)

@@ -1,0 +1,431 @@
+"""The classifier."""
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils import column_or_1d
+from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
+from sklearn.utils.validation import validate_data
+
+from skl2net._sklearn_private import StrOptions, check_partial_fit_first_call, fit_context
+from skl2net.estimators.base import FLOATS, BaseL2Net
+from skl2net.problem import Decoder
+
+
+class L2NetClassifier(ClassifierMixin, BaseL2Net):
+    r"""Multi-layer perceptron classifier whose L2 regularisation is a named, exact rule.
+
+    The parameters, attributes and methods are those of :class:`sklearn.neural_network.MLPClassifier`, and
+    ``L2NetClassifier(l2_mode="penalty_per_sample", ...)`` follows the same trajectory as ``MLPClassifier(...)``.
+    `l2_mode` chooses the rule and `alpha` its strength; biases are never penalised nor decayed.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or array-like of int, default=(100,)
+        Number of units of each hidden layer. ``()`` is a linear model (logistic regression).
+    activation : {"identity", "logistic", "tanh", "relu"}, default="relu"
+        Function of the hidden units.
+    loss : {"log_loss", "squared_error"}, default="log_loss"
+        Mean over samples of the sum over outputs of the log loss, or of
+        :math:`\tfrac12(\mathrm{output}-\mathrm{target})^2` between the softmax/logistic outputs and the one-hot
+        targets.
+    solver : {"lbfgs", "sgd", "adam", "pso"} or ParticleSwarm, default="adam"
+        How the loss is minimised: by L-BFGS, by mini-batch stochastic gradient descent with momentum ("sgd") or by
+        "adam", or by a particle swarm. "pso" is ``ParticleSwarm()``.
+    l2_mode : {"prior", "penalty", "penalty_per_sample", "decay_before", "decay_after", "decoupled"}, default="prior"
+        The L2 rule. With :math:`w` a weight, :math:`g` the gradient of the data loss there, :math:`\eta` the learning
+        rate, :math:`n` the number of samples in the update, :math:`N` that in the training set, and "step" what the
+        optimiser subtracts for a gradient:
+
+        - ``"prior"``: :math:`w \leftarrow w - \mathrm{step}(g + \tfrac\alpha N w)`. The loss gains
+          :math:`\tfrac\alpha{2N}\sum w^2`: `alpha` is the precision of a Gaussian prior on each weight, as in
+          :class:`~sklearn.linear_model.Ridge`, and the fit is the maximum a posteriori estimate;
+        - ``"penalty"``: :math:`w \leftarrow w - \mathrm{step}(g + \alpha w)`, the mathematical definition. The loss
+          gains :math:`\tfrac\alpha2\sum w^2`;
+        - ``"penalty_per_sample"``: :math:`w \leftarrow w - \mathrm{step}(g + \tfrac\alpha n w)`, scikit-learn's rule.
+          The loss gains :math:`\tfrac\alpha{2n}\sum w^2`. The rule becomes stronger if sample weights are scaled down,
+          since `n` is their sum;
+        - ``"decay_before"``: :math:`w \leftarrow (1-\alpha)w - \mathrm{step}(g)`;
+        - ``"decay_after"``: :math:`w \leftarrow (1-\alpha)(w - \mathrm{step}(g))`;
+        - ``"decoupled"``: :math:`w \leftarrow (1-\eta\alpha)w - \mathrm{step}(g)`, AdamW and SGDW as in PyTorch,
+          Keras and optax [1]_.
+
+        The decays have no objective and run with "sgd" and "adam" only. With "lbfgs" and "pso", :math:`n` is
+        :math:`N`. In `partial_fit`, :math:`N` is the number of samples seen so far.
+    alpha : float, array-like of shape (n_layers - 1,) or None, default=None
+        Strength of the rule: one number, or one for each weight layer. None for the rule's own strength: 1 for
+        ``"prior"``, 1e-4 for ``"penalty_per_sample"``, 1e-2 for ``"penalty"`` and ``"decoupled"``, 1e-5 for
+        ``"decay_before"`` and ``"decay_after"``. The decays need ``0 <= alpha < 1``, ``"decoupled"`` needs
+        ``learning_rate_init * alpha < 1``.
+    class_weight : dict, list of dict or "balanced", default=None
+        Weights of the classes, multiplied with `sample_weight`. "balanced" gives each class the same sum of sample
+        weights, see :func:`sklearn.utils.class_weight.compute_class_weight`. Of a multilabel target, a list has one
+        dict per label, and "balanced" counts samples, see :func:`sklearn.utils.class_weight.compute_sample_weight`.
+    batch_size : int or "auto", default="auto"
+        Number of samples per update. "auto" is ``min(200, n_samples)``; 1 is online training. Only used when
+        ``solver="sgd"`` or ``"adam"``.
+    learning_rate : {"constant", "invscaling", "adaptive"}, default="constant"
+        Schedule of the learning rate. "invscaling" divides it by ``(t + 1) ** power_t`` after each epoch, `t` being the
+        number of samples seen. "adaptive" divides it by 5 each time training has converged. Only used when
+        ``solver="sgd"``.
+    learning_rate_init : float, default=0.001
+        Initial learning rate. Only used when ``solver="sgd"`` or ``"adam"``.
+    power_t : float, default=0.5
+        Exponent of "invscaling". Only used when ``solver="sgd"`` and ``learning_rate="invscaling"``.
+    max_iter : int, default=200
+        Maximum number of iterations: epochs of "sgd" and "adam", steps of "lbfgs", evaluations of the swarm of "pso".
+    shuffle : bool, default=True
+        Whether to visit the samples in a new random order in each epoch. Only used when ``solver="sgd"`` or ``"adam"``.
+    random_state : int, RandomState instance or None, default=None
+        Source of the initial weights, the validation set and the order of the samples. Pass an int for reproducible
+        results.
+    tol : float, default=1e-4
+        Smallest improvement of the loss, or under early stopping of the validation score, that counts. "lbfgs" stops
+        when the largest entry of the gradient is at most `tol`.
+    verbose : bool, default=False
+        Whether to print the loss of each iteration.
+    warm_start : bool, default=False
+        Whether `fit` continues the last fit. Its weights, the optimiser's moments or the swarm, the random stream and
+        the curves are kept, so that 30 fits of one iteration are one fit of 30. Patience, best loss and best validation
+        score begin anew. "lbfgs" starts from the last weights, but rebuilds its model of the curvature.
+    momentum : float, default=0.9
+        Momentum, in [0, 1]. Only used when ``solver="sgd"``.
+    nesterovs_momentum : bool, default=True
+        Whether to use Nesterov's momentum. Only used when ``solver="sgd"`` and ``momentum > 0``.
+    early_stopping : bool, default=False
+        Whether to set a validation set apart, to stop when its score no longer improves, and to keep the weights of the
+        best score. Ignored when ``solver="lbfgs"``.
+    validation_fraction : float, default=0.1
+        Share of the samples in the validation set, in [0, 1). Only used when ``early_stopping=True``.
+    beta_1 : float, default=0.9
+        Decay of the first moment, in [0, 1). Only used when ``solver="adam"``.
+    beta_2 : float, default=0.999
+        Decay of the second moment, in [0, 1). Only used when ``solver="adam"``.
+    epsilon : float, default=1e-8
+        Added to the root of the second moment. Only used when ``solver="adam"``.
+    n_iter_no_change : int or inf, default=10
+        Number of consecutive iterations with an improvement smaller than `tol` before training stops. "pso" waits for
+        the swarm's `patience` if that is more. Ignored when ``solver="lbfgs"``.
+    max_fun : int, default=15000
+        Maximum number of evaluations of the loss. Only used when ``solver="lbfgs"``.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Class labels.
+    coefs_ : list of ndarray of shape (fan_in, fan_out)
+        Weights of each layer, in the dtype of the training data.
+    intercepts_ : list of ndarray of shape (fan_out,)
+        Biases of each layer.
+    loss_ : float
+        Loss of the last iteration, including the penalty if the rule has one.
+    data_loss_ : float
+        Loss of the last iteration, without the penalty.
+    loss_curve_ : list of float
+        Loss of each iteration; for "sgd" and "adam" the average over the epoch, each batch taken before its update.
+    weight_norm_curve_ : list of float
+        :math:`\sum w^2` after each iteration.
+    best_loss_ : float or None
+        Smallest loss of the last fit; None under early stopping.
+    validation_scores_ : list of float or None
+        Accuracy on the validation set after each iteration; None without early stopping.
+    validation_loss_curve_ : list of float or None
+        Loss on the validation set after each iteration, without the penalty; None without early stopping.
+    best_validation_score_ : float or None
+        Best accuracy on the validation set; None without early stopping.
+    n_iter_ : int
+        Number of iterations of the last fit.
+    t_ : int
+        Number of samples visited in all calls; 0 with "lbfgs".
+    swarm_ : SwarmState or None
+        Final state of the swarm of "pso"; None with other solvers.
+    n_layers_ : int
+        Number of layers, input and output included.
+    n_outputs_ : int
+        Number of outputs.
+    out_activation_ : str
+        Function of the outputs: "softmax" for several classes, "logistic" for two, and for multilabel targets.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the features, if `X` has any.
+
+    See Also
+    --------
+    L2NetRegressor : The same for real targets.
+    ParticleSwarm : The swarm and its parameters.
+
+    References
+    ----------
+    .. [1] Loshchilov & Hutter, "Decoupled weight decay regularization", ICLR 2019.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skl2net import L2NetClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> net = L2NetClassifier((10,), solver="lbfgs", l2_mode="penalty", alpha=0.01, random_state=0).fit(X, y)
+    >>> net.score(X, y) > 0.95
+    True
+    >>> print(net.predict(X[:3]))
+    [0 0 0]
+    """
+
+    _parameter_constraints: dict = {
+        **BaseL2Net._parameter_constraints,
+        "loss": [StrOptions({"log_loss", "squared_error"})],
+        "class_weight": [dict, list, StrOptions({"balanced"}), None],
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(100,),
+        activation="relu",
+        *,
+        loss="log_loss",
+        solver="adam",
+        l2_mode="prior",
+        alpha=None,
+        class_weight=None,
+        batch_size="auto",
+        learning_rate="constant",
+        learning_rate_init=0.001,
+        power_t=0.5,
+        max_iter=200,
+        shuffle=True,
+        random_state=None,
+        tol=1e-4,
+        verbose=False,
+        warm_start=False,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-8,
+        n_iter_no_change=10,
+        max_fun=15000,
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.loss = loss
+        self.solver = solver
+        self.l2_mode = l2_mode
+        self.alpha = alpha
+        self.class_weight = class_weight
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+
+    @available_if(lambda estimator: estimator._has_updates())
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, sample_weight=None, classes=None):
+        """Make one pass over the given data, from where the last call left off.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The input.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Class labels, or a label indicator matrix.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each sample; not negative.
+        classes : array-like of shape (n_classes,), default=None
+            All classes that will ever occur; needed in the first call.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+        """
+        if isinstance(self.class_weight, str):
+            raise ValueError(
+                f"class_weight={self.class_weight!r} is not supported for partial_fit, which cannot know how often "
+                "each class will occur. Compute the weights from all the data with "
+                "sklearn.utils.class_weight.compute_class_weight, and pass them as a dict."
+            )
+        return self._fit(X, y, sample_weight, is_stream=True, classes=classes)
+
+    def predict(self, X):
+        """Predict classes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The input.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_labels)
+            The predicted classes, or label indicator matrix.
+        """
+        return self._labels(self._network_outputs(X, raw=True))
+
+    def predict_proba(self, X):
+        """Probabilities of the classes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The input.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Columns in the order of `classes_`. Every entry lies in the open interval (0, 1); a single class has
+            probability 1.
+        """
+        P = self._network_outputs(X)
+        if len(self.classes_) == 1:
+            return np.ones_like(P)
+        tiny = np.finfo(P.dtype).eps / 2
+        np.minimum(np.maximum(P, tiny, out=P), 1 - tiny, out=P)
+        return np.hstack([1 - P, P]) if P.shape[1] == 1 else P
+
+    def predict_log_proba(self, X):
+        """Logarithm of `predict_proba`.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The input.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Columns in the order of `classes_`.
+        """
+        P = self.predict_proba(X)
+        return np.log(P, out=P)
+
+    def decision_function(self, X):
+        """Logits: the raw outputs of the network, before softmax or logistic function.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The input.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_classes)
+            One column, for ``classes_[1]``, where there are two classes.
+        """
+        raw = self._network_outputs(X, raw=True)
+        return raw.ravel() if raw.shape[1] == 1 else raw
+
+    def _validate(self, X, y, sample_weight, *, continues, is_stream, classes):
+        is_first_of_stream = is_stream and check_partial_fit_first_call(self, classes)
+        X, y = validate_data(
+            self, X, y, accept_sparse="csr", multi_output=True, dtype=FLOATS, order="C", reset=not continues
+        )
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        check_classification_targets(y)
+        if is_first_of_stream:
+            is_multilabel = type_of_target(y).startswith("multilabel")
+            self._label_binarizer = LabelBinarizer().fit(y if is_multilabel else classes)
+        elif not continues:
+            self._label_binarizer = LabelBinarizer().fit(y)
+        self.classes_ = self._label_binarizer.classes_
+        if continues or is_stream:
+            self._check_labels(unique_labels(y), same=self.warm_start and not is_stream)
+        Y = self._label_binarizer.transform(y).astype(X.dtype)
+        return X, Y, self._sample_weights(X, Y, sample_weight)
+
+    def _check_labels(self, labels, *, same):
+        if same and set(labels) != set(self.classes_):
+            raise ValueError(
+                "warm_start can only be used where `y` has the same classes as in the previous call to fit. "
+                f"Previously got {self.classes_}, `y` has {labels}. Set warm_start=False to start anew."
+            )
+        if len(np.setdiff1d(labels, self.classes_, assume_unique=True)):
+            raise ValueError(
+                f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. 'y' has {labels}. Name "
+                "all classes in the first call of partial_fit."
+            )
+
+    def _sample_weights(self, X, Y, sample_weight):
+        weight = super()._sample_weights(X, Y, sample_weight)
+        if self.class_weight is None:
+            return weight
+        if self._label_binarizer.y_type_.startswith("multilabel"):
+            of_samples = compute_sample_weight(self.class_weight, Y)
+        else:
+            of_samples = self._weights_of_classes(_codes(Y - 0.5), weight)
+        of_samples = of_samples.astype(X.dtype)
+        weight = of_samples if weight is None else weight * of_samples
+        if np.any(weight < 0) or not np.any(weight):
+            raise ValueError(
+                f"class_weight={self.class_weight!r} makes the weight of a sample negative, or that of all samples "
+                "zero; pass weights of at least 0, and some above."
+            )
+        return weight
+
+    def _weights_of_classes(self, codes, weight):
+        """Class weight of each sample, from the number of its class."""
+        if not isinstance(self.class_weight, str):
+            return compute_class_weight(self.class_weight, classes=self.classes_, y=self.classes_)[codes]
+        # a sample without weight is as if it were not there, also for the balance of the classes
+        counts = np.ones(len(codes), dtype=bool) if weight is None else weight > 0
+        weight = None if weight is None else weight[counts]
+        found, of_classes = np.unique(codes[counts]), np.zeros(len(self.classes_))
+        of_classes[found] = compute_class_weight(
+            self.class_weight, classes=found, y=codes[counts], sample_weight=weight
+        )
+        return of_classes[codes]
+
+    def _output(self):
+        return "softmax" if self._label_binarizer.y_type_ == "multiclass" else "logistic"
+
+    def _decoder(self):
+        return Decoder(lambda Y: self._labels(Y - 0.5), self._labels, self._accuracy, raw=True)
+
+    def _stratify(self, Y):
+        return self._labels(Y - 0.5) if Y.shape[1] == 1 else None
+
+    def _labels(self, raw):
+        """Labels, or label indicator matrix, for the raw outputs of the network."""
+        if self._label_binarizer.y_type_.startswith("multilabel"):
+            return self._label_binarizer.inverse_transform(raw, threshold=0)
+        codes = _codes(raw)
+        return self.classes_[np.zeros_like(codes) if len(self.classes_) == 1 else codes]
+
+    def _accuracy(self, Y, raw, sample_weight):
+        """What `score` returns for encoded targets and raw outputs."""
+        if len(self.classes_) == 1:
+            return 1.0
+        if self._output() == "softmax" or raw.shape[1] == 1:
+            correct = _codes(raw) == _codes(Y - 0.5)
+        else:
+            correct = ((raw > 0) == (Y > 0.5)).all(axis=1)
+        return float(np.average(correct, weights=sample_weight))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+
+def _codes(raw):
+    """Column index of the predicted class of each row, or for two classes 0 or 1."""
+    return raw.argmax(axis=1) if raw.shape[1] > 1 else (raw[:, 0] > 0).astype(np.intp)

@@ -1,0 +1,241 @@
+"""One fit as one pure function: `fit_network` knows no estimator, changes nothing that it is given and returns all.
+
+The estimators (`skl2net.estimators`) validate and encode, call it, and turn the `FitResult` into their attributes. The
+solvers (`skl2net.solvers`) do the work and report to a monitor; what happens when a fit ends early, by Ctrl-C or
+because the numbers overflow, is decided here, in one place.
+"""
+
+import copy
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+
+from skl2net.l2 import AppliedRule
+from skl2net.solvers.base import Diverged, SolverStart
+from skl2net.solvers.curves import Curves
+from skl2net.solvers.monitor import Monitor
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a fit begins with.
+
+    Parameters
+    ----------
+    random_state : numpy.random.RandomState
+        Source of the initial weights, the validation set, and all that the solver draws; not changed.
+    parameters : ndarray of shape (n_parameters,), default=None
+        Where to start. None for random initial weights.
+    state : object, default=None
+        `FitResult.state` of the fit that this one continues.
+    curves : Curves, default=Curves()
+        Curves of the fits that this one continues.
+    t : int, default=0
+        Number of rows that they have visited.
+    """
+
+    random_state: np.random.RandomState
+    parameters: np.ndarray | None = None
+    state: object = None
+    curves: Curves = field(default_factory=Curves)
+    t: int = 0
+
+
+@dataclass(frozen=True)
+class EarlyStopping:
+    """A validation set.
+
+    Parameters
+    ----------
+    fraction : float
+        Share of the rows.
+    stratify : ndarray of shape (n_rows,), default=None
+        Labels whose proportions the two sets share.
+    """
+
+    fraction: float
+    stratify: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What watches a fit.
+
+    Parameters
+    ----------
+    early_stopping : EarlyStopping, default=None
+        None to train on all rows. Ignored by solvers that do not stop early.
+    verbose : bool or int, default=False
+        Whether to print each iteration.
+    """
+
+    early_stopping: EarlyStopping | None = None
+    verbose: bool = False
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """All that a fit leaves behind.
+
+    Parameters
+    ----------
+    parameters : ndarray of shape (n_parameters,)
+    state : object
+        What a later fit continues.
+    curves : Curves
+        With those of the fits that this one continued.
+    random_state : numpy.random.RandomState
+        The random stream after the last finished iteration.
+    n_iter : int
+        Number of iterations of this fit.
+    t : int
+        Number of rows visited, with those of the fits that this one continued.
+    loss, data_loss : float
+        Loss of the last iteration, with and without the penalty.
+    best_loss : float or None
+        Smallest loss of this fit; None under early stopping.
+    best_validation_score : float or None
+        None without early stopping.
+    n_total : float
+        Number of training samples, in a stream of all samples so far.
+    applied_rule : AppliedRule
+        The L2 rule as it ran.
+    warnings : tuple of (str, type)
+        What the user has to know: messages and categories.
+    """
+
+    parameters: np.ndarray
+    state: object
+    curves: Curves
+    random_state: np.random.RandomState
+    n_iter: int
+    t: int
+    loss: float
+    data_loss: float
+    best_loss: float | None
+    best_validation_score: float | None
+    n_total: float
+    applied_rule: AppliedRule
+    warnings: tuple
+
+
+def fit_network(problem, solver, start, stopping, watch):
+    """Train a network.
+
+    Parameters
+    ----------
+    problem : Problem
+        What is minimised.
+    solver : Solver
+        How.
+    start : Start
+        Where training begins.
+    stopping : StoppingRule
+        When it ends.
+    watch : Watch
+        Who looks on.
+
+    Returns
+    -------
+    FitResult
+
+    Raises
+    ------
+    ValueError
+        If training diverges and there are no finite parameters of an earlier iteration to keep.
+    KeyboardInterrupt
+        If Ctrl-C comes before the first iteration is finished. Later, the last finished iteration is kept, with a
+        warning.
+    """
+    stream = copy.deepcopy(start.random_state)
+    parameters = start.parameters
+    if parameters is None:
+        parameters = problem.network.initial_parameters(stream, problem.dtype)
+    else:
+        parameters = parameters.astype(problem.dtype, copy=False)
+    validate = None
+    if watch.early_stopping is not None and solver.uses_validation:
+        problem, validation = _split(problem, watch.early_stopping, stream)
+        validate = _validation_of(validation)
+    monitor = Monitor(solver.stopping(stopping), validate=validate, verbose=watch.verbose)
+    warnings, is_lost = [], False
+    try:
+        message = solver.minimise(problem, SolverStart(parameters, stream, start.state, start.t), monitor)
+        if message is not None:
+            warnings.append((message, ConvergenceWarning))
+    except Diverged as error:
+        n_iter = monitor.n_iter + error.n_unreported + 1
+        message = f"Training diverged: iteration {n_iter} produced non-finite parameter weights. {error}"
+        if monitor.progress.best_parameters is None:
+            raise ValueError(message) from None
+        warnings.append((f"{message} The weights of the best validation score are kept.", UserWarning))
+        is_lost = True
+    except KeyboardInterrupt:
+        if monitor.finished is None:
+            raise
+        message = f"Training interrupted by user: the weights of iteration {monitor.n_iter} are kept."
+        warnings.append((message, UserWarning))
+
+    finished = monitor.finished
+    iterate, progress = finished.iterate, finished.progress
+    if iterate.random_state is not None:
+        stream.set_state(iterate.random_state)
+    best = progress.best_parameters
+    return FitResult(
+        parameters=(iterate.parameters if best is None else best).copy(),
+        state=None if is_lost else iterate.state,  # moments that led away from the kept weights are no help
+        curves=monitor.curves(start.curves),
+        random_state=stream,
+        n_iter=finished.n_iter,
+        t=iterate.t,
+        loss=finished.last.loss,
+        data_loss=finished.last.data_loss,
+        best_loss=progress.best_loss if validate is None else None,
+        best_validation_score=None if validate is None else progress.best_score,
+        n_total=problem.n_total,
+        applied_rule=solver.applied(problem, iterate.state),
+        warnings=tuple(warnings),
+    )
+
+
+def _split(problem, early_stopping, stream):
+    """The problem on the rows to train on, and on those of the validation set, chosen as scikit-learn's MLP does."""
+    task = problem.task
+    rows = np.arange(task.n_rows) if task.rows is None else task.rows
+    try:
+        training, validation = train_test_split(
+            rows, random_state=stream, test_size=early_stopping.fraction, stratify=early_stopping.stratify
+        )
+    except ValueError as error:
+        raise ValueError(
+            f"early_stopping=True could not set validation_fraction={early_stopping.fraction} of {task.n_rows} samples "
+            f"apart: {error} Change validation_fraction, or set early_stopping=False."
+        ) from error
+    if len(validation) < 2:
+        raise ValueError(
+            f"The validation set is too small: validation_fraction={early_stopping.fraction} of the data is "
+            f"{len(validation)} sample(s), and early stopping needs 2. Increase 'validation_fraction' or the size of "
+            "your dataset."
+        )
+    for part, name in ((training, "training"), (validation, "validation")):
+        if task.sample_weight is not None and not task.sample_weight[part].any():
+            raise ValueError(
+                f"All samples that early stopping put into the {name} set have a sample weight of zero. Leave the "
+                "samples without weight out of the data, or change validation_fraction or random_state."
+            )
+    return tuple(replace(problem, task=task.with_rows(part)) for part in (training, validation))
+
+
+def _validation_of(problem):
+    """The function ``parameters -> (score, loss)`` of a validation set."""
+    task = problem.task
+    Y, sample_weight = task.taken(task.Y), task.taken(task.sample_weight)
+
+    def validate(parameters):
+        outputs = problem.outputs(parameters, raw=problem.decoder.raw)
+        score = problem.decoder.score(Y, outputs, sample_weight) if np.isfinite(outputs).all() else np.nan
+        return score, problem.data_loss(parameters)
+
+    return validate

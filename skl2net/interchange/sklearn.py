@@ -1,0 +1,242 @@
+"""Fitted networks from and to scikit-learn's multi-layer perceptron.
+
+What is exchanged: weights, parameters and the optimiser's state, so that training goes on along the same trajectory. A
+penalty is converted to scikit-learn's.
+"""
+
+import copy
+import math
+import warnings
+from itertools import chain
+
+import numpy as np
+from sklearn.base import is_classifier
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
+from sklearn.utils.validation import check_is_fitted
+
+from skl2net.engines.interface import OptimiserState, Task
+from skl2net.fitting import FitResult
+from skl2net.l2 import PENALTIES, check_rule
+from skl2net.network import ACTIVATIONS, Network
+from skl2net.problem import Problem
+from skl2net.solvers.curves import Curve, Curves
+from skl2net.solvers.gradient import GradientState, RowOrder
+
+_SHARED_ATTRIBUTES = ("classes_", "_label_binarizer", "n_features_in_", "feature_names_in_")
+
+
+def from_sklearn(cls, mlp):
+    """What makes an estimator of ours the given multi-layer perceptron.
+
+    Parameters
+    ----------
+    cls : type
+        L2NetClassifier or L2NetRegressor.
+    mlp : MLPClassifier or MLPRegressor
+        A fitted network.
+
+    Returns
+    -------
+    parameters : dict
+        Of the estimator.
+    attributes : dict
+        Fitted attributes that both libraries have, copied.
+    network : Network
+    result : FitResult
+        What the fit left behind. Numbers that scikit-learn does not record are NaN.
+
+    Raises
+    ------
+    TypeError
+        If `mlp` is not of the kind that `cls` stands for.
+    """
+    kind = MLPClassifier if is_classifier(cls()) else MLPRegressor
+    if not isinstance(mlp, kind):
+        raise TypeError(f"{cls.__name__}.from_sklearn takes a fitted {kind.__name__}; got {type(mlp).__name__}.")
+    check_is_fitted(mlp)
+    parameters = {**mlp.get_params(deep=False), "l2_mode": "penalty_per_sample"}
+    sizes = (mlp.coefs_[0].shape[0], *(coef.shape[1] for coef in mlp.coefs_))
+    network = Network(sizes, mlp.activation, mlp.out_activation_)
+    return parameters, _shared_attributes(mlp), network, _result_of(mlp, network, cls(**parameters))
+
+
+def to_sklearn(net):
+    """The multi-layer perceptron of scikit-learn that a fitted network of ours is.
+
+    Parameters
+    ----------
+    net : L2NetClassifier or L2NetRegressor
+
+    Returns
+    -------
+    MLPClassifier or MLPRegressor
+    """
+    kind = MLPClassifier if is_classifier(net) else MLPRegressor
+    if kind is MLPClassifier and net.loss == "squared_error":
+        raise ValueError(
+            "loss='squared_error' cannot be carried to MLPClassifier, which knows the log loss only and would go on "
+            "training with that. For predictions outside skl2net use to_torch()."
+        )
+    if net._activation not in _activations(kind):
+        raise ValueError(
+            f"activation={net._activation!r} cannot be carried to {kind.__name__}, which knows "
+            f"{', '.join(_activations(kind))}. For predictions outside skl2net use to_torch()."
+        )
+    lost = []
+    parameters = {name: value for name, value in net.get_params(deep=False).items() if name in kind().get_params()}
+    parameters["activation"] = net._activation
+    parameters["alpha"] = _sklearn_alpha(net, lost)
+    if net.solver not in ("sgd", "adam", "lbfgs"):
+        parameters["solver"] = "adam"
+        lost.append("the particle swarm (solver='adam' there)")
+    if getattr(net, "class_weight", None) is not None:
+        lost.append(f"class_weight={net.class_weight!r} (pass sample_weight to fit and partial_fit)")
+    if lost:
+        warnings.warn(
+            f"{kind.__name__} predicts the same, but these cannot be carried to it and are missing when it is trained "
+            f"further: {'; '.join(lost)}.",
+            UserWarning,
+            stacklevel=3,
+        )
+    mlp = kind(**parameters)
+    vars(mlp).update(_shared_attributes(net))
+    _give_training(mlp, net)
+    return mlp
+
+
+def _result_of(mlp, network, net):
+    """What the training of a multi-layer perceptron left behind, as that of `net` would have left it."""
+    parameters = _flat(mlp.coefs_, mlp.intercepts_)
+    optimiser = getattr(mlp, "_optimizer", None)
+    loss_curve = [mlp.loss_] if optimiser is None else list(mlp.loss_curve_)
+    scores = list(getattr(mlp, "validation_scores_", None) or [])
+    curves = Curves(
+        Curve(loss_curve),
+        Curve([np.nan] * (len(loss_curve) - 1) + [float(network.layer_sums_of_squares(parameters).sum())]),
+        Curve(scores),
+        Curve([np.nan] * len(scores)),
+    )
+    best_score = mlp.best_validation_score_ if scores else None
+    state = applied_rule = None
+    n_rows = max(1, round(mlp.t_ / len(loss_curve)))  # as far as it remembers
+    if optimiser is not None:
+        name = "adam" if isinstance(optimiser, AdamOptimizer) else "sgd"
+        fitted_by = copy.copy(net).set_params(solver=name)._solver(n_rows)
+        state = _state_of(mlp, optimiser, fitted_by, parameters, n_rows)
+        rule = check_rule("penalty_per_sample", mlp.alpha, n_layers=network.n_layers, solver=fitted_by)
+        task = Task(network, np.broadcast_to(parameters[:1], (n_rows, network.layer_sizes[0])), loss=mlp.loss)
+        applied_rule = fitted_by.applied(Problem(task, rule, None), state)
+    return FitResult(
+        parameters=parameters,
+        state=state,
+        curves=curves,
+        random_state=copy.deepcopy(mlp._random_state),
+        n_iter=mlp.n_iter_,
+        t=mlp.t_ if optimiser is not None else 0,
+        loss=loss_curve[-1],
+        data_loss=np.nan,
+        best_loss=None if scores else min(loss_curve),
+        best_validation_score=best_score,
+        n_total=float(n_rows),
+        applied_rule=applied_rule,
+        warnings=(),
+    )
+
+
+def _state_of(mlp, optimiser, fitted_by, parameters, n_rows):
+    """The state of scikit-learn's optimiser as one of ours."""
+    if fitted_by.name == "adam":
+        moments, n_updates = [_flat(optimiser.ms), _flat(optimiser.vs)], optimiser.t
+        rate = optimiser.learning_rate_init
+    else:
+        moments = [_flat(optimiser.velocities)]
+        n_updates = len(mlp.loss_curve_) * -(-n_rows // fitted_by.batch_size)
+        rate = optimiser.learning_rate
+    is_adaptive = getattr(optimiser, "lr_schedule", "constant") == "adaptive"
+    return GradientState(
+        OptimiserState(parameters.copy(), np.stack(moments), n_updates),
+        fitted_by.name,
+        RowOrder(n_rows),
+        rate,
+        round(math.log(optimiser.learning_rate_init / rate, 5)) if is_adaptive else 0,
+    )
+
+
+def _shared_attributes(fitted):
+    """Fitted attributes that the two libraries have in common, copied."""
+    return {name: copy.deepcopy(value) for name, value in vars(fitted).items() if name in _SHARED_ATTRIBUTES}
+
+
+def _activations(kind):
+    (options,) = kind._parameter_constraints["activation"]
+    return [name for name in ACTIVATIONS if name in options.options]
+
+
+def _flat(*lists):
+    return np.concatenate([np.ravel(array) for arrays in lists for array in arrays])
+
+
+def _sklearn_alpha(net, lost):
+    """Alpha of scikit-learn's rule; what it cannot express is added to `lost`."""
+    applied = net._applied_rule
+    if applied is None:
+        return net.alpha if net.l2_mode == "penalty_per_sample" and net.alpha is not None else 0.0
+    alphas = np.unique(applied.rule.alpha)
+    if not alphas.any():
+        return 0.0
+    if len(alphas) > 1:
+        lost.append(f"one alpha per layer, {list(applied.rule.alpha)} (alpha=0 there)")
+        return 0.0
+    if applied.rule.mode not in PENALTIES:
+        lost.append(f"l2_mode={applied.rule.mode!r} with alpha={alphas[0]:g} (alpha=0 there)")
+        return 0.0
+    if applied.rule.mode == "penalty_per_sample":
+        return float(alphas[0])
+    updates = applied.updates_per_epoch
+    if updates is not None and net.t_ != len(net.loss_curve_) * updates * applied.n:
+        lost.append("the same penalty in every batch (they differ in size, and smaller ones are penalised more there)")
+    return float(applied.coefficients.penalty[0]) * applied.n
+
+
+def _give_training(mlp, net):
+    """Give a multi-layer perceptron the weights of `net`, and what its training left behind."""
+    mlp.coefs_ = [coef.copy() for coef in net.coefs_]
+    mlp.intercepts_ = [intercept.copy() for intercept in net.intercepts_]
+    for name in ("n_layers_", "n_outputs_", "out_activation_", "n_iter_", "t_", "loss_", "best_loss_"):
+        setattr(mlp, name, getattr(net, name))
+    mlp._random_state = copy.deepcopy(net._continuation.random_state)
+    if mlp.solver == "lbfgs":
+        return
+    mlp.loss_curve_ = net.loss_curve_
+    mlp.validation_scores_ = net.validation_scores_
+    mlp.best_validation_score_ = net.best_validation_score_
+    if mlp.early_stopping and mlp.validation_scores_ is None:  # it was switched on after the fit
+        mlp.validation_scores_, mlp.best_validation_score_ = [], -np.inf
+    if not mlp.early_stopping and (mlp.best_loss_ is None or (not is_classifier(net) and net.n_outputs_ > 1)):
+        # switched off after the fit; or ours, the sum over outputs, whose mean would always be better
+        mlp.best_loss_ = np.inf
+    mlp._no_improvement_count = 0
+    mlp._best_coefs = [coef.copy() for coef in mlp.coefs_]
+    mlp._best_intercepts = [intercept.copy() for intercept in mlp.intercepts_]
+    state = net._continuation.state
+    if isinstance(state, GradientState) and state.name == mlp.solver:
+        mlp._optimizer = _sklearn_optimiser(mlp, net, state)
+
+
+def _sklearn_optimiser(mlp, net, state):
+    """scikit-learn's optimiser in the given state."""
+    network = net._network()
+    moments = [[*chain(*network.unpack(moment.copy()))] for moment in state.optimiser.moments]
+    arrays = mlp.coefs_ + mlp.intercepts_
+    if state.name == "adam":
+        optimiser = AdamOptimizer(arrays, net.learning_rate_init, net.beta_1, net.beta_2, net.epsilon)
+        optimiser.ms, optimiser.vs = moments
+        optimiser.t = state.optimiser.n_updates
+        return optimiser
+    optimiser = SGDOptimizer(
+        arrays, net.learning_rate_init, net.learning_rate, net.momentum, net.nesterovs_momentum, net.power_t
+    )
+    (optimiser.velocities,) = moments
+    optimiser.learning_rate = net._solver(state.order.n_rows).learning_rate.after(net.t_, state.n_reductions)
+    return optimiser

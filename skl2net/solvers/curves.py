@@ -1,0 +1,88 @@
+"""The curves of a training: a number for each iteration."""
+
+from array import array
+from typing import NamedTuple
+
+
+class Curve:
+    """A sequence of numbers that can only be extended; extending it makes a new one and leaves this as it was.
+
+    The numbers are shared: extending the latest version of a curve takes a time that does not depend on its length, so
+    that the hundred-thousandth call of `partial_fit` takes as long as the first.
+
+    Parameters
+    ----------
+    values : iterable of float, default=()
+
+    Examples
+    --------
+    >>> first = Curve([3.0, 2.0])
+    >>> first.extended([1.0]).tolist(), first.extended([0.5]).tolist(), first.tolist()
+    ([3.0, 2.0, 1.0], [3.0, 2.0, 0.5], [3.0, 2.0])
+    """
+
+    def __init__(self, values=()):
+        self._values = array("d", values)
+        self._length = len(self._values)
+
+    def __len__(self):
+        return self._length
+
+    def extended(self, values):
+        """This curve and then `values`."""
+        is_latest = len(self._values) == self._length
+        longer = object.__new__(Curve)
+        longer._values = self._values if is_latest else self._values[: self._length]
+        longer._values.extend(values)
+        longer._length = self._length + len(values)
+        return longer
+
+    def tolist(self):
+        """A list of its own."""
+        return self._values[: self._length].tolist()
+
+    def __reduce__(self):
+        return Curve, (self._values[: self._length],)
+
+
+class Curves(NamedTuple):
+    """What a training records; a warm start and `partial_fit` extend it.
+
+    Parameters
+    ----------
+    loss : Curve
+        Loss of each iteration, penalty included.
+    weight_norm : Curve
+        Σw² after each iteration.
+    validation_score, validation_loss : Curve
+        Score and data loss on the validation set after each iteration that had one.
+    """
+
+    loss: Curve = Curve()
+    weight_norm: Curve = Curve()
+    validation_score: Curve = Curve()
+    validation_loss: Curve = Curve()
+
+    def extended(self, iterations, validations):
+        """These curves with the iterations of one more training.
+
+        Parameters
+        ----------
+        iterations : list of IterationTotals
+        validations : list of (float, float)
+            Score and loss.
+        """
+        return Curves(
+            self.loss.extended([iteration.loss for iteration in iterations]),
+            self.weight_norm.extended([iteration.weight_norm for iteration in iterations]),
+            self.validation_score.extended([score for score, _ in validations]),
+            self.validation_loss.extended([loss for _, loss in validations]),
+        )
+
+
+class IterationTotals(NamedTuple):
+    """What a solver reports of an iteration: the loss with and without penalty, and Σw² at the end."""
+
+    loss: float
+    data_loss: float
+    weight_norm: float

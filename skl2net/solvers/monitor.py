@@ -1,0 +1,149 @@
+"""What a solver reports to: the monitor of one training records each finished iteration and applies the stopping rule.
+
+The last finished iteration is one object, assigned at once, so that an interruption at any moment leaves a state that
+belongs together.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from skl2net.solvers.base import Iterate
+from skl2net.solvers.curves import IterationTotals
+from skl2net.solvers.stopping import Progress
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A training after a finished iteration.
+
+    Parameters
+    ----------
+    iterate : Iterate
+    last : IterationTotals
+    n_iter : int
+        Number of finished iterations.
+    progress : Progress
+    """
+
+    iterate: Iterate
+    last: IterationTotals
+    n_iter: int
+    progress: Progress
+
+
+class Monitor:
+    """Watches one training.
+
+    Parameters
+    ----------
+    stopping : StoppingRule
+    validate : callable, default=None
+        ``validate(parameters) -> (score, data loss)`` on the validation set, under early stopping.
+    verbose : bool or int, default=False
+        Whether to print each iteration.
+
+    Attributes
+    ----------
+    finished : Finished or None
+        The training after the last finished iteration; None before the first.
+    """
+
+    def __init__(self, stopping, *, validate=None, verbose=False):
+        self.stopping = stopping
+        self.verbose = verbose
+        self.finished = None
+        self._validate = validate
+        self._iterations = []
+        self._validations = []
+
+    @property
+    def progress(self):
+        """The progress after the last finished iteration."""
+        return Progress() if self.finished is None else self.finished.progress
+
+    @property
+    def n_iter(self):
+        """Number of finished iterations."""
+        return 0 if self.finished is None else self.finished.n_iter
+
+    def finish(self, iterate, totals, *, label="Iteration"):
+        """Record finished iterations.
+
+        Parameters
+        ----------
+        iterate : Iterate
+            After the last of them.
+        totals : list of IterationTotals
+            Of each; at most `n_until_decision`.
+        label : str, default="Iteration"
+            What `verbose` calls them.
+        """
+        progress, n_iter = self.progress, self.n_iter
+        # an interruption may have come in the middle of this function
+        del self._iterations[n_iter:]
+        del self._validations[n_iter:]
+        for record in totals:
+            n_iter += 1
+            self._iterations.append(record)
+            if self.verbose:
+                print(f"{label} {n_iter}, loss = {record.loss:.8f}")
+            if self._validate is None:
+                progress = progress.after_loss(record.loss, self.stopping)
+            else:
+                validation = self._validation_of(iterate.parameters)
+                self._validations.append(validation)
+                if self.verbose:
+                    print(f"Validation score: {validation[0]:f}")
+                progress = progress.after_score(validation[0], iterate.parameters, self.stopping)
+        self.finished = Finished(iterate, totals[-1], n_iter, progress)
+
+    def finish_at_start(self, iterate, totals):
+        """Record that training had converged before its first iteration."""
+        self._iterations[:] = [totals]
+        self.finished = Finished(iterate, totals, 0, replace(Progress(), best_loss=totals.loss))
+
+    @property
+    def has_converged(self):
+        """Whether training has not improved for more than `n_iter_no_change` iterations."""
+        return self.progress.n_stalled > self.stopping.n_iter_no_change
+
+    @property
+    def n_until_decision(self):
+        """Number of iterations that need no look at their parameters: 1 if each is validated."""
+        if self._validate is not None:
+            return 1
+        return self.stopping.n_iter_no_change + 1 - self.progress.n_stalled
+
+    def renew_patience(self):
+        """Wait for `n_iter_no_change` iterations once more."""
+        self.finished = replace(self.finished, progress=replace(self.finished.progress, n_stalled=0))
+
+    def announce_convergence(self, consequence):
+        """Print why training stops, if `verbose`, and what follows."""
+        if self.verbose:
+            what = "Training loss" if self._validate is None else "Validation score"
+            print(
+                f"{what} did not improve more than tol={self.stopping.tol:f} for {self.stopping.n_iter_no_change} "
+                f"consecutive iterations. {consequence}"
+            )
+
+    @property
+    def not_converged(self):
+        """The message that `max_iter` iterations were not enough."""
+        return (
+            f"Maximum number of iterations (max_iter={self.stopping.max_iter}) reached before the training converged. "
+            "Increase max_iter, or increase tol."
+        )
+
+    def curves(self, before):
+        """Curves that go on from those `before` with the finished iterations."""
+        finished = self.finished
+        n = max(finished.n_iter, 1)  # one record if the start was converged
+        return before.extended(self._iterations[:n], self._validations[: finished.n_iter])
+
+    def _validation_of(self, parameters):
+        """Score and loss on the validation set; those of the last iteration if the parameters are the same."""
+        if self.finished is not None and np.array_equal(parameters, self.finished.iterate.parameters):
+            return self._validations[-1]
+        return self._validate(parameters)

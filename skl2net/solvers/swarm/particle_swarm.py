@@ -1,0 +1,476 @@
+"""Particle swarm: minimisation by comparing errors alone, with no gradient.
+
+`ParticleSwarm` holds the parameters and the loop. One iteration is `skl2net.solvers.swarm.flight.step`, and
+`skl2net.solvers.swarm.topology` says who informs whom.
+
+A penalty is added to each particle's error. The decays are refused: the personal bests that steer the swarm are
+remembered, not moved, so that shrinking positions only disturbs the search.
+"""
+
+import copy
+import inspect
+import pickle
+import zlib
+from dataclasses import replace
+from numbers import Integral, Real
+
+import numpy as np
+import scipy.optimize
+from sklearn.base import BaseEstimator
+
+from skl2net._sklearn_private import Interval, Options, StrOptions
+from skl2net.engines.interface import SwarmMotion
+from skl2net.solvers.base import Diverged, Iterate, Solver, SolverStart
+from skl2net.solvers.curves import IterationTotals
+from skl2net.solvers.lbfgs import LBFGS
+from skl2net.solvers.monitor import Monitor
+from skl2net.solvers.stopping import StoppingRule
+from skl2net.solvers.swarm.flight import SwarmState, step
+from skl2net.solvers.swarm.random_numbers import new_generator, uniform_between
+from skl2net.solvers.swarm.topology import N_INFORMED, links, neighbourhood_best
+
+_POLISH = StoppingRule(max_iter=15000, tol=1e-8, n_iter_no_change=np.inf)  # tol: largest entry of the gradient
+
+
+class ParticleSwarm(Solver, BaseEstimator):
+    r"""Particle swarm optimisation, as a solver of `L2NetClassifier` and `L2NetRegressor`.
+
+    Each particle `x` is a whole network. It remembers its personal best `p`, knows the best `g` of the personal bests
+    of its informants, and flies, with fresh uniform random numbers :math:`r_1, r_2 \in [0, 1)` for each weight:
+
+    .. math::
+
+        v \leftarrow \omega v + c_1 r_1 (p - x) + c_2 r_2 (g - x), \qquad x \leftarrow x + v
+
+    The error of a particle is the data loss over all rows, plus the penalty of `l2_mode` and `alpha`. One iteration is
+    one evaluation of all particles; the first iteration evaluates the swarm where it starts.
+
+    Parameters
+    ----------
+    n_particles : int, default=30
+        Size of the swarm.
+    variant : {"inertia", "fips"}, default="inertia"
+        "inertia" is the motion above (Shi & Eberhart 1998, with Clerc & Kennedy's constriction values). "fips", the
+        fully informed swarm, averages over all informants `k` in place of `p` and `g` (Mendes, Kennedy & Neves 2004,
+        their :math:`\chi = \omega` and :math:`\chi\varphi = c_1 + c_2`):
+        :math:`v \leftarrow \omega v + \tfrac{1}{K}\sum_k (c_1 + c_2)\, r_k (p_k - x)`.
+    topology : {"global", "ring", "von_neumann", "random"}, default="global"
+        Who informs a particle besides itself: everyone; the two neighbours on a ring; the four neighbours on a torus
+        of r x c particles, where r is the largest divisor of `n_particles` up to its root (a ring, where that is 1);
+        or whoever drew it, each particle drawing 3 to inform, anew after each iteration that has not improved the
+        swarm's best (SPSO-2006).
+    inertia : float or (float, float), default=0.7298
+        :math:`\omega`; a pair is a linear schedule from the first value to the second.
+    inertia_iterations : int, default=None
+        Iterations of the schedule, those of earlier warm-started calls included; afterwards the second value stays.
+        None stands for `max_iter`.
+    cognitive, social : float, default=1.49618
+        :math:`c_1` and :math:`c_2`.
+    initial_spread : float, default=0.5
+        The first particle starts at the network's usual initial weights, the others are drawn from this multiple of
+        the same (Glorot's) distribution, or where that leads out of the `bounds` uniformly between them. All start at
+        rest.
+    velocity_clamp : float, default=None
+        Largest size of each entry of a velocity.
+    bounds : float or (float, float), default=None
+        Box that no weight and no bias may leave: ``(low, high)``, or `b` for ``(-b, b)``.
+    boundary : {"bounce", "clamp", "reinitialise"}, default="bounce"
+        What happens to an entry that leaves the box: it is reflected and its velocity turned around; set on the bound
+        and its velocity to zero; or drawn anew, uniformly in the box, and its velocity set to zero.
+    patience : int or inf, default=100
+        Training has come to rest when the loss has not fallen by `tol` in this number of iterations (or in the
+        estimator's `n_iter_no_change`, if that is more). A swarm often stands still for dozens of iterations before it
+        improves again. With early stopping, the validation score is watched instead.
+    objective : callable, default=None
+        ``objective(y_true, y_pred, sample_weight) -> float`` to minimise in place of the data loss: it has to fall as
+        predictions get better. The penalty is added to it as usual. `y_true` holds the labels (those of several binary
+        targets as 0 and 1) or the targets (in the dtype of `X`), and `y_pred` the predictions as `predict` gives them,
+        so that metrics of scikit-learn that want labels or values fit; `sample_weight`, passed by its name, is None or
+        holds the weights, class weights included.
+    polish : bool, default=False
+        Whether L-BFGS finishes the best particle, within the `bounds`, as in
+        :func:`scipy.optimize.differential_evolution`. It counts as one iteration, beyond `max_iter` perhaps. Not with
+        an `objective`, of which L-BFGS would need a gradient.
+
+    Notes
+    -----
+    The state of the swarm after `fit` is the estimator's `swarm_`, a `SwarmState`. It is kept when the estimator is
+    pickled, because a warm start goes on from it; it takes three times `n_particles` the memory of the weights, and a
+    byte for each pair of particles.
+
+    The result depends on the seed alone, not on the number of threads.
+
+    References
+    ----------
+    .. [1] Kennedy & Eberhart, "Particle swarm optimization", ICNN 1995.
+    .. [2] Shi & Eberhart, "A modified particle swarm optimizer", CEC 1998.
+    .. [3] Clerc & Kennedy, "The particle swarm: explosion, stability, and convergence in a multidimensional complex
+       space", IEEE Transactions on Evolutionary Computation 6(1), 2002.
+    .. [4] Mendes, Kennedy & Neves, "The fully informed particle swarm: simpler, maybe better", IEEE Transactions on
+       Evolutionary Computation 8(3), 2004.
+    .. [5] Clerc, "Standard particle swarm optimisation", 2012, hal-00764996.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.metrics import zero_one_loss
+    >>> from skl2net import L2NetClassifier, ParticleSwarm
+    >>> X, y = load_iris(return_X_y=True)
+    >>> swarm = ParticleSwarm(n_particles=20, objective=zero_one_loss)
+    >>> net = L2NetClassifier((6,), solver=swarm, alpha=1e-5, max_iter=300, random_state=0).fit(X, y)
+    >>> net.data_loss_ < 0.05  # the share of flowers that are misclassified
+    True
+    >>> net.swarm_.positions.shape  # 4 * 6 + 6 * 3 weights and 6 + 3 biases
+    (20, 51)
+    """
+
+    _parameter_constraints: dict = {
+        "n_particles": [Interval(Integral, 1, None, closed="left")],
+        "variant": [StrOptions({"inertia", "fips"})],
+        "topology": [StrOptions({"global", "ring", "von_neumann", "random"})],
+        "inertia": [Interval(Real, 0, None, closed="left"), tuple, list],
+        "inertia_iterations": [Interval(Integral, 1, None, closed="left"), None],
+        "cognitive": [Interval(Real, 0, None, closed="left")],
+        "social": [Interval(Real, 0, None, closed="left")],
+        "initial_spread": [Interval(Real, 0, None, closed="neither")],
+        "velocity_clamp": [Interval(Real, 0, None, closed="neither"), None],
+        "bounds": [Interval(Real, 0, None, closed="neither"), tuple, list, None],
+        "boundary": [StrOptions({"bounce", "clamp", "reinitialise"})],
+        "patience": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
+        "objective": [callable, None],
+        "polish": ["boolean"],
+    }
+
+    def __init__(
+        self,
+        n_particles=30,
+        *,
+        variant="inertia",
+        topology="global",
+        inertia=0.7298,
+        inertia_iterations=None,
+        cognitive=1.49618,
+        social=1.49618,
+        initial_spread=0.5,
+        velocity_clamp=None,
+        bounds=None,
+        boundary="bounce",
+        patience=100,
+        objective=None,
+        polish=False,
+    ):
+        self.n_particles = n_particles
+        self.variant = variant
+        self.topology = topology
+        self.inertia = inertia
+        self.inertia_iterations = inertia_iterations
+        self.cognitive = cognitive
+        self.social = social
+        self.initial_spread = initial_spread
+        self.velocity_clamp = velocity_clamp
+        self.bounds = bounds
+        self.boundary = boundary
+        self.patience = patience
+        self.objective = objective
+        self.polish = polish
+
+    name = "pso"
+    why_no_decay = (
+        "a swarm is steered by its personal bests, which are remembered and not moved, so that shrinking the positions "
+        "only disturbs the search"
+    )
+
+    def stopping(self, rule):
+        """See `Solver.stopping`. A swarm creeps: what counts is how far the loss falls over many iterations."""
+        return replace(rule, n_iter_no_change=max(self.patience, rule.n_iter_no_change), cumulative=True)
+
+    @np.errstate(over="ignore", invalid="ignore")  # numbers that are not finite are looked for, and explained, below
+    def minimise(self, problem, start, monitor):
+        """See `Solver.minimise`.
+
+        A swarm that goes on evaluates its personal bests anew, since the data or the penalty may have changed.
+        """
+        box = self._check()
+        evaluate = _Evaluation(problem, self.objective)
+        parameters, t = np.clip(start.parameters, *box), start.t
+        if isinstance(start.state, SwarmState):
+            state = self._resumed(start.state, parameters, problem, start.random_state, box, evaluate)
+        else:
+            state = self._new_swarm(parameters, problem, start.random_state, box)
+        state = replace(state, seed_mark=_checksum(start.random_state))
+        n_left = monitor.stopping.max_iter
+        while n_left:
+            per_call = evaluate.iterations_per_call(state, self._motion(state, box, monitor.stopping.max_iter, 1))
+            n = min(n_left, monitor.n_until_decision, per_call)
+            motion = self._motion(state, box, monitor.stopping.max_iter, n)
+            # the generator moves on: an unfinished iteration must not show in the last finished one
+            flown, totals = evaluate.iterate(replace(state, generator=copy.deepcopy(state.generator)), motion)
+            if len(totals) < n:
+                self._raise_if_no_loss_is_finite(flown)
+                raise Diverged(self._advice(), n_unreported=len(totals))
+            state, t = flown, t + problem.n_rows * n
+            monitor.finish(Iterate(state.best_positions[state.best], state, t), totals)
+            if monitor.has_converged:
+                monitor.announce_convergence("Stopping.")
+                break
+            n_left -= n
+        if self.polish:
+            return self._polish(problem, state, t, monitor, box)
+        return None if monitor.has_converged else monitor.not_converged
+
+    def _check(self):
+        """Validate the parameters; the box as (low, high)."""
+        self._validate_params()
+        if not isinstance(self.inertia, Real):
+            pair = tuple(self.inertia)
+            if len(pair) != 2 or not all(isinstance(w, Real) and 0 <= w < np.inf for w in pair):
+                raise ValueError(
+                    f"inertia must be a finite number >= 0, or a pair (from, to) of them; got {self.inertia!r}."
+                )
+        if self.polish and self.objective is not None:
+            raise ValueError(
+                "polish=True needs a gradient, and an objective of your own has none: set polish=False, or "
+                "objective=None."
+            )
+        if self.objective is not None and not _takes_weights(self.objective):
+            raise ValueError(
+                f"objective={self.objective!r} cannot be called as objective(y_true, y_pred, sample_weight=...). Wrap "
+                "it, as in lambda y_true, y_pred, sample_weight: max_error(y_true, y_pred)."
+            )
+        if self.bounds is None:
+            return -np.inf, np.inf
+        if isinstance(self.bounds, Real):
+            return -float(self.bounds), float(self.bounds)
+        box = tuple(self.bounds)
+        if len(box) != 2 or not all(isinstance(b, Real) and np.isfinite(b) for b in box) or box[0] >= box[1]:
+            raise ValueError(
+                "bounds must be a number b > 0 for (-b, b), or a pair (low, high) of finite numbers with low < high; "
+                f"got {self.bounds!r}."
+            )
+        return float(box[0]), float(box[1])
+
+    def _new_swarm(self, parameters, problem, random_state, box):
+        """A swarm about to be evaluated for the first time; the first particle is `parameters`."""
+        generator = new_generator(random_state)
+        positions = self._scatter(self.n_particles, problem, random_state, box, generator)
+        positions[0] = parameters
+        n = len(positions)
+        return SwarmState(
+            positions,
+            np.zeros_like(positions),
+            positions.copy(),
+            np.full(n, np.inf),
+            np.full(n, np.inf),
+            np.arange(n),
+            self.topology,
+            links(self.topology, n, generator),
+            generator,
+        )
+
+    def _scatter(self, n, problem, random_state, box, generator):
+        """Initial positions of `n` particles, drawn like the network's initial weights, or else within the box."""
+        draws = [problem.network.initial_parameters(random_state, problem.dtype) for _ in range(n)]
+        positions = np.reshape(draws, (n, problem.n_parameters)) * problem.dtype.type(self.initial_spread)
+        outside = (positions < box[0]) | (positions > box[1])
+        positions[outside] = uniform_between(*box, generator, np.count_nonzero(outside))
+        return positions
+
+    def _resumed(self, before, parameters, problem, random_state, box, evaluate):
+        """The swarm of an earlier training, under the parameters and on the data of this one."""
+        same_stream = before.seed_mark == _checksum(random_state)
+        generator = copy.deepcopy(before.generator) if same_stream else new_generator(random_state)
+        positions, velocities, bests = before.positions, before.velocities, before.best_positions
+        n, best = self.n_particles, before.best
+        if len(positions) != n:
+            kept = np.sort(before.best_losses.argsort(kind="stable")[:n])
+            fresh = self._scatter(n - len(kept), problem, random_state, box, generator)
+            positions = np.concatenate([positions[kept], fresh])
+            velocities = np.concatenate([velocities[kept], np.zeros_like(fresh)])
+            bests = np.concatenate([bests[kept], fresh])
+            best = int(np.searchsorted(kept, best))
+        positions, bests = (np.clip(array.astype(problem.dtype), *box) for array in (positions, bests))
+        velocities = velocities.astype(problem.dtype)
+        if not np.array_equal(bests[best], parameters):
+            # the network is no longer the swarm's best: its weights were edited, or chosen by a validation score
+            positions[best] = bests[best] = parameters
+            velocities[best] = 0
+        linked = before.links
+        if (before.topology, len(linked)) != (self.topology, n):
+            linked = links(self.topology, n, generator)
+        losses, data_losses = evaluate(bests)
+        losses = np.where(np.isfinite(losses), losses, np.inf)  # so that any loss is better
+        # rounding alone, of the penalty's sum here and in the engine, is no change of the data or the penalty
+        if len(losses) == len(before.best_losses) and np.allclose(losses, before.best_losses, rtol=1e-12, atol=0):
+            losses, data_losses = before.best_losses, before.best_data_losses
+        return SwarmState(
+            positions,
+            velocities,
+            bests,
+            losses,
+            data_losses,
+            neighbourhood_best(linked, losses),
+            self.topology,
+            linked,
+            generator,
+            before.n_iterations,
+        )
+
+    def _motion(self, state, box, max_iter, n):
+        """The parameters of the next n iterations."""
+        if isinstance(self.inertia, Real):
+            inertia = np.full(n, float(self.inertia))
+        else:
+            first, last = self.inertia
+            done = np.arange(state.n_iterations, state.n_iterations + n) / (self.inertia_iterations or max_iter)
+            inertia = first + (last - first) * np.minimum(done, 1.0)
+        return SwarmMotion(
+            variant=self.variant,
+            inertia=inertia,
+            cognitive=float(self.cognitive),
+            social=float(self.social),
+            velocity_clamp=np.inf if self.velocity_clamp is None else float(self.velocity_clamp),
+            box=box,
+            boundary=self.boundary,
+            n_informed=N_INFORMED if self.topology == "random" else 0,
+        )
+
+    def _polish(self, problem, state, t, monitor, box):
+        """Finish the best parameters by L-BFGS, as one more iteration; the message if it did not converge."""
+        progress, best = monitor.progress, state.best
+        is_validated = progress.best_parameters is not None
+        start = progress.best_parameters if is_validated else state.best_positions[best]
+        local = Monitor(_POLISH)
+
+        def finish():
+            polished = local.finished.iterate.parameters
+            data_loss = problem.data_loss(polished)
+            loss = data_loss + float(problem.penalty(polished))
+            improves = loss < state.best_losses[best]
+            if not (improves or is_validated or loss == state.best_losses[best]):
+                return  # float32 may end a rounding error higher
+            after = state
+            if improves:
+                after = replace(
+                    state,
+                    best_positions=state.best_positions.copy(),
+                    best_losses=state.best_losses.copy(),
+                    best_data_losses=state.best_data_losses.copy(),
+                )
+                after.best_positions[best], after.best_losses[best] = polished, loss
+                after.best_data_losses[best] = data_loss
+            totals = IterationTotals(loss, data_loss, problem.weight_norm(polished))
+            monitor.finish(Iterate(polished, after, t), [totals], label="Polish after iteration")
+
+        # it goes on until rounding stops it, which is what is wanted here
+        lbfgs = LBFGS(max_fun=np.inf, bounds=scipy.optimize.Bounds(*box), ftol=0.0)
+        try:
+            lbfgs.minimise(problem, SolverStart(start, None), local)
+        except KeyboardInterrupt:
+            if local.finished is not None:
+                finish()
+            raise
+        finish()
+        if local.n_iter == _POLISH.max_iter:
+            return (
+                f"The polish failed to converge after {_POLISH.max_iter} iterations of L-BFGS. Scale the data, or "
+                "increase alpha."
+            )
+        return None
+
+    def _raise_if_no_loss_is_finite(self, state):
+        if np.isfinite(state.best_losses).any():
+            return
+        advice = f"Scale the input to unit variance, or lower initial_spread (now {self.initial_spread:g})."
+        if self.objective is not None:
+            advice = "The objective has to be finite for some predictions at least."
+        raise ValueError(f"No particle of the swarm has a finite loss. {advice}")
+
+    def _advice(self):
+        return (
+            f"The swarm flew apart, with inertia={self.inertia!r}, cognitive={self.cognitive:g} and "
+            f"social={self.social:g}. It holds together where inertia < 1 and cognitive + social < 2 * (1 + inertia) "
+            "at least, as with 0.7298 and 1.49618; or set velocity_clamp or bounds."
+        )
+
+
+class _Evaluation:
+    """Losses of many parameter vectors: data loss or the user's objective, and the penalty.
+
+    Called with a swarm, it returns two arrays of shape (n_particles,): the losses with and without penalty.
+    """
+
+    def __init__(self, problem, objective):
+        self.problem, self.objective = problem, objective
+        if objective is not None:
+            task = problem.task
+            self._y_true = _read_only(problem.decoder.truth(task.taken(task.Y)))
+            self._sample_weight = _read_only(task.taken(task.sample_weight))
+
+    @property
+    def in_engine(self):
+        """Whether the engine can iterate the swarm by itself."""
+        return self.objective is None and hasattr(self.problem.engine, "iterate_swarm")
+
+    def iterations_per_call(self, state, motion):
+        """Number of iterations that `iterate` should be asked for at most."""
+        if not self.in_engine:
+            return 1
+        return self.problem.engine.swarm_iterations_per_call(self.problem.task, state, motion)
+
+    def iterate(self, state, motion):
+        """Iterate a swarm, in the engine or by one `step`: the new swarm and the totals of the finished iterations."""
+        problem = self.problem
+        if self.in_engine:
+            flown, curves = problem.engine.iterate_swarm(problem.task, state, problem.coefficients.penalty, motion)
+            return flown, [*map(IterationTotals._make, curves.tolist())]
+        flown = step(state, motion, self)
+        if flown is None:
+            return state, []
+        best = flown.best
+        loss, data_loss = float(flown.best_losses[best]), float(flown.best_data_losses[best])
+        return flown, [IterationTotals(loss, data_loss, problem.weight_norm(flown.best_positions[best]))]
+
+    def __call__(self, swarm):
+        data_losses = self._data_losses(swarm)
+        return data_losses + self.problem.penalty(swarm), data_losses
+
+    def _data_losses(self, swarm):
+        if self.objective is None:
+            return self.problem.data_losses(swarm)
+        return np.array([self._objective_of(parameters) for parameters in swarm])
+
+    def _objective_of(self, parameters):
+        decoder = self.problem.decoder
+        y_pred = decoder.predictions(self.problem.outputs(parameters, raw=decoder.raw))
+        value = self.objective(self._y_true, y_pred, sample_weight=self._sample_weight)
+        if not isinstance(value, (Real, np.ndarray)) or np.ndim(value) > 0:
+            raise TypeError(f"The objective must return a number, got {value!r}.")
+        if value == -np.inf:
+            raise ValueError("The objective returned -inf, which nothing can improve on; it must be bounded below.")
+        return float(value)
+
+
+def _read_only(array):
+    """A view of an array, or None, that code of the user's own cannot change."""
+    if array is not None:
+        array = array.view()
+        array.flags.writeable = False
+    return array
+
+
+def _takes_weights(objective):
+    """Whether an objective can be called as it will be, as far as its signature is known."""
+    try:
+        signature = inspect.signature(objective)
+    except (TypeError, ValueError):
+        return True
+    try:
+        signature.bind(None, None, sample_weight=None)
+    except TypeError:
+        return False
+    return True
+
+
+def _checksum(random_state):
+    """A number that shows whether a random state has been used or replaced."""
+    return zlib.crc32(pickle.dumps(random_state.get_state(legacy=False)))
