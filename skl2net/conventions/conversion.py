@@ -656,8 +656,7 @@ class _Run:
             yield f"{source.name} runs with " + " and ".join(f"{name}={value:g}" for name, value in settled.items())
 
     def _result(self, number, alpha, differences, scale):
-        best = "objective" if self.has_closed_form else "measure" if self.has_measure else "trajectory"
-        senses = {best, *(sense for sense, _ in differences)}
+        senses = {self._best_sense(), *(sense for sense, _ in differences)}
         rate_factor = self._rate_factor(scale)
         rate = self.quantities["learning_rate"]
         rate = None if rate is None or self.target.is_closed_form or self.target.is_measure else rate * rate_factor
@@ -681,6 +680,11 @@ class _Run:
             language=self.target.language,
             code=self._code(alpha, scale, rate_factor) if found else "",
         )
+
+    def _best_sense(self):
+        if self.has_closed_form or (self.penalties and any(solver in _FULL_BATCH for solver in self.solvers)):
+            return "objective"
+        return "measure" if self.has_measure else "trajectory"
 
     def _naive_factor(self, number, alpha):
         if alpha is None or self.has_measure:
