@@ -7,6 +7,7 @@ import os
 
 from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.metadata_routing import _raise_for_params, _routing_enabled
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 from sklearn.utils.validation import _check_sample_weight
 
@@ -15,15 +16,17 @@ try:
 except ImportError:
 
     def openmp_effective_n_threads():
-        """Number of threads that OpenMP would use, as far as the environment tells."""
+        """As many threads as processors that this process may use, or as ``OMP_NUM_THREADS`` says."""
+        n_processors = getattr(os, "process_cpu_count", os.cpu_count)() or 1
         limit = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
-        n_cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        return min(int(limit), n_cpus) if limit.isdigit() and int(limit) > 0 else n_cpus
+        return min(int(limit), n_processors) if limit.isdigit() and int(limit) else n_processors
 
 
 check_partial_fit_first_call = _check_partial_fit_first_call
 check_sample_weight = _check_sample_weight
 fit_context = _fit_context
+raise_for_params = _raise_for_params
+routing_enabled = _routing_enabled
 
 __all__ = [
     "Interval",
@@ -33,4 +36,6 @@ __all__ = [
     "check_sample_weight",
     "fit_context",
     "openmp_effective_n_threads",
+    "raise_for_params",
+    "routing_enabled",
 ]

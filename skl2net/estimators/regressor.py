@@ -9,7 +9,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import validate_data
 
 from skl2net._sklearn_private import StrOptions, fit_context
-from skl2net.estimators.base import FLOATS, BaseL2Net
+from skl2net.estimators.base import FLOATS, BaseL2Net, TrainingData
 from skl2net.problem import Decoder
 
 
@@ -33,7 +33,7 @@ class L2NetRegressor(RegressorMixin, BaseL2Net):
     solver : {"lbfgs", "sgd", "adam", "pso"} or ParticleSwarm, default="adam"
         How the loss is minimised: by L-BFGS, by mini-batch stochastic gradient descent with momentum ("sgd") or by
         "adam", or by a particle swarm. "pso" is ``ParticleSwarm()``.
-    l2_mode : {"prior", "penalty", "penalty_per_sample", "decay_before", "decay_after", "decoupled"}, default="penalty"
+    l2_mode : {"prior", "penalty", "penalty_per_sample", "decay_before", "decay_after", "decoupled"}, default="prior"
         The L2 rule. With :math:`w` a weight, :math:`g` the gradient of the data loss there, :math:`\eta` the learning
         rate, :math:`n` the number of samples in the update, :math:`N` that in the training set, and "step" what the
         optimiser subtracts for a gradient:
@@ -53,11 +53,11 @@ class L2NetRegressor(RegressorMixin, BaseL2Net):
 
         The decays have no objective and run with "sgd" and "adam" only. With "lbfgs" and "pso", :math:`n` is
         :math:`N`. In `partial_fit`, :math:`N` is the number of samples seen so far.
-    alpha : float or array-like of shape (n_layers - 1,), default=1e-4
-        Strength of the rule: one number, or one for each weight layer. The decays need ``0 <= alpha < 1``,
-        ``"decoupled"`` needs ``learning_rate_init * alpha < 1``. None for the rule's own strength: 1 for ``"prior"``,
-        1e-4 for ``"penalty_per_sample"``, 1e-2 for ``"penalty"`` and ``"decoupled"``, 1e-5 for ``"decay_before"`` and
-        ``"decay_after"``.
+    alpha : float, array-like of shape (n_layers - 1,) or None, default=None
+        Strength of the rule: one number, or one for each weight layer. None for the rule's own strength: 1 for
+        ``"prior"``, 1e-4 for ``"penalty_per_sample"``, 1e-2 for ``"penalty"`` and ``"decoupled"``, 1e-5 for
+        ``"decay_before"`` and ``"decay_after"``. The decays need ``0 <= alpha < 1``, ``"decoupled"`` needs
+        ``learning_rate_init * alpha < 1``.
     batch_size : int or "auto", default="auto"
         Number of samples per update. "auto" is ``min(200, n_samples)``; 1 is online training. Only used when
         ``solver="sgd"`` or ``"adam"``.
@@ -179,8 +179,8 @@ class L2NetRegressor(RegressorMixin, BaseL2Net):
         *,
         loss="squared_error",
         solver="adam",
-        l2_mode="penalty",
-        alpha=1e-4,
+        l2_mode="prior",
+        alpha=None,
         batch_size="auto",
         learning_rate="constant",
         learning_rate_init=0.001,
@@ -263,7 +263,7 @@ class L2NetRegressor(RegressorMixin, BaseL2Net):
         """
         return _flat_if_single(self._network_outputs(X))
 
-    def _validate(self, X, y, sample_weight, *, continues, is_stream, classes):
+    def _training_data(self, X, y, sample_weight, *, continues=False, is_stream=False, classes=None):
         if sp.issparse(y):
             raise TypeError(
                 f"Sparse targets are not supported, got y of type {type(y).__name__}. Use y.toarray() to convert it to "
@@ -288,16 +288,14 @@ class L2NetRegressor(RegressorMixin, BaseL2Net):
                 "either sign."
             )
         Y = np.ascontiguousarray(y.reshape(len(y), -1), dtype=X.dtype)
-        return X, Y, self._sample_weights(X, Y, sample_weight)
-
-    def _output(self):
-        return "exp" if self.loss == "poisson" else "identity"
-
-    def _decoder(self):
-        return Decoder(_flat_if_single, _flat_if_single, _r2, raw=False)
-
-    def _stratify(self, Y):
-        return None
+        return TrainingData(
+            X,
+            Y,
+            self._checked_weights(X, sample_weight),
+            "exp" if self.loss == "poisson" else "identity",
+            Decoder(_flat_if_single, _flat_if_single, _r2, raw=False),
+            stratify=None,
+        )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -29,7 +29,7 @@ class Curve:
         return self._length
 
     def extended(self, values):
-        """This curve and then `values`."""
+        """A curve of these numbers and then `values`."""
         is_latest = len(self._values) == self._length
         longer = object.__new__(Curve)
         longer._values = self._values if is_latest else self._values[: self._length]

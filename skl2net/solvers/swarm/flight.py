@@ -1,5 +1,4 @@
-"""One iteration of a swarm, in NumPy: `move` (velocities and positions), `apply_bounds`, and `step`, which evaluates and
-remembers.
+"""One iteration of a swarm, in NumPy: `move` (velocities and positions), `apply_bounds`, and `step`, which evaluates.
 
 An engine with a function `iterate_swarm` does many of these iterations in one call, with the same random numbers; an
 objective of the user's own is always minimised by `step`.
