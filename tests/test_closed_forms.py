@@ -43,9 +43,8 @@ def test_logistic_regression(weighted, n_classes, alpha, mode):
     X, y = classes(80, n_classes=n_classes)
     weight = np.random.default_rng(0).uniform(0, 2, 80) if weighted else np.ones(80)
     net = L2NetClassifier(**OPTIMUM, l2_mode=mode, alpha=alpha).fit(X, y, sample_weight=weight)
-    peer = LogisticRegression(C=1 / precision(mode, alpha, weight), tol=1e-9, max_iter=5000).fit(
-        X, y, sample_weight=weight
-    )
+    peer = LogisticRegression(C=1 / precision(mode, alpha, weight), tol=1e-9, max_iter=5000)
+    peer.fit(X, y, sample_weight=weight)
     assert distance(net.coefs_[0].T, peer.coef_) <= 1e-4
     # softmax leaves a common shift of the biases open
     shift = net.intercepts_[0] - peer.intercept_
@@ -59,9 +58,8 @@ def test_poisson_regression(alpha, mode):
     X, _ = regression(80)
     y = np.random.default_rng(0).poisson(np.exp(0.5 * X[:, 0]))
     net = L2NetRegressor(**OPTIMUM, loss="poisson", l2_mode=mode, alpha=alpha).fit(X, y)
-    peer = PoissonRegressor(alpha=precision(mode, alpha, np.ones(80)) / 80, tol=1e-9, max_iter=5000).fit(
-        X, y
-    )  # half the mean deviance, as here
+    # half the mean deviance, as here
+    peer = PoissonRegressor(alpha=precision(mode, alpha, np.ones(80)) / 80, tol=1e-9, max_iter=5000).fit(X, y)
     assert distance(net.coefs_[0][:, 0], peer.coef_) <= 1e-4
     assert distance(net.intercepts_[0], peer.intercept_) <= 1e-4
 

@@ -45,9 +45,8 @@ def test_polish_reaches_a_stationary_point_of_a_large_loss(alpha):
     X, y = load_diabetes(return_X_y=True)
     X = StandardScaler().fit_transform(X)
     solver = ParticleSwarm(polish=True)
-    net = L2NetRegressor((8,), "tanh", solver=solver, l2_mode="penalty", alpha=alpha, max_iter=100, random_state=0).fit(
-        X, y
-    )
+    net = L2NetRegressor((8,), "tanh", solver=solver, l2_mode="penalty", alpha=alpha, max_iter=100, random_state=0)
+    net.fit(X, y)
     network = Network((10, 8, 1), "tanh", "identity")
     problem = make_problem(network, "squared_error", X, y[:, np.newaxis], alpha=alpha)
     assert net.loss_ > 500
