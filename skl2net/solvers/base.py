@@ -86,7 +86,16 @@ class Solver:
     objective = None
 
     def stopping(self, rule):
-        """The `skl2net.solvers.stopping.StoppingRule` that this solver makes of the estimator's."""
+        """The stopping rule that this solver makes of the estimator's.
+
+        Parameters
+        ----------
+        rule : StoppingRule
+
+        Returns
+        -------
+        StoppingRule
+        """
         return rule
 
     def minimise(self, problem, start, monitor):
