@@ -15,10 +15,10 @@ try:
 except ImportError:
 
     def openmp_effective_n_threads():
-        """Number of threads that OpenMP would use, as far as the environment tells."""
+        """As many threads as processors that this process may use, or as ``OMP_NUM_THREADS`` says."""
+        n_processors = getattr(os, "process_cpu_count", os.cpu_count)() or 1
         limit = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
-        n_cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        return min(int(limit), n_cpus) if limit.isdigit() and int(limit) > 0 else n_cpus
+        return min(int(limit), n_processors) if limit.isdigit() and int(limit) else n_processors
 
 
 check_partial_fit_first_call = _check_partial_fit_first_call

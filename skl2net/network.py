@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 
-ACTIVATIONS = ("identity", "logistic", "tanh", "relu")
+ACTIVATIONS = ("identity", "logistic", "tanh", "relu", "softplus")
 OUTPUTS = ("identity", "logistic", "softmax", "exp")
 LOSSES = ("squared_error", "log_loss", "poisson")
 
@@ -24,7 +24,7 @@ class Network:
     ----------
     layer_sizes : tuple of int
         Number of units of the input, of each hidden layer, and of the output.
-    activation : {"identity", "logistic", "tanh", "relu"}
+    activation : {"identity", "logistic", "tanh", "relu", "softplus"}
         Activation function of the hidden units.
     output : {"identity", "logistic", "softmax", "exp"}
         Activation function of the output units.

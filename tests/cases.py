@@ -2,15 +2,16 @@
 
 import warnings
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
 from sklearn.exceptions import ConvergenceWarning
 
-from skl2net.engines.interface import AdamStep, Batches, EpochTotals, GradientState, SGDStep
-from skl2net.l2 import MODES, PENALTIES, l2_numbers
+from skl2net.engines.interface import Batches, EpochTotals, OptimiserState, Task
+from skl2net.l2 import MODES, PENALTIES, l2_coefficients
 from skl2net.network import Network
+from skl2net.solvers.optimisers import SGD, Adam
 
 OUTPUT_LOSSES = [
     ("softmax", "log_loss"),
@@ -21,11 +22,12 @@ OUTPUT_LOSSES = [
     ("exp", "poisson"),
 ]
 
+# optimisers, each with a learning rate
 STEPS = {
-    "sgd": SGDStep(0.05, 0.0, nesterov=False),
-    "momentum": SGDStep(0.02, 0.9, nesterov=False),
-    "nesterov": SGDStep(0.02, 0.9, nesterov=True),
-    "adam": AdamStep(0.01, 0.9, 0.999, 1e-8),
+    "sgd": (SGD(0.0, nesterov=False), 0.05),
+    "momentum": (SGD(0.9, nesterov=False), 0.02),
+    "nesterov": (SGD(0.9, nesterov=True), 0.02),
+    "adam": (Adam(0.9, 0.999, 1e-8), 0.01),
 }
 
 SOLVER_MODES = [
@@ -42,24 +44,24 @@ class Case:
     parameters: np.ndarray
     X: np.ndarray
     Y: np.ndarray
-    sample_weight: np.ndarray | None
+    sample_weight: np.ndarray | None = None
+    rows: np.ndarray | None = None
 
     @property
-    def arguments(self):
-        """Arguments of `loss_and_gradient`."""
-        return self.network, self.loss, self.parameters, self.X, self.Y, self.sample_weight
+    def task(self):
+        """What an engine is given besides the parameters."""
+        return Task(self.network, self.X, self.Y, self.sample_weight, self.loss, self.rows)
+
+    def taken(self):
+        """The same case with copies of the rows that count."""
+        taken = self.task.taken
+        return replace(self, X=taken(self.X), Y=taken(self.Y), sample_weight=taken(self.sample_weight), rows=None)
 
     def astype(self, dtype):
         """The same case in another precision."""
         weight = None if self.sample_weight is None else self.sample_weight.astype(dtype)
-        return Case(
-            self.network,
-            self.loss,
-            self.parameters.astype(dtype),
-            self.X.astype(dtype),
-            self.Y.astype(dtype),
-            weight,
-        )
+        arrays = {"parameters": self.parameters, "X": self.X, "Y": self.Y}
+        return replace(self, sample_weight=weight, **{name: array.astype(dtype) for name, array in arrays.items()})
 
 
 def make_case(
@@ -97,6 +99,7 @@ def hidden_values(case):
         "logistic": lambda Z: 1 / (1 + np.exp(-Z)),
         "tanh": np.tanh,
         "relu": lambda Z: np.maximum(Z, 0),
+        "softplus": lambda Z: np.logaddexp(0, Z),
     }[case.network.activation]
     coefs, intercepts = case.network.unpack(case.parameters)
     A, values = case.X, []
@@ -106,10 +109,9 @@ def hidden_values(case):
     return values
 
 
-def new_state(parameters, step):
-    """State of an optimiser that has not made a step."""
-    n_second = len(parameters) if isinstance(step, AdamStep) else 0
-    return GradientState(parameters.copy(), np.zeros_like(parameters), np.zeros(n_second, dtype=parameters.dtype))
+def new_state(parameters, optimiser):
+    """State of an optimiser before its first update."""
+    return OptimiserState(parameters.copy(), np.zeros((optimiser.n_moments, len(parameters)), parameters.dtype))
 
 
 def make_batches(n_rows, n_updates, batch_size, *, n_epochs=1, sample_weight=None, seed=0):
@@ -122,14 +124,20 @@ def make_batches(n_rows, n_updates, batch_size, *, n_epochs=1, sample_weight=Non
     return Batches(order, bounds, np.add.reduceat(weight[order], bounds[:-1], axis=1))
 
 
+def coefficients_of(case, mode, alpha, batches, learning_rate):
+    """L2 coefficients of each update, and of each layer."""
+    alpha = np.broadcast_to(alpha, case.network.n_layers)
+    n, n_total = batches.n_samples, case.task.n_samples
+    return l2_coefficients(mode, alpha, n=n, n_total=n_total, learning_rate=learning_rate)
+
+
 def run(engine, case, step, mode, alpha, batches):
     """Let an engine run updates from the parameters of a case: state, and what the last epoch amounts to."""
-    numbers = l2_numbers(mode, np.broadcast_to(alpha, case.network.n_layers), step.learning_rate, batches.items)
-    state = new_state(case.parameters, step)
-    curves = engine.run_updates(
-        case.network, case.loss, state, case.X, case.Y, case.sample_weight, batches, numbers, step
-    )
-    assert curves.shape == (len(batches.items), 4)
+    optimiser, learning_rate = step
+    coefficients = coefficients_of(case, mode, alpha, batches, learning_rate)
+    state = new_state(case.parameters, optimiser)
+    curves = engine.run_updates(case.task, state, batches, coefficients, optimiser, learning_rate)
+    assert curves.shape == (len(batches.n_samples), 4)
     return state, EpochTotals(*curves[-1].tolist())
 
 

@@ -18,6 +18,7 @@ _ACTIVATIONS = {
     "logistic": (expit, lambda Z: np.full_like(Z, 0.25), lambda A: np.abs(1 - 2 * A)),
     "tanh": (np.tanh, np.ones_like, lambda A: 2 * np.abs(A)),
     "relu": (lambda Z: np.maximum(Z, 0), np.ones_like, lambda A: np.zeros_like(A)),
+    "softplus": (lambda Z: np.logaddexp(0, Z), np.ones_like, lambda A: np.exp(-A)),
 }
 
 
@@ -80,7 +81,7 @@ def error_bounds(case, dtype):
             coef, hidden = np.abs(coefs[layer]), A[layer]
             S, E_S = D @ coefs[layer].T, E_D @ coef.T + coef.shape[1] * u * (np.abs(D) @ coef.T)
             slope = _slope(network.activation, hidden)
-            E_slope = slope_change(hidden) * E[layer] + 3 * u
+            E_slope = slope_change(hidden) * E[layer] + (_FUNCTION if network.activation == "softplus" else 3) * u
             if network.activation == "relu":  # the slope jumps where the sign of the input is in doubt
                 E_slope = 1.0 * (np.abs(Zs[layer - 1]) <= 2 * E_Zs[layer - 1])
             D, E_D = S * slope, E_S * slope + np.abs(S) * E_slope + u * np.abs(S * slope)
@@ -91,11 +92,12 @@ def error_bounds(case, dtype):
 def _slope(activation, A):
     """Derivative of the activation, from its value."""
     return {
-        "identity": np.ones_like(A),
-        "logistic": A * (1 - A),
-        "tanh": 1 - A * A,
-        "relu": 1.0 * (A > 0),
-    }[activation]
+        "identity": np.ones_like,
+        "logistic": lambda A: A * (1 - A),
+        "tanh": lambda A: 1 - A * A,
+        "relu": lambda A: 1.0 * (A > 0),
+        "softplus": lambda A: -np.expm1(-A),
+    }[activation](A)
 
 
 def _outputs(output, Z, E_Z, u):

@@ -1,17 +1,20 @@
 """What an engine computes: derivatives, known values, other precisions, other array libraries."""
 
+from dataclasses import replace
+
 import array_api_strict
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from cases import OUTPUT_LOSSES, STEPS, Case, hidden_values, make_batches, make_case, new_state, run
+from cases import OUTPUT_LOSSES, STEPS, Case, coefficients_of, hidden_values, make_batches, make_case, new_state, run
 from scipy.special import expit, log_expit, log_softmax, softmax
 
+from skl2net import engines
 from skl2net.engines import available_engines, default_engine, reference
-from skl2net.engines.interface import AdamStep, Batches, GradientState, SGDStep
-from skl2net.l2 import MODES, PENALTIES, L2Numbers, L2Rule, l2_numbers
+from skl2net.engines.interface import Batches, OptimiserState, Task
+from skl2net.l2 import MODES
 from skl2net.network import ACTIVATIONS, Network
-from skl2net.problem import Problem
+from skl2net.solvers.optimisers import SGD
 
 each_engine = pytest.mark.parametrize("engine", available_engines(), ids=lambda engine: engine.name)
 each_output_loss = pytest.mark.parametrize(("output", "loss"), OUTPUT_LOSSES)
@@ -29,60 +32,73 @@ def case_off_the_kinks(hidden_sizes, activation, output, loss, **kwargs):
     raise AssertionError("no case off the kinks found")
 
 
-def numeric_gradient(problem, parameters):
-    """Central differences: their step balances truncation, h², against rounding, eps/h."""
-    h = np.finfo(np.float64).eps ** (1 / 3)
-    swarm = np.concatenate([parameters + h * np.eye(len(parameters)), parameters - h * np.eye(len(parameters))])
-    values = problem.data_losses(swarm) + [problem.penalty(p) for p in swarm]
-    return np.subtract(*np.split(values, 2)) / (2 * h)
+def assert_derivative(engine, case):
+    """The gradient is the derivative of the loss, by central differences.
 
-
-def assert_derivative(problem, parameters):
-    """The gradient is the derivative of the objective."""
-    _, gradient = problem.objective_and_gradient(parameters)
-    numeric = numeric_gradient(problem, parameters)
+    Their step balances truncation, h², against rounding, eps/h.
+    """
+    h, parameters = np.finfo(np.float64).eps ** (1 / 3), case.parameters
+    shifted = np.concatenate([parameters + h * np.eye(len(parameters)), parameters - h * np.eye(len(parameters))])
+    numeric = np.subtract(*np.split(engine.losses(case.task, shifted), 2)) / (2 * h)
+    _, gradient = engine.loss_and_gradient(case.task, parameters)
     assert np.linalg.norm(gradient - numeric) <= 1e-6 * np.linalg.norm(numeric)
 
 
 @each_engine
 @pytest.mark.parametrize("sparse", [False, True], ids=["dense", "csr"])
 @pytest.mark.parametrize("weighted", [False, True], ids=["unweighted", "weighted"])
-@pytest.mark.parametrize("mode", PENALTIES)
 @each_output_loss
 @pytest.mark.parametrize(("activation", "hidden_sizes"), NETWORKS)
-def test_gradient_is_the_derivative_of_the_objective(
-    engine, activation, hidden_sizes, output, loss, mode, weighted, sparse
-):
-    case = case_off_the_kinks(hidden_sizes, activation, output, loss, weighted=weighted, sparse=sparse)
-    rule = L2Rule(mode, tuple(0.1 + 0.2 * np.arange(case.network.n_layers)))
-    problem = Problem(case.network, loss, rule, case.X, case.Y, case.sample_weight, engine)
-    assert_derivative(problem, case.parameters)
+def test_gradient_is_the_derivative_of_the_loss(engine, activation, hidden_sizes, output, loss, weighted, sparse):
+    assert_derivative(
+        engine, case_off_the_kinks(hidden_sizes, activation, output, loss, weighted=weighted, sparse=sparse)
+    )
 
 
 @each_engine
 @pytest.mark.parametrize("output", ["softmax", "logistic"])
 def test_gradient_of_the_log_loss_is_exact_where_probabilities_saturate(engine, output):
     # logits of ±60: exp(-60) is far below eps, so that a loss of rounded probabilities would be constant or infinite
-    network = Network((1, 3), "identity", output)
     X, Y = np.array([[1.0], [-1.0]]), np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
-    problem = Problem(network, "log_loss", L2Rule("penalty", (0.0,)), X, Y, None, engine)
-    assert_derivative(problem, np.array([60.0, -60.0, 20.0, 0.5, -0.3, 0.1]))
+    parameters = np.array([60.0, -60.0, 20.0, 0.5, -0.3, 0.1])
+    assert_derivative(engine, Case(Network((1, 3), "identity", output), "log_loss", parameters, X, Y))
 
 
 @each_engine
 def test_loss_of_saturated_probabilities_is_their_logit(engine):
     # log(1 + exp(800)) = 800 + exp(-800), whose last term is below any rounding
     X, Y = np.array([[1.0]]), np.array([[0.0]])
-    loss, gradient = engine.loss_and_gradient(
-        Network((1, 1), "identity", "logistic"), "log_loss", np.array([800.0, 0.0]), X, Y
-    )
+    task = Task(Network((1, 1), "identity", "logistic"), X, Y, loss="log_loss")
+    loss, gradient = engine.loss_and_gradient(task, np.array([800.0, 0.0]))
     assert loss == 800.0
     np.testing.assert_array_equal(gradient, [1.0, 1.0])
-    loss, gradient = engine.loss_and_gradient(
-        Network((1, 2), "identity", "softmax"), "log_loss", np.array([800.0, 0.0, 0.0, 0.0]), X, np.array([[0.0, 1.0]])
-    )
+    task = Task(Network((1, 2), "identity", "softmax"), X, np.array([[0.0, 1.0]]), loss="log_loss")
+    loss, gradient = engine.loss_and_gradient(task, np.array([800.0, 0.0, 0.0, 0.0]))
     assert loss == 800.0
     np.testing.assert_array_equal(gradient, [1.0, -1.0, 1.0, -1.0])
+
+
+@each_engine
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("loss", ["log_loss", "squared_error"])
+@pytest.mark.parametrize("n_rows", [1, 40])
+@pytest.mark.parametrize("n_classes", [3, 9, 40])
+def test_softmax_is_right_however_far_all_raw_outputs_are_below_zero(engine, n_classes, n_rows, loss, dtype):
+    # logits -c, -2c, -3c, ...: the first class has all of the probability, however large c is
+    scale = np.finfo(dtype).max / 100
+    network = Network((1, n_classes), "identity", "softmax")
+    Y = np.eye(n_classes, dtype=dtype)[np.full(n_rows, 1)]
+    parameters = np.append(-scale * np.arange(1, n_classes + 1), np.zeros(n_classes)).astype(dtype)
+    task = Task(network, np.ones((n_rows, 1), dtype=dtype), Y, loss=loss)
+    expected = np.tile(np.eye(n_classes)[0], (n_rows, 1))
+    np.testing.assert_array_equal(engine.outputs(task, parameters), expected)
+    value, gradient = engine.loss_and_gradient(task, parameters)
+    if loss == "log_loss":
+        np.testing.assert_allclose(value, scale, rtol=1e-6)
+        np.testing.assert_allclose(gradient[:n_classes], expected[0] - Y[0], rtol=1e-6)
+    else:
+        assert value == 1
+    np.testing.assert_array_equal(engine.losses(task, parameters[np.newaxis]), [value])
 
 
 def expected_outputs(case):
@@ -92,6 +108,7 @@ def expected_outputs(case):
     A = case.X
     if values:
         functions = {"identity": np.asarray, "logistic": expit, "tanh": np.tanh, "relu": lambda Z: np.maximum(Z, 0)}
+        functions["softplus"] = lambda Z: np.logaddexp(0, Z)
         A = functions[case.network.activation](values[-1])
     Z = A @ coefs[-1] + intercepts[-1]
     output = {"identity": np.asarray, "logistic": expit, "softmax": lambda Z: softmax(Z, axis=1), "exp": np.exp}
@@ -122,9 +139,9 @@ def test_outputs_and_losses_are_those_of_the_definition(engine, activation, hidd
     P, Z = expected_outputs(case)
     # three to five products of a few terms of size one, and functions with a condition of about the logit's size
     close = {"rtol": 0, "atol": 100 * np.finfo(np.float64).eps * (1 + np.abs(Z).max()) * (1 + np.abs(P).max())}
-    np.testing.assert_allclose(engine.outputs(case.network, case.parameters, case.X, raw=True), Z, **close)
-    np.testing.assert_allclose(engine.outputs(case.network, case.parameters, case.X), P, **close)
-    value, _ = engine.loss_and_gradient(*case.arguments)
+    np.testing.assert_allclose(engine.outputs(case.task, case.parameters, raw=True), Z, **close)
+    np.testing.assert_allclose(engine.outputs(case.task, case.parameters), P, **close)
+    value, _ = engine.loss_and_gradient(case.task, case.parameters)
     np.testing.assert_allclose(value, expected_loss(case), **close)
 
 
@@ -134,8 +151,8 @@ def test_outputs_and_losses_are_those_of_the_definition(engine, activation, hidd
 def test_losses_of_many_vectors_are_the_losses_of_each(engine, output, loss, sparse):
     case = make_case((3, 4, 3), "tanh", output, loss, sparse=sparse, weighted=True, n_rows=11)
     swarm = case.parameters * np.linspace(-1, 1, 7)[:, None]
-    many = engine.losses(case.network, loss, swarm, case.X, case.Y, case.sample_weight)
-    each = [engine.loss_and_gradient(case.network, loss, p, case.X, case.Y, case.sample_weight)[0] for p in swarm]
+    many = engine.losses(case.task, swarm)
+    each = [engine.loss_and_gradient(case.task, parameters)[0] for parameters in swarm]
     assert many.shape == (7,)
     assert many.dtype == np.float64
     # sums of 11 rows of 3 terms, in another order perhaps
@@ -147,12 +164,12 @@ def test_losses_of_many_vectors_are_the_losses_of_each(engine, output, loss, spa
 @each_output_loss
 def test_engines_keep_the_dtype(engine, output, loss, dtype):
     case = make_case((3, 4, 3), "tanh", output, loss, dtype=dtype, weighted=True)
-    assert engine.outputs(case.network, case.parameters, case.X).dtype == dtype
-    value, gradient = engine.loss_and_gradient(*case.arguments)
+    assert engine.outputs(case.task, case.parameters).dtype == dtype
+    value, gradient = engine.loss_and_gradient(case.task, case.parameters)
     assert isinstance(value, float)
     assert gradient.dtype == dtype
     state, totals = run(engine, case, STEPS["adam"], "decoupled", 0.1, make_batches(6, 4, 3))
-    assert state.parameters.dtype == state.first.dtype == state.second.dtype == dtype
+    assert state.parameters.dtype == state.moments.dtype == dtype
     assert isinstance(totals.data_loss, float)
 
 
@@ -162,8 +179,8 @@ def test_a_row_of_weight_two_is_two_rows(engine, output, loss):
     case = make_case((3, 4, 3), "tanh", output, loss)
     weight = np.array([2.0, 1.0, 1.0, 0.0, 3.0, 1.0])
     rows = np.repeat(np.arange(6), weight.astype(int))
-    weighted = engine.loss_and_gradient(case.network, loss, case.parameters, case.X, case.Y, weight)
-    repeated = engine.loss_and_gradient(case.network, loss, case.parameters, case.X[rows], case.Y[rows])
+    weighted = engine.loss_and_gradient(replace(case.task, sample_weight=weight), case.parameters)
+    repeated = engine.loss_and_gradient(case.task.with_rows(rows), case.parameters)
     for u, v in zip(weighted, repeated, strict=True):
         np.testing.assert_allclose(u, v, rtol=0, atol=100 * np.finfo(np.float64).eps * (1 + np.abs(v).max()))
 
@@ -171,8 +188,8 @@ def test_a_row_of_weight_two_is_two_rows(engine, output, loss):
 @each_engine
 def test_a_loss_of_zero_is_reached_where_outputs_are_the_targets(engine):
     case = make_case((3, 4, 2), "relu", "identity", "squared_error")
-    Y = engine.outputs(case.network, case.parameters, case.X)
-    value, gradient = engine.loss_and_gradient(case.network, case.loss, case.parameters, case.X, Y)
+    Y = engine.outputs(case.task, case.parameters)
+    value, gradient = engine.loss_and_gradient(replace(case.task, Y=Y), case.parameters)
     assert value == 0
     np.testing.assert_array_equal(gradient, 0)
 
@@ -181,9 +198,8 @@ def test_a_loss_of_zero_is_reached_where_outputs_are_the_targets(engine):
 def test_poisson_loss_takes_targets_of_zero(engine):
     # y·log(y) → 0, so that the half deviance of a prediction p is p
     network = Network((1, 1), "identity", "exp")
-    value, gradient = engine.loss_and_gradient(
-        network, "poisson", np.array([0.0, np.log(2.0)]), np.array([[1.0]]), np.array([[0.0]])
-    )
+    task = Task(network, np.array([[1.0]]), np.array([[0.0]]), loss="poisson")
+    value, gradient = engine.loss_and_gradient(task, np.array([0.0, np.log(2.0)]))
     np.testing.assert_allclose([value, *gradient], 2.0, rtol=4 * np.finfo(np.float64).eps)
 
 
@@ -193,13 +209,13 @@ def test_a_batch_without_weight_is_skipped(engine, mode):
     case = make_case((3, 4, 2), "tanh", "identity", "squared_error", weighted=True)
     case.sample_weight[2:4] = 0.0
     bounds = np.array([0, 2, 4, 6])
-    items = np.add.reduceat(case.sample_weight, bounds[:-1])[np.newaxis]
-    all_state, all_totals = run(engine, case, STEPS["adam"], mode, 0.1, Batches(None, bounds, items))
-    rest = Batches(np.array([[0, 1, 4, 5]]), np.array([0, 2, 4]), items[:, [0, 2]])
+    n_samples = np.add.reduceat(case.sample_weight, bounds[:-1])[np.newaxis]
+    all_state, all_totals = run(engine, case, STEPS["adam"], mode, 0.1, Batches(None, bounds, n_samples))
+    rest = Batches(np.array([[0, 1, 4, 5]]), np.array([0, 2, 4]), n_samples[:, [0, 2]])
     rest_state, rest_totals = run(engine, case, STEPS["adam"], mode, 0.1, rest)
     assert all_state.n_updates == rest_state.n_updates == 2
     np.testing.assert_array_equal(all_state.parameters, rest_state.parameters)
-    np.testing.assert_array_equal(all_state.first, rest_state.first)
+    np.testing.assert_array_equal(all_state.moments, rest_state.moments)
     assert all_totals == rest_totals
 
 
@@ -213,8 +229,8 @@ def test_nan_and_infinity_in_a_weight_reach_the_loss(engine, activation, output,
     case = make_case((3, 4, 3), activation, output, loss)
     case.parameters[0] = bad
     with np.errstate(all="ignore"):
-        value, gradient = engine.loss_and_gradient(*case.arguments)
-        expected, expected_gradient = reference.loss_and_gradient(*case.arguments)
+        value, gradient = engine.loss_and_gradient(case.task, case.parameters)
+        expected, expected_gradient = reference.loss_and_gradient(case.task, case.parameters)
     if np.isnan(bad):
         assert np.isnan(value)
         assert not np.isfinite(gradient).all()
@@ -228,9 +244,10 @@ def test_updates_from_a_nan_end_in_parameters_that_are_not_finite(engine, step):
     case = make_case((3, 4, 3), "relu", "softmax", "log_loss")
     case.parameters[-1] = np.nan
     batches = make_batches(6, 3, 2)
-    state, numbers = new_state(case.parameters, STEPS[step]), l2_numbers("penalty", (0.1, 0.1), 0.1, batches.items)
-    data = case.X, case.Y, case.sample_weight
-    curves = engine.run_updates(case.network, case.loss, state, *data, batches, numbers, STEPS[step])
+    optimiser, learning_rate = STEPS[step]
+    state = new_state(case.parameters, optimiser)
+    coefficients = coefficients_of(case, "penalty", 0.1, batches, learning_rate)
+    curves = engine.run_updates(case.task, state, batches, coefficients, optimiser, learning_rate)
     assert not np.isfinite(state.parameters).all()
     assert curves.shape == (0, 4)
 
@@ -240,26 +257,22 @@ def test_updates_from_a_nan_end_in_parameters_that_are_not_finite(engine, step):
 @pytest.mark.parametrize("where", ["weight", "bias"])
 def test_a_run_ends_with_the_epoch_that_diverges(engine, where, batch_size):
     # a linear unit with a constant input of 1 or 0: with a learning rate of 1e20 it takes some epochs to overflow
-    network, X = Network((1, 1), "identity", "identity"), np.full((4, 1), float(where == "weight"))
+    case = Case(
+        Network((1, 1), "identity", "identity"),
+        "squared_error",
+        np.array([0.5, 0.7]),
+        np.full((4, 1), float(where == "weight")),
+        np.ones((4, 1)),
+    )
     bounds = np.arange(0, 5, batch_size)
-    items = np.full((20, len(bounds) - 1), float(batch_size))
-    step, numbers = SGDStep(1e20, 0.0, nesterov=False), l2_numbers("penalty", (0.0,), 1e20, items)
+    batches = Batches(None, bounds, np.full((20, len(bounds) - 1), float(batch_size)))
+    coefficients = coefficients_of(case, "penalty", 0.0, batches, 1e20)
     ends = []
     for n_epochs in range(1, 21):
-        state = new_state(np.array([0.5, 0.7]), step)
-        part = L2Numbers(numbers.gradient[:n_epochs], numbers.before[:n_epochs], numbers.after[:n_epochs])
+        state = new_state(case.parameters, SGD(0.0, nesterov=False))
+        part = Batches(None, bounds, batches.n_samples[:n_epochs])
         with np.errstate(all="ignore"):
-            curves = engine.run_updates(
-                network,
-                "squared_error",
-                state,
-                X,
-                np.ones((4, 1)),
-                None,
-                Batches(None, bounds, items[:n_epochs]),
-                part,
-                step,
-            )
+            curves = engine.run_updates(case.task, state, part, coefficients[:n_epochs], SGD(0.0, nesterov=False), 1e20)
         ends.append((len(curves), bool(np.isfinite(state.parameters).all())))
     n_done = ends[-1][0]
     assert 0 < n_done < 20
@@ -275,26 +288,21 @@ def test_epochs_in_one_call_are_epochs_in_calls_of_their_own(engine, mode, step,
     case = make_case((4, 6, 3), "tanh", "softmax", "log_loss", n_rows=12, weighted=True)
     batches = make_batches(12, 12 // batch_size, batch_size, n_epochs=3, sample_weight=case.sample_weight)
     if in_order:
-        items = np.add.reduceat(case.sample_weight, batches.bounds[:-1])
-        batches = Batches(None, batches.bounds, np.broadcast_to(items, batches.items.shape))
-    numbers = l2_numbers(mode, (0.1, 0.2), STEPS[step].learning_rate, batches.items)
-    whole, pieces = new_state(case.parameters, STEPS[step]), new_state(case.parameters, STEPS[step])
+        n_samples = np.add.reduceat(case.sample_weight, batches.bounds[:-1])
+        batches = Batches(None, batches.bounds, np.broadcast_to(n_samples, batches.n_samples.shape))
+    optimiser, learning_rate = STEPS[step]
+    coefficients = coefficients_of(case, mode, (0.1, 0.2), batches, learning_rate)
+    whole, pieces = new_state(case.parameters, optimiser), new_state(case.parameters, optimiser)
 
     def train(state, epochs):
-        return engine.run_updates(
-            case.network,
-            case.loss,
-            state,
-            *case.arguments[3:],
-            Batches(batches.order if in_order else batches.order[epochs], batches.bounds, batches.items[epochs]),
-            L2Numbers(numbers.gradient[epochs], numbers.before[epochs], numbers.after[epochs]),
-            STEPS[step],
-        )
+        order = batches.order if in_order else batches.order[epochs]
+        part = Batches(order, batches.bounds, batches.n_samples[epochs])
+        return engine.run_updates(case.task, state, part, coefficients[epochs], optimiser, learning_rate)
 
     expected = np.concatenate([train(pieces, slice(i, i + 1)) for i in range(3)])
     np.testing.assert_array_equal(train(whole, slice(3)), expected)
     np.testing.assert_array_equal(whole.parameters, pieces.parameters)
-    np.testing.assert_array_equal(whole.first, pieces.first)
+    np.testing.assert_array_equal(whole.moments, pieces.moments)
     assert whole.n_updates == pieces.n_updates
 
 
@@ -305,7 +313,9 @@ def test_same_input_same_bits(engine, sparse):
     results = []
     for _ in range(2):
         state, totals = run(engine, case, STEPS["adam"], "penalty", 0.01, make_batches(50, 20, 7))
-        results.append((state.parameters.tobytes(), totals, engine.loss_and_gradient(*case.arguments)[1].tobytes()))
+        results.append(
+            (state.parameters.tobytes(), totals, engine.loss_and_gradient(case.task, case.parameters)[1].tobytes())
+        )
     assert results[0] == results[1]
 
 
@@ -313,9 +323,9 @@ def test_same_input_same_bits(engine, sparse):
 def test_engines_leave_what_they_are_given_as_it_was(engine):
     case = make_case((3, 4, 3), "relu", "softmax", "log_loss", weighted=True, sparse=True)
     before = [array.copy() for array in (case.parameters, case.X.data, case.Y, case.sample_weight)]
-    engine.outputs(case.network, case.parameters, case.X)
-    engine.loss_and_gradient(*case.arguments)
-    engine.losses(case.network, case.loss, case.parameters[None], case.X, case.Y, case.sample_weight)
+    engine.outputs(case.task, case.parameters)
+    engine.loss_and_gradient(case.task, case.parameters)
+    engine.losses(case.task, case.parameters[None])
     run(engine, case, STEPS["adam"], "decay_after", 0.1, make_batches(6, 4, 3))
     for array, copy in zip((case.parameters, case.X.data, case.Y, case.sample_weight), before, strict=True):
         np.testing.assert_array_equal(array, copy)
@@ -332,10 +342,10 @@ def test_csr_is_taken_unsorted_with_duplicates_and_with_either_index(engine):
         X = sp.csr_matrix((3, 4))
         X.indices, X.indptr, X.data = indices.astype(index), indptr.astype(index), data
         X.has_sorted_indices = X.has_canonical_format = False
-        sparse = Case(dense.network, dense.loss, dense.parameters, X, dense.Y, None)
+        sparse = replace(dense, X=X)
         close = {"rtol": 0, "atol": 100 * np.finfo(np.float64).eps}
-        value, gradient = engine.loss_and_gradient(*sparse.arguments)
-        expected, expected_gradient = engine.loss_and_gradient(*dense.arguments)
+        value, gradient = engine.loss_and_gradient(sparse.task, sparse.parameters)
+        expected, expected_gradient = engine.loss_and_gradient(dense.task, dense.parameters)
         np.testing.assert_allclose(value, expected, **close)
         np.testing.assert_allclose(gradient, expected_gradient, **close)
         batches = make_batches(3, 5, 2)
@@ -344,71 +354,86 @@ def test_csr_is_taken_unsorted_with_duplicates_and_with_either_index(engine):
         np.testing.assert_allclose(state.parameters, expected_state.parameters, **close)
 
 
+def strict_task(case):
+    """The task of a case, its arrays those of the strict array library."""
+    xp = array_api_strict
+    arrays = {"X": case.X, "Y": case.Y, "sample_weight": case.sample_weight, "rows": case.rows}
+    strict = {name: None if array is None else xp.asarray(array) for name, array in arrays.items()}
+    return replace(case.task, **strict)
+
+
 @pytest.mark.parametrize("weighted", [False, True], ids=["unweighted", "weighted"])
 @each_output_loss
 @pytest.mark.parametrize(("activation", "hidden_sizes"), NETWORKS)
 def test_reference_engine_runs_on_the_array_api_standard(activation, hidden_sizes, output, loss, weighted):
     xp = array_api_strict
     case = make_case((3, *hidden_sizes, 3), activation, output, loss, weighted=weighted)
-    parameters, X, Y = xp.asarray(case.parameters), xp.asarray(case.X), xp.asarray(case.Y)
-    weight = None if case.sample_weight is None else xp.asarray(case.sample_weight)
+    parameters, task = xp.asarray(case.parameters), strict_task(case)
     # the same operations by the same NumPy underneath
     for raw in (False, True):
-        strict = reference.outputs(case.network, parameters, X, raw=raw, xp=xp)
-        np.testing.assert_array_equal(
-            np.asarray(strict), reference.outputs(case.network, case.parameters, case.X, raw=raw)
-        )
-    value, gradient = reference.loss_and_gradient(case.network, loss, parameters, X, Y, weight, xp=xp)
-    expected, expected_gradient = reference.loss_and_gradient(*case.arguments)
+        strict = reference.outputs(task, parameters, raw=raw, xp=xp)
+        np.testing.assert_array_equal(np.asarray(strict), reference.outputs(case.task, case.parameters, raw=raw))
+    value, gradient = reference.loss_and_gradient(task, parameters, xp=xp)
+    expected, expected_gradient = reference.loss_and_gradient(case.task, case.parameters)
     assert value == expected
     np.testing.assert_array_equal(np.asarray(gradient), expected_gradient)
-    strict_losses = reference.losses(case.network, loss, parameters[None, :], X, Y, weight, xp=xp)
-    assert float(strict_losses[0]) == expected
+    assert float(reference.losses(task, parameters[None, :], xp=xp)[0]) == expected
 
 
+@pytest.mark.parametrize("rows", [None, [4, 0, 0, 2]], ids=["all rows", "some rows"])
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("step", STEPS)
-def test_updates_of_the_reference_engine_run_on_the_array_api_standard(step, mode):
-    xp, step = array_api_strict, STEPS[step]
+def test_updates_of_the_reference_engine_run_on_the_array_api_standard(step, mode, rows):
+    xp = array_api_strict
     case = make_case((3, 4, 3), "relu", "softmax", "log_loss", weighted=True)
-    batches = make_batches(6, 10, 3, sample_weight=case.sample_weight)
-    expected, expected_totals = run(reference, case, step, mode, 0.1, batches)
-    n_second = case.parameters.size if isinstance(step, AdamStep) else 0
-    state = GradientState(xp.asarray(case.parameters), xp.zeros(case.parameters.size), xp.zeros(n_second))
+    if rows is None:
+        batches = make_batches(6, 10, 3, sample_weight=case.sample_weight)
+        strict_batches = replace(batches, order=xp.asarray(batches.order))
+    else:
+        case.rows = np.array(rows)
+        batches = strict_batches = Batches(None, np.array([0, 2, 4]), np.ones((1, 2)))
+    expected, expected_totals = run(reference, case, STEPS[step], mode, 0.1, batches)
+    optimiser, learning_rate = STEPS[step]
+    state = OptimiserState(xp.asarray(case.parameters), xp.zeros((optimiser.n_moments, case.parameters.size)))
+    coefficients = coefficients_of(case, mode, 0.1, batches, learning_rate)
     curves = reference.run_updates(
-        case.network,
-        case.loss,
-        state,
-        xp.asarray(case.X),
-        xp.asarray(case.Y),
-        xp.asarray(case.sample_weight),
-        Batches(xp.asarray(batches.order), batches.bounds, batches.items),
-        l2_numbers(mode, [0.1, 0.1], step.learning_rate, batches.items),
-        step,
-        xp=xp,
+        strict_task(case), state, strict_batches, coefficients, optimiser, learning_rate, xp=xp
     )
     np.testing.assert_array_equal(np.asarray(state.parameters), expected.parameters)
     assert tuple(curves[0]) == expected_totals
 
 
 @each_engine
-def test_an_epoch_in_pieces_is_the_epoch_in_one(engine):
-    # so large a network is handed to the engine update by update, that Ctrl-C be heard
+def test_an_epoch_in_parts_is_the_epoch_in_one(engine):
+    # an engine trains so large a network in parts, or update by update, that Ctrl-C be heard
     case = make_case((800, 600, 2), "relu", "identity", "squared_error", n_rows=1200, weighted=True)
-    problem = Problem(case.network, case.loss, L2Rule("penalty", (0.1, 0.2)), *case.arguments[3:], engine)
-    assert problem.rows_at_once < 800
     order = np.random.default_rng(0).permutation(1200)[np.newaxis]
     batches = Batches(order, np.array([0, 400, 800, 1200]), np.full((1, 3), 400.0))
-    numbers = problem.rule.numbers(n=batches.items)
-    whole, pieces = new_state(case.parameters, STEPS["adam"]), new_state(case.parameters, STEPS["adam"])
-    curves = problem.run_updates(pieces, batches, numbers, STEPS["adam"])
-    data = (problem.X, problem.Y, problem.sample_weight)
-    expected = engine.run_updates(case.network, case.loss, whole, *data, batches, numbers, STEPS["adam"])
-    np.testing.assert_array_equal(pieces.parameters, whole.parameters)
-    assert pieces.n_updates == whole.n_updates == 3
-    np.testing.assert_allclose(curves, expected, rtol=10 * np.finfo(float).eps)
+    optimiser, learning_rate = STEPS["adam"]
+    coefficients = coefficients_of(case, "penalty", (0.1, 0.2), batches, learning_rate)
+    whole, parts = new_state(case.parameters, optimiser), new_state(case.parameters, optimiser)
+    curves = engine.run_updates(case.task, whole, batches, coefficients, optimiser, learning_rate)
+    expected = []
+    for i in range(3):
+        part = Batches(order, batches.bounds[i : i + 2], batches.n_samples[:, i : i + 1])
+        updates = coefficients[:, i : i + 1]
+        expected.append(engine.run_updates(case.task, parts, part, updates, optimiser, learning_rate)[0])
+    np.testing.assert_array_equal(whole.parameters, parts.parameters)
+    assert whole.n_updates == parts.n_updates == 3
+    np.testing.assert_allclose(curves[0, :3], np.sum(expected, axis=0)[:3], rtol=10 * np.finfo(float).eps)
+    assert curves[0, 3] == expected[-1][3]
+    assert engine.epochs_per_call(case.task) == 1
 
 
 def test_default_engine_is_the_first_of_the_available_ones():
     assert default_engine() is available_engines()[0]
     assert reference in available_engines()
+
+
+def test_the_slow_engine_says_why_it_runs(monkeypatch):
+    monkeypatch.setattr(engines, "_compiled", None)
+    monkeypatch.setattr(engines, "_why_not_compiled", "_compiled.so: undefined symbol: _gfortran", raising=False)
+    engines._warn_slow.cache_clear()
+    with pytest.warns(RuntimeWarning, match="cannot be imported .*undefined symbol: _gfortran"):
+        assert engines.default_engine() is reference
+    engines._warn_slow.cache_clear()

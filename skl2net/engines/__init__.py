@@ -1,18 +1,25 @@
 """How fast it is computed: the engines, which all compute the same.
 
 `interface` says what an engine is; `reference` is the readable one, the oracle that the others are tested against, and
-what runs where no extension was built; `_compiled` is the fast one.
+what runs where no extension was built; `_compiled` is the fast one. `threads` limits the threads of the latter.
 """
 
 import warnings
 from functools import cache
 
+import threadpoolctl
+
+from skl2net._sklearn_private import openmp_effective_n_threads
 from skl2net.engines import reference
 
 try:
     from skl2net.engines import _compiled
-except ImportError:
-    _compiled = None
+except ImportError as error:
+    _compiled, _why_not_compiled = None, str(error)
+else:
+    from skl2net.engines.threads import ThreadLimitController
+
+    threadpoolctl.register(ThreadLimitController)
 
 
 def available_engines():
@@ -21,19 +28,32 @@ def available_engines():
 
 
 def default_engine():
-    """The fastest engine that this installation has; warns once where that is the slow one."""
+    """The fastest engine that this installation has; warns once if that is the slow one."""
     engine = available_engines()[0]
     if engine is reference:
         _warn_slow()
     return engine
 
 
+def effective_n_threads():
+    """Number of threads that the compiled engine uses for a task that does not say.
+
+    As many as there are processors, or fewer: what ``OMP_NUM_THREADS``, joblib's workers and threadpoolctl allow. A
+    limit of threadpoolctl that the main thread sets also holds in the threads that Python starts.
+
+    Returns
+    -------
+    int
+    """
+    return openmp_effective_n_threads() if _compiled is None else _compiled.effective_n_threads()
+
+
 @cache
 def _warn_slow():
+    reason = "it was not asked for" if _compiled is not None else f"it cannot be imported ({_why_not_compiled})"
     warnings.warn(
-        "skl2net runs on its reference engine, which is up to hundreds of times slower than the compiled one: the "
-        "extension skl2net.engines._compiled was not built or does not load. Reinstall skl2net where a C compiler (GCC "
-        "or Clang) is.",
+        "skl2net runs on its reference engine, which is up to hundreds of times slower than the compiled one, "
+        f"skl2net.engines._compiled: {reason}.",
         RuntimeWarning,
         stacklevel=2,
     )

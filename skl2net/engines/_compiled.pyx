@@ -1,8 +1,8 @@
 # cython: language_level=3
 """The compiled engine: the same as `skl2net.engines.reference`, in C.
 
-This file only translates: it checks the arrays, hands their addresses to the kernels in `kernels/`, and lets go of the
-GIL. The kernels choose the algorithm from the shapes:
+This file only translates: it checks what it is given, hands addresses to the kernels in `kernels/`, and lets go of the
+GIL. Nothing that a kernel uses as an address or an index is trusted. The kernels choose the algorithm from the shapes:
 
 - training, prediction, and full-batch evaluations of larger networks go through blocks of rows whose activations stay
   in the second-level cache, units in the SIMD lanes; a very large matrix product (`BLAS_WORK`) is left to scipy's BLAS,
@@ -11,25 +11,38 @@ GIL. The kernels choose the algorithm from the shapes:
 - full-batch evaluations of dense data by networks whose layers have at most 32 units have rows in the SIMD lanes;
 - a swarm moves, is evaluated and remembers its bests for many iterations in one call.
 
-exp, tanh, logistic, log and log1p are vectorised and accurate to 4 units in the last place.
+exp, tanh, logistic, softplus, log and log1p are vectorised and accurate to 4 units in the last place.
 """
 
+import os
 from array import array
 from dataclasses import replace
 
-from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_STRIDED_RO, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.exc cimport PyErr_CheckSignals
 from cpython.pycapsule cimport PyCapsule_GetName, PyCapsule_GetPointer
 from libc.stdint cimport int64_t
 
 import numpy as np
 from scipy.linalg import cython_blas
-from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 
-from skl2net.engines.interface import AdamStep, EpochTotals
+from skl2net._sklearn_private import openmp_effective_n_threads
+from skl2net.engines.interface import EpochTotals
 
 
 cdef extern from "kernels/kernels.h" nogil:
     ctypedef int64_t index_t
+
+    int N_ACTIVATIONS, N_OUTPUTS, N_LOSSES, N_BOUNDARIES, N_FUNCTIONS, N_OPTIMISERS
+    const char **activation_names
+    const char **output_names
+    const char **loss_names
+    const char **boundary_names
+    const char **function_names
+    const char **optimiser_names
+    const int *n_moments_of
+    enum:
+        MAX_CONSTANTS, MAX_MOMENTS, MAX_THREADS
 
     ctypedef struct network_t:
         index_t n_layers
@@ -38,29 +51,28 @@ cdef extern from "kernels/kernels.h" nogil:
 
     ctypedef struct data_t:
         index_t n_rows
+        const index_t *order
         const void *values
         const void *indices
         const void *indptr
         int wide_indices, wide_indptr
+        index_t stored_per_row
         const void *targets
         const void *weights
 
-    ctypedef struct run_t:
+    ctypedef struct strided_t:
+        const double *values
+        index_t strides[3]
+
+    ctypedef struct updates_t:
         index_t n_epochs, n_updates
         const index_t *order
         index_t order_stride
         const index_t *bounds
-        const double *items
-        const double *added
-        const double *before
-        const double *after
-        index_t items_strides[2]
-        index_t added_strides[3]
-        index_t before_strides[3]
-        index_t after_strides[3]
-        int adam
-        double learning_rate, momentum, beta_1, beta_2, epsilon
-        int nesterov
+        strided_t n_samples, penalty, decay_before, decay_after
+        int optimiser
+        double constants[MAX_CONSTANTS]
+        double learning_rate
         index_t t
         double *curves
         index_t n_done
@@ -68,9 +80,7 @@ cdef extern from "kernels/kernels.h" nogil:
     ctypedef struct bit_generator_t:
         pass
 
-    int BOUNDARY_BOUNCE, BOUNDARY_CLAMP, BOUNDARY_REINITIALISE
-
-    ctypedef struct flight_t:
+    ctypedef struct swarm_t:
         index_t n_particles, n_iterations
         void *positions
         void *velocities
@@ -83,7 +93,8 @@ cdef extern from "kernels/kernels.h" nogil:
         index_t t
         const double *inertia
         double cognitive, social, velocity_clamp, low, high
-        int fully_informed, boundary, n_informed, is_global
+        int fully_informed, boundary, is_global
+        index_t n_informed
         const double *penalty
         double *curves
         index_t n_done
@@ -96,29 +107,39 @@ cdef extern from "kernels/kernels.h" nogil:
 
     ctypedef struct kernels_t:
         const char *target
-        int (*run_updates)(const network_t *, const data_t *, run_t *, void *, void *, void *, const resources_t *) noexcept nogil
+        int (*run_updates)(const network_t *, const data_t *, updates_t *, void *, void **, const resources_t *) noexcept nogil
         int (*gradient)(const network_t *, const data_t *, const void *, double *, void *, const resources_t *) noexcept nogil
         int (*losses)(const network_t *, const data_t *, const void *, index_t, double *, const resources_t *) noexcept nogil
-        int (*fly)(const network_t *, const data_t *, flight_t *, const resources_t *) noexcept nogil
+        int (*iterate_swarm)(const network_t *, const data_t *, swarm_t *, const resources_t *) noexcept nogil
         int (*outputs)(const network_t *, const data_t *, const void *, int, void *, const resources_t *) noexcept nogil
         void (*function)(int, const void *, void *, index_t) noexcept nogil
 
-    int MAX_THREADS
     int n_targets()
     const kernels_t *kernels_float(int)
     const kernels_t *kernels_double(int)
+    int are_within(const index_t *, index_t, index_t)
+    int are_bounds(const index_t *, index_t, index_t)
+    int is_csr(const data_t *, index_t, index_t)
+    int skl2net_get_num_threads()
+    void skl2net_set_num_threads(int)
 
 
 name = "compiled"
 
-_ACTIVATIONS = {"identity": 0, "logistic": 1, "tanh": 2, "relu": 3}
-_OUTPUTS = {"identity": 0, "logistic": 1, "softmax": 2, "exp": 3}
-_LOSSES = {"squared_error": 0, "log_loss": 1, "poisson": 2}
-_BOUNDARIES = {"bounce": BOUNDARY_BOUNCE, "clamp": BOUNDARY_CLAMP, "reinitialise": BOUNDARY_REINITIALISE}
-_FUNCTIONS = {"exp": 0, "tanh": 1, "logistic": 2, "log": 3, "log1p": 4}
+
+cdef dict _numbers(const char **names, int n):
+    return {names[i].decode(): i for i in range(n)}
+
+
+_ACTIVATIONS = _numbers(activation_names, N_ACTIVATIONS)
+_OUTPUTS = _numbers(output_names, N_OUTPUTS)
+_LOSSES = _numbers(loss_names, N_LOSSES)
+_BOUNDARIES = _numbers(boundary_names, N_BOUNDARIES)
+_FUNCTIONS = _numbers(function_names, N_FUNCTIONS)
+_OPTIMISERS = _numbers(optimiser_names, N_OPTIMISERS)
 
 cdef int _target = n_targets() - 1
-cdef resources_t _resources
+cdef resources_t _blas
 
 
 cdef int _find_blas() except -1:
@@ -128,28 +149,14 @@ cdef int _find_blas() except -1:
         signature = PyCapsule_GetName(capsule)
         pointer = PyCapsule_GetPointer(capsule, signature)
         if kind == "sgemm":
-            _resources.sgemm = pointer
+            _blas.sgemm = pointer
         else:
-            _resources.dgemm = pointer
-        _resources.wide = signature.decode().split(",")[2].strip() != "int *"
+            _blas.dgemm = pointer
+        _blas.wide = signature.decode().split(",")[2].strip() != "int *"
     return 0
 
 
 _find_blas()
-
-
-cdef resources_t _resources_now():
-    """BLAS, and as many threads as OpenMP would use, so that joblib and threadpoolctl limit ours too."""
-    cdef resources_t resources = _resources
-    resources.n_threads = min(_openmp_effective_n_threads(), MAX_THREADS)
-    return resources
-
-
-cdef resources_t _resources_without_blas():
-    """Our own products alone: a swarm's way is the same for any number of threads, of which BLAS makes a difference."""
-    cdef resources_t resources = _resources_now()
-    resources.sgemm = resources.dgemm = NULL
-    return resources
 
 
 def instruction_sets():
@@ -171,179 +178,229 @@ def _function(function, x):
     return y
 
 
-def outputs(network, parameters, X, *, raw=False):
+# no limit but the number of processors, so far, unless OpenMP has been told to use more
+skl2net_set_num_threads(max(os.cpu_count() or 1, openmp_effective_n_threads()))
+
+
+def effective_n_threads():
+    """Number of threads that a task without `n_threads` gets, see `skl2net.engines.effective_n_threads`."""
+    return min(openmp_effective_n_threads(), skl2net_get_num_threads())
+
+
+def outputs(task, parameters, *, raw=False):
     """See `skl2net.engines.reference.outputs`."""
-    cdef network_t c_network
-    cdef data_t data
-    sizes = _set_network(&c_network, network, "squared_error")
-    parameters = _vector(parameters, network.n_parameters)
-    kept = _set_data(&data, network, parameters.dtype, X, None, None)
-    result = np.empty((X.shape[0], network.layer_sizes[-1]), dtype=parameters.dtype)
-    cdef const kernels_t *kernels = _kernels(parameters.dtype)
-    cdef const void *c_parameters = _address(parameters)
+    cdef _Call call = _Call(task, parameters.dtype, with_targets=False)
+    result = np.empty((call.data.n_rows, task.network.layer_sizes[-1]), dtype=call.dtype)
+    cdef const void *c_parameters = _address(call.vector(parameters))
     cdef void *c_result = _address(result, True)
     cdef int c_raw = raw, failed
-    cdef resources_t resources = _resources_now()
     with nogil:
-        failed = kernels.outputs(&c_network, &data, c_parameters, c_raw, c_result, &resources)
+        failed = call.kernels.outputs(&call.network, &call.data, c_parameters, c_raw, c_result, &call.resources)
     _check_memory(failed)
     return result
 
 
-def loss_and_gradient(network, loss, parameters, X, Y, sample_weight=None):
+def loss_and_gradient(task, parameters):
     """See `skl2net.engines.reference.loss_and_gradient`."""
-    cdef network_t c_network
-    cdef data_t data
-    sizes = _set_network(&c_network, network, loss)
-    parameters = _vector(parameters, network.n_parameters)
-    kept = _set_data(&data, network, parameters.dtype, X, Y, sample_weight)
-    gradient = np.empty_like(parameters)
-    cdef const kernels_t *kernels = _kernels(parameters.dtype)
-    cdef const void *c_parameters = _address(parameters)
+    cdef _Call call = _Call(task, parameters.dtype)
+    gradient = np.empty(call.n_parameters, dtype=call.dtype)
+    cdef const void *c_parameters = _address(call.vector(parameters))
     cdef void *c_gradient = _address(gradient, True)
     cdef double value
-    cdef resources_t resources = _resources_now()
     cdef int failed
     with nogil:
-        failed = kernels.gradient(&c_network, &data, c_parameters, &value, c_gradient, &resources)
+        failed = call.kernels.gradient(&call.network, &call.data, c_parameters, &value, c_gradient, &call.resources)
     _check_memory(failed)
     return value, gradient
 
 
-def losses(network, loss, swarm, X, Y, sample_weight=None):
+def losses(task, vectors):
     """See `skl2net.engines.reference.losses`."""
-    cdef network_t c_network
-    cdef data_t data
-    sizes = _set_network(&c_network, network, loss)
-    swarm = np.ascontiguousarray(swarm)
-    if swarm.ndim != 2 or swarm.shape[1] != network.n_parameters:
-        raise ValueError(f"swarm must have shape (n, {network.n_parameters}), got {swarm.shape}.")
-    kept = _set_data(&data, network, swarm.dtype, X, Y, sample_weight)
-    values = np.empty(swarm.shape[0])
-    cdef const kernels_t *kernels = _kernels(swarm.dtype)
-    cdef const void *c_swarm = _address(swarm)
+    cdef _Call call = _Call(task, vectors.dtype)
+    call.do_without_blas()
+    if vectors.ndim != 2 or vectors.shape[1] != call.n_parameters:
+        raise ValueError(f"The vectors must have shape (n, {call.n_parameters}), got {vectors.shape}.")
+    vectors = call.hold(vectors)
+    values = np.empty(len(vectors))
+    cdef const void *c_vectors = _address(vectors)
     cdef double *c_values = <double *>_address(values, True)
-    cdef index_t n_vectors = swarm.shape[0]
-    cdef resources_t resources = _resources_without_blas()
+    cdef index_t n_vectors = len(vectors)
     cdef int failed
     with nogil:
-        failed = kernels.losses(&c_network, &data, c_swarm, n_vectors, c_values, &resources)
+        failed = call.kernels.losses(&call.network, &call.data, c_vectors, n_vectors, c_values, &call.resources)
     _check_memory(failed)
     return values
 
 
-def fly(network, loss, swarm, X, Y, sample_weight, penalty, motion):
-    """Iterate a swarm, see `skl2net.problem.Problem.fly`."""
-    cdef network_t c_network
-    cdef data_t data
-    cdef flight_t flight
-    sizes = _set_network(&c_network, network, loss)
-    dtype = X.dtype
-    kept = _set_data(&data, network, dtype, X, Y, sample_weight)
-    cdef const kernels_t *kernels = _kernels(dtype)
-    n, d = swarm.positions.shape
-    flown = {
-        "positions": _copy(swarm.positions, (n, network.n_parameters), dtype),
-        "velocities": _copy(swarm.velocities, (n, d), dtype),
-        "best_positions": _copy(swarm.best_positions, (n, d), dtype),
-        "best_losses": _copy(swarm.best_losses, (n,), np.float64),
-        "best_data_losses": _copy(swarm.best_data_losses, (n,), np.float64),
-        "neighbourhood_best": _copy(swarm.neighbourhood_best, (n,), np.int64),
-        "links": _copy(swarm.links, (n, n), np.uint8),
-    }
-    inertia = np.ascontiguousarray(motion.inertia, dtype=np.float64)
-    penalty = _copy(penalty, (network.n_layers,), np.float64)
-    curves = np.empty((len(inertia), 3))
-    if n == 0 or not np.all((flown["neighbourhood_best"] >= 0) & (flown["neighbourhood_best"] < n)):
-        raise ValueError(f"neighbourhood_best must hold numbers of the {n} particles.")
-    flight.n_particles, flight.n_iterations = n, len(inertia)
-    flight.positions = _address(flown["positions"], True)
-    flight.velocities = _address(flown["velocities"], True)
-    flight.best_positions = _address(flown["best_positions"], True)
-    flight.best_losses = <double *>_address(flown["best_losses"], True)
-    flight.best_data_losses = <double *>_address(flown["best_data_losses"], True)
-    flight.neighbourhood_best = <index_t *>_address(flown["neighbourhood_best"], True)
-    flight.links = <unsigned char *>_address(flown["links"], True)
-    bit_generator = swarm.generator.bit_generator
-    flight.generator = <bit_generator_t *>PyCapsule_GetPointer(bit_generator.capsule, "BitGenerator")
-    flight.t = swarm.n_iterations
-    flight.inertia = <const double *>_address(inertia)
-    flight.cognitive, flight.social, flight.velocity_clamp = motion.cognitive, motion.social, motion.velocity_clamp
-    flight.low, flight.high = motion.box
-    flight.fully_informed = motion.variant == "fips"
-    flight.boundary = _BOUNDARIES[motion.boundary]
-    flight.n_informed = motion.n_informed
-    flight.is_global = not motion.n_informed and swarm.links.all()
-    flight.penalty = <const double *>_address(penalty)
-    flight.curves = <double *>_address(curves, True)
+def epochs_per_call(task):
+    """How many epochs `run_updates` should be asked for at most."""
+    return max(1, _rows_per_call(task.network) // max(1, task.n_rows))
 
-    cdef resources_t resources = _resources_without_blas()
+
+cdef object _rows_per_call(network):
+    """Rows to train on in one call of the kernels: for about 0.1 s, so that Ctrl-C is heard."""
+    # six operations a weight and row, forward and backward, and some a row, at no less than ten a nanosecond
+    return max(1, int(1e9 / (6 * network.n_weights + 10000)))
+
+
+def run_updates(task, state, batches, coefficients, optimiser, learning_rate):
+    """See `skl2net.engines.reference.run_updates`."""
+    cdef _Call call = _Call(task, state.parameters.dtype)
+    cdef updates_t updates
+    cdef void *moments[MAX_MOMENTS]
+    cdef int k
+    updates.optimiser = _OPTIMISERS[optimiser.name]
+    for k in range(MAX_CONSTANTS):
+        updates.constants[k] = 0
+    for k, constant in enumerate(optimiser.constants):
+        updates.constants[k] = constant
+    n_moments = n_moments_of[updates.optimiser]
+    cdef void *parameters = _address(_in_place(state.parameters, (call.n_parameters,), call.dtype), True)
+    cdef char *c_moments = <char *>_address(_in_place(state.moments, (n_moments, call.n_parameters), call.dtype), True)
+    for k in range(n_moments):
+        moments[k] = c_moments + k * call.n_parameters * <index_t>call.dtype.itemsize
+    updates.learning_rate = learning_rate
+    updates.t = state.n_updates
+
+    n_epochs, n_updates = batches.n_samples.shape
+    curves = np.zeros((n_epochs, len(EpochTotals._fields)))
+    if n_epochs == 0:
+        return curves
+    updates.n_epochs, updates.n_updates = n_epochs, n_updates
+    updates.curves = <double *>_address(curves, True)
+    updates.order, updates.order_stride = call.data.order, 0
+    n_rows = call.data.n_rows
+    if batches.order is not None:
+        order = call.indices(batches.order)
+        if order.ndim != 2 or len(order) != n_epochs:
+            raise ValueError(f"The order must have shape ({n_epochs}, n_rows), got {order.shape}.")
+        n_rows = order.shape[1]
+        updates.order, updates.order_stride = <const index_t *>_address(order), n_rows
+        if not are_within(updates.order, order.size, task.X.shape[0]):
+            raise ValueError(f"The order must hold numbers of the {task.X.shape[0]} rows of X.")
+    bounds = call.indices(batches.bounds)
+    if bounds.shape != (n_updates + 1,):
+        raise ValueError(f"{n_updates} updates need {n_updates + 1} bounds, got an array of shape {bounds.shape}.")
+    updates.bounds = <const index_t *>_address(bounds)
+    if not are_bounds(updates.bounds, n_updates, n_rows):
+        raise ValueError(f"The bounds must rise from 0 or more to {n_rows} or less, the number of rows of an epoch.")
+    call.set_strided(&updates.n_samples, batches.n_samples, (n_epochs, n_updates), "n_samples")
+    shape = n_epochs, n_updates, len(task.network.layer_sizes) - 1
+    call.set_strided(&updates.penalty, coefficients.penalty, shape, "penalty")
+    call.set_strided(&updates.decay_before, coefficients.decay_before, shape, "decay_before")
+    call.set_strided(&updates.decay_after, coefficients.decay_after, shape, "decay_after")
+
+    # an epoch that takes too long for one call of the kernels is trained in parts
+    cdef index_t n_left = n_updates, part = n_updates
+    if n_epochs == 1 and n_updates:
+        part = min(n_updates, max(1, n_updates * _rows_per_call(task.network) // max(1, bounds[-1] - bounds[0])))
+    cdef int failed
+    sums = np.zeros(3)  # of the totals but Σw², which is that of the last part
+    while True:
+        updates.n_updates = min(part, n_left)
+        with nogil:
+            failed = call.kernels.run_updates(
+                &call.network, &call.data, &updates, parameters, moments, &call.resources
+            )
+        _check_memory(failed)
+        state.n_updates = updates.t
+        n_left -= part
+        if part == n_updates or updates.n_done == 0:
+            return curves[: updates.n_done]
+        sums += curves[0, :3]
+        if n_left <= 0:
+            curves[0, :3] = sums
+            return curves
+        PyErr_CheckSignals()
+        _go_on(&updates, part)
+
+
+cdef void _go_on(updates_t *updates, index_t n):
+    """From the end of part of an epoch to the next n updates of it."""
+    cdef strided_t *numbers[4]
+    numbers[0], numbers[1] = &updates.n_samples, &updates.penalty
+    numbers[2], numbers[3] = &updates.decay_before, &updates.decay_after
+    if updates.order != NULL:
+        updates.order -= updates.order_stride
+    updates.bounds += n
+    for i in range(4):
+        numbers[i].values += n * numbers[i].strides[1] - numbers[i].strides[0]
+
+
+def iterate_swarm(task, swarm, penalty, motion):
+    """Iterate a swarm, as `skl2net.solvers.swarm` does it in NumPy.
+
+    Parameters
+    ----------
+    task : Task
+    swarm : SwarmState
+        Not changed, except for its generator.
+    penalty : array-like of shape (n_layers,)
+        Coefficient of each layer.
+    motion : SwarmMotion
+
+    Returns
+    -------
+    swarm : SwarmState
+    curves : ndarray of shape (n_done, 3)
+        Loss, data loss and Σw² of the swarm's best after each iteration. The first iteration whose positions or
+        velocities are not finite, or after which no loss is, ends the call and is left out.
+    """
+    cdef _Call call = _Call(task, task.X.dtype)
+    cdef swarm_t c_swarm
+    call.do_without_blas()
+    n = len(swarm.positions)
+    vectors = n, call.n_parameters
+    moved = {
+        "positions": _copy(swarm.positions, vectors, call.dtype, "positions"),
+        "velocities": _copy(swarm.velocities, vectors, call.dtype, "velocities"),
+        "best_positions": _copy(swarm.best_positions, vectors, call.dtype, "best_positions"),
+        "best_losses": _copy(swarm.best_losses, (n,), np.float64, "best_losses"),
+        "best_data_losses": _copy(swarm.best_data_losses, (n,), np.float64, "best_data_losses"),
+        "neighbourhood_best": _copy(swarm.neighbourhood_best, (n,), np.int64, "neighbourhood_best"),
+        "links": _copy(swarm.links, (n, n), np.bool_, "links"),
+    }
+    inertia = _copy(motion.inertia, (len(motion.inertia),), np.float64, "inertia")
+    penalty = _copy(np.asarray(penalty), (call.network.n_layers,), np.float64, "penalty")
+    curves = np.empty((len(inertia), 3))
+    c_swarm.n_particles, c_swarm.n_iterations = n, len(inertia)
+    c_swarm.positions = _address(moved["positions"], True)
+    c_swarm.velocities = _address(moved["velocities"], True)
+    c_swarm.best_positions = _address(moved["best_positions"], True)
+    c_swarm.best_losses = <double *>_address(moved["best_losses"], True)
+    c_swarm.best_data_losses = <double *>_address(moved["best_data_losses"], True)
+    c_swarm.neighbourhood_best = <index_t *>_address(moved["neighbourhood_best"], True)
+    c_swarm.links = <unsigned char *>_address(moved["links"], True)
+    if n == 0 or not are_within(c_swarm.neighbourhood_best, n, n):
+        raise ValueError(f"neighbourhood_best must hold numbers of the {n} particles.")
+    bit_generator = swarm.generator.bit_generator
+    c_swarm.generator = <bit_generator_t *>PyCapsule_GetPointer(bit_generator.capsule, "BitGenerator")
+    c_swarm.t = swarm.n_iterations
+    c_swarm.inertia = <const double *>_address(inertia)
+    c_swarm.cognitive, c_swarm.social, c_swarm.velocity_clamp = motion.cognitive, motion.social, motion.velocity_clamp
+    c_swarm.low, c_swarm.high = motion.box
+    c_swarm.fully_informed = motion.variant == "fips"
+    c_swarm.boundary = _BOUNDARIES[motion.boundary]
+    c_swarm.n_informed = motion.n_informed
+    c_swarm.is_global = not motion.n_informed and moved["links"].all()
+    c_swarm.penalty = <const double *>_address(penalty)
+    c_swarm.curves = <double *>_address(curves, True)
     cdef int failed
     with bit_generator.lock, nogil:
-        failed = kernels.fly(&c_network, &data, &flight, &resources)
+        failed = call.kernels.iterate_swarm(&call.network, &call.data, &c_swarm, &call.resources)
     _check_memory(failed)
-    flown["neighbourhood_best"] = flown["neighbourhood_best"].astype(np.intp, copy=False)
-    flown["links"] = flown["links"].view(np.bool_)
-    return replace(swarm, n_iterations=flight.t, **flown), curves[: flight.n_done]
+    moved["neighbourhood_best"] = moved["neighbourhood_best"].astype(np.intp, copy=False)
+    return replace(swarm, n_iterations=c_swarm.t, **moved), curves[: c_swarm.n_done]
 
 
-def run_updates(network, loss, state, X, Y, sample_weight, batches, numbers, step):
-    """See `skl2net.engines.reference.run_updates`."""
-    cdef network_t c_network
-    cdef data_t data
-    cdef run_t run
-    sizes = _set_network(&c_network, network, loss)
-    dtype = state.parameters.dtype
-    kept = _set_data(&data, network, dtype, X, Y, sample_weight)
-    cdef const kernels_t *kernels = _kernels(dtype)
-    cdef void *parameters = _address(_in_place(state.parameters, network.n_parameters, dtype), True)
-    cdef void *first = _address(_in_place(state.first, network.n_parameters, dtype), True)
-    cdef void *second = NULL
-
-    bounds = np.ascontiguousarray(batches.bounds, dtype=np.int64)
-    run.bounds = <const index_t *>_address(bounds)
-    run.n_epochs, run.n_updates = n_epochs, n_updates = batches.items.shape
-    if bounds.shape[0] != n_updates + 1:
-        raise ValueError(f"{n_updates} updates need {n_updates + 1} bounds, got {bounds.shape[0]}.")
-    curves = np.empty((n_epochs, len(EpochTotals._fields)))
-    run.curves = <double *>_address(curves, True)
-    run.order = NULL
-    order = None
-    if batches.order is not None:
-        order = np.ascontiguousarray(batches.order, dtype=np.int64)
-        if order.ndim != 2 or order.shape[0] != n_epochs:
-            raise ValueError(f"The order must have shape ({n_epochs}, n_rows), got {order.shape}.")
-        run.order, run.order_stride = <const index_t *>_address(order), order.shape[1]
-    shape = n_epochs, n_updates, network.n_layers
-    cdef const double[:, :] items = batches.items
-    cdef const double[:, :, :] added = _numbers(numbers.gradient, shape)
-    cdef const double[:, :, :] before = _numbers(numbers.before, shape)
-    cdef const double[:, :, :] after = _numbers(numbers.after, shape)
-    run.items, run.added, run.before, run.after = &items[0, 0], &added[0, 0, 0], &before[0, 0, 0], &after[0, 0, 0]
-    cdef int i
-    for i in range(3):
-        run.added_strides[i] = added.strides[i] // <index_t>sizeof(double)
-        run.before_strides[i] = before.strides[i] // <index_t>sizeof(double)
-        run.after_strides[i] = after.strides[i] // <index_t>sizeof(double)
-    for i in range(2):
-        run.items_strides[i] = items.strides[i] // <index_t>sizeof(double)
-
-    run.learning_rate = step.learning_rate
-    run.t = state.n_updates
-    run.adam = isinstance(step, AdamStep)
-    if run.adam:
-        second = _address(_in_place(state.second, network.n_parameters, dtype), True)
-        run.beta_1, run.beta_2, run.epsilon = step.beta_1, step.beta_2, step.epsilon
-    else:
-        run.momentum, run.nesterov = step.momentum, step.nesterov
-
-    cdef resources_t resources = _resources_now()
-    cdef int failed
-    with nogil:
-        failed = kernels.run_updates(&c_network, &data, &run, parameters, first, second, &resources)
-    _check_memory(failed)
-    state.n_updates = run.t
-    return curves[: run.n_done]
+def swarm_iterations_per_call(task, swarm, motion):
+    """How many iterations `iterate_swarm` should be asked for at most: for about 0.1 s, so that Ctrl-C is heard."""
+    n, network = len(swarm.positions), task.network
+    # two operations a weight and row, and some for each random number and pair of particles, at no less than one a
+    # nanosecond
+    n_pulls = np.count_nonzero(swarm.links) if motion.variant == "fips" else 2 * n
+    work = 2 * n * task.n_rows * network.n_weights + 10 * n_pulls * network.n_parameters + n * n
+    return max(1, int(1e8 / work))
 
 
 cdef const kernels_t *_kernels(dtype) except NULL:
@@ -363,81 +420,149 @@ cdef void *_address(object array, bint writable=False) except? NULL:
     return address
 
 
-def _vector(values, n):
-    values = np.ascontiguousarray(values)
-    if values.shape != (n,):
-        raise ValueError(f"The parameter vector must have shape ({n},), got {values.shape}.")
-    return values
+cdef object _aligned(values, dtype):
+    """The values as an array in C order of the given type: the one that they are, or a new one."""
+    values = np.asarray(values, dtype=dtype, order="C")
+    return values if values.flags.aligned else values.copy()
 
 
-def _copy(values, shape, dtype):
+cdef object _copy(values, shape, dtype, what):
     if values.shape != shape:
-        raise ValueError(f"The swarm needs arrays of shape {shape} here, got {values.shape}.")
+        raise ValueError(f"{what} must have shape {shape}, got {values.shape}.")
     return np.array(values, dtype=dtype, order="C")
 
 
-def _numbers(values, shape):
-    if values.shape != shape:
-        raise ValueError(f"The L2 numbers must have shape {shape}, got {values.shape}.")
+cdef object _in_place(values, shape, dtype):
+    if values.shape != shape or values.dtype != dtype or not values.flags.carray:
+        raise ValueError(
+            f"The optimiser's state needs a writeable array of {dtype}, shape {shape}, in C order; got one of "
+            f"{values.dtype}, shape {values.shape}."
+        )
     return values
-
-
-def _in_place(values, n, dtype):
-    if values.shape != (n,) or values.dtype != dtype or not values.flags.c_contiguous:
-        raise ValueError(f"The state needs contiguous vectors of {n} {dtype}, got {values.shape} {values.dtype}.")
-    return values
-
-
-cdef object _set_network(network_t *c_network, network, loss):
-    """Fill in the network; the caller holds on to the returned sizes for as long as it is used."""
-    sizes = array("q", network.layer_sizes)
-    c_network.n_layers = network.n_layers
-    c_network.sizes = <const index_t *>_address(sizes)
-    c_network.activation = _ACTIVATIONS[network.activation]
-    c_network.output = _OUTPUTS[network.output]
-    c_network.loss = _LOSSES[loss]
-    return sizes
-
-
-cdef object _set_data(data_t *data, network, dtype, X, Y, sample_weight):
-    """Fill in the data; the caller holds on to the returned arrays for as long as they are used."""
-    n_rows, n_features = X.shape
-    if n_features != network.layer_sizes[0]:
-        raise ValueError(f"X has {n_features} features, but the network expects {network.layer_sizes[0]}.")
-    data.n_rows = n_rows
-    data.indices = data.indptr = data.targets = data.weights = NULL
-    data.wide_indices = data.wide_indptr = 0
-    kept = []
-    if hasattr(X, "indptr"):
-        values = np.ascontiguousarray(X.data, dtype=dtype)
-        indices, indptr = _indices(X.indices), _indices(X.indptr)
-        data.indices, data.indptr = _address(indices), _address(indptr)
-        data.wide_indices, data.wide_indptr = indices.itemsize == 8, indptr.itemsize == 8
-        kept += [indices, indptr]
-    else:
-        values = np.ascontiguousarray(X, dtype=dtype)
-    data.values = _address(values)
-    kept.append(values)
-    if Y is not None:
-        if Y.shape != (n_rows, network.layer_sizes[-1]):
-            raise ValueError(f"Y must have shape ({n_rows}, {network.layer_sizes[-1]}), got {Y.shape}.")
-        Y = np.ascontiguousarray(Y, dtype=dtype)
-        data.targets = _address(Y)
-        kept.append(Y)
-    if sample_weight is not None:
-        if sample_weight.shape != (n_rows,):
-            raise ValueError(f"sample_weight must have shape ({n_rows},), got {sample_weight.shape}.")
-        sample_weight = np.ascontiguousarray(sample_weight, dtype=dtype)
-        data.weights = _address(sample_weight)
-        kept.append(sample_weight)
-    return kept
-
-
-def _indices(indices):
-    return np.ascontiguousarray(indices, dtype=np.int64 if indices.dtype.itemsize == 8 else np.int32)
 
 
 cdef int _check_memory(int failed) except -1:
     if failed:
         raise MemoryError("The compiled engine could not allocate its workspace.")
     return 0
+
+
+cdef class _Call:
+    """A task as the kernels take it, checked, and the arrays whose addresses stand in it."""
+
+    cdef network_t network
+    cdef data_t data
+    cdef resources_t resources
+    cdef const kernels_t *kernels
+    cdef index_t n_parameters
+    cdef object dtype
+    cdef list held
+
+    def __init__(self, task, dtype, *, with_targets=True):
+        self.held = []
+        self.dtype = dtype
+        self.kernels = _kernels(dtype)
+        self.resources = _blas
+        n_threads = effective_n_threads() if task.n_threads is None else task.n_threads
+        self.resources.n_threads = max(1, min(n_threads, MAX_THREADS))
+        network = task.network
+        sizes = array("q", network.layer_sizes)
+        if len(sizes) < 2 or min(sizes) < 1:
+            raise ValueError(f"A network needs layers of one unit or more, got layer_sizes={network.layer_sizes}.")
+        self.held.append(sizes)
+        self.n_parameters = network.n_parameters
+        self.network.n_layers = len(sizes) - 1
+        self.network.sizes = <const index_t *>_address(sizes)
+        self.network.activation = _ACTIVATIONS[network.activation]
+        self.network.output = _OUTPUTS[network.output]
+        self.network.loss = _LOSSES[task.loss]
+        self.set_rows(task)
+        self.set_input(task.X, sizes[0])
+        self.data.targets = self.data.weights = NULL
+        if with_targets:
+            self.set_targets(task, sizes[-1])
+
+    cdef int set_rows(self, task) except -1:
+        n_rows = task.X.shape[0]
+        self.data.n_rows, self.data.order = n_rows, NULL
+        if task.rows is not None:
+            rows = self.indices(task.rows)
+            if rows.ndim != 1:
+                raise ValueError(f"The rows of a task must be a vector, got an array of shape {rows.shape}.")
+            self.data.n_rows, self.data.order = len(rows), <const index_t *>_address(rows)
+            if not are_within(self.data.order, self.data.n_rows, n_rows):
+                raise ValueError(f"The rows of a task must be numbers of the {n_rows} rows of X.")
+        return 0
+
+    cdef int set_input(self, X, n_features) except -1:
+        if X.ndim != 2 or X.shape[1] != n_features:
+            raise ValueError(f"The network expects input of {n_features} features, got X of shape {X.shape}.")
+        self.data.indices = self.data.indptr = NULL
+        self.data.wide_indices = self.data.wide_indptr = 0
+        if not hasattr(X, "indptr"):
+            self.data.values = _address(self.hold(X))
+            return 0
+        if X.format != "csr":
+            raise TypeError(f"Sparse input must be CSR, got {X.format}.")
+        values = self.hold(X.data)
+        indices = self.hold(X.indices, np.int64 if X.indices.dtype.itemsize == 8 else np.int32)
+        indptr = self.hold(X.indptr, np.int64 if X.indptr.dtype.itemsize == 8 else np.int32)
+        if values.ndim != 1 or indices.ndim != 1 or indptr.shape != (X.shape[0] + 1,):
+            raise ValueError(f"X is no CSR of {X.shape[0]} rows: indptr has shape {indptr.shape}.")
+        self.data.values, self.data.indices, self.data.indptr = _address(values), _address(indices), _address(indptr)
+        self.data.wide_indices, self.data.wide_indptr = indices.itemsize == 8, indptr.itemsize == 8
+        n_stored = min(len(values), len(indices))
+        self.data.stored_per_row = n_stored // max(1, X.shape[0])
+        if not is_csr(&self.data, n_stored, n_features):
+            raise ValueError(
+                f"X is no CSR of shape {X.shape} with {n_stored} entries: indptr or indices are out of range."
+            )
+        return 0
+
+    cdef int set_targets(self, task, n_outputs) except -1:
+        n_rows = task.X.shape[0]
+        if task.Y is None:
+            raise ValueError("The task has no targets Y.")
+        if task.Y.shape != (n_rows, n_outputs):
+            raise ValueError(f"Y must have shape ({n_rows}, {n_outputs}), got {task.Y.shape}.")
+        self.data.targets = _address(self.hold(task.Y))
+        if task.sample_weight is not None:
+            if task.sample_weight.shape != (n_rows,):
+                raise ValueError(f"sample_weight must have shape ({n_rows},), got {task.sample_weight.shape}.")
+            self.data.weights = _address(self.hold(task.sample_weight))
+        return 0
+
+    cdef void do_without_blas(self):
+        """Our own products alone: a swarm's way is the same for any number of threads, of which BLAS makes a difference."""
+        self.resources.sgemm = self.resources.dgemm = NULL
+
+    cdef object hold(self, values, dtype=None):
+        """The values as the kernels take them, kept for as long as the call lasts."""
+        values = _aligned(values, self.dtype if dtype is None else dtype)
+        self.held.append(values)
+        return values
+
+    cdef object indices(self, values):
+        return self.hold(values, np.int64)
+
+    cdef object vector(self, parameters):
+        if parameters.shape != (self.n_parameters,):
+            raise ValueError(f"The parameter vector must have shape ({self.n_parameters},), got {parameters.shape}.")
+        return self.hold(parameters)
+
+    cdef int set_strided(self, strided_t *numbers, values, shape, what) except -1:
+        """Numbers in double precision, which are often broadcast: read in place."""
+        cdef Py_buffer buffer
+        cdef int k
+        if values.shape != shape:
+            raise ValueError(f"{what} must have shape {shape}, got {values.shape}.")
+        values = np.asarray(values, dtype=np.float64)
+        if not values.flags.aligned:
+            values = values.copy()
+        self.held.append(values)
+        PyObject_GetBuffer(values, &buffer, PyBUF_STRIDED_RO)
+        numbers.values = <const double *>buffer.buf
+        for k in range(buffer.ndim):
+            numbers.strides[k] = buffer.strides[k] // <index_t>sizeof(double)
+        PyBuffer_Release(&buffer)
+        return 0

@@ -201,8 +201,7 @@ def _loss_and_delta(network, loss, Z, Y, xp):
             top = xp.max(Z, axis=1, keepdims=True)
             log_sum = top + xp.log(xp.sum(xp.exp(Z - top), axis=1, keepdims=True))
             return xp.sum(Y * (log_sum - Z), axis=1), P - Y
-        softplus = xp.where(Z > 0, Z, 0.0) + xp.log1p(xp.exp(-xp.abs(Z)))
-        return xp.sum(softplus - Y * Z, axis=1), P - Y
+        return xp.sum(_softplus(Z, xp) - Y * Z, axis=1), P - Y
     if loss == "poisson":
         y_log_y = Y * xp.log(xp.where(Y > 0, Y, 1.0))
         return xp.sum(y_log_y - Y * Z - Y + P, axis=1), P - Y
@@ -224,6 +223,10 @@ def _logistic(Z, xp):
     return xp.where(Z >= 0, 1.0, small) / (1 + small)
 
 
+def _softplus(Z, xp):
+    return xp.where(Z > 0, Z, 0.0) + xp.log1p(xp.exp(-xp.abs(Z)))
+
+
 def _softmax(Z, xp):
     E = xp.exp(Z - xp.max(Z, axis=1, keepdims=True))
     return E / xp.sum(E, axis=1, keepdims=True)
@@ -234,6 +237,7 @@ _ACTIVATIONS = {
     "logistic": _logistic,
     "tanh": lambda Z, xp: xp.tanh(Z),
     "relu": lambda Z, xp: xp.where(Z < 0, 0.0, Z),
+    "softplus": _softplus,
 }
 
 _DERIVATIVES = {
@@ -241,6 +245,7 @@ _DERIVATIVES = {
     "logistic": lambda A, xp: A * (1 - A),
     "tanh": lambda A, xp: 1 - A * A,
     "relu": lambda A, xp: xp.where(A > 0, 1.0, xp.zeros_like(A)),
+    "softplus": lambda A, xp: -xp.expm1(-A),
 }
 
 _OUTPUTS = {

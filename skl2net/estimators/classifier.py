@@ -27,7 +27,7 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
     ----------
     hidden_layer_sizes : int or array-like of int, default=(100,)
         Number of units in each hidden layer. ``()`` gives a linear model (logistic regression).
-    activation : {"identity", "logistic", "tanh", "relu"}, default="relu"
+    activation : {"identity", "logistic", "tanh", "relu", "softplus"}, default="relu"
         Activation function of the hidden units.
     loss : {"log_loss", "squared_error"}, default="log_loss"
         Loss function, a mean over samples of a sum over outputs: of the log loss, or of

@@ -27,7 +27,7 @@ class L2NetRegressor(RegressorMixin, BaseL2Net):
     ----------
     hidden_layer_sizes : int or array-like of int, default=(100,)
         Number of units in each hidden layer. ``()`` gives a linear model (ridge regression).
-    activation : {"identity", "logistic", "tanh", "relu"}, default="relu"
+    activation : {"identity", "logistic", "tanh", "relu", "softplus"}, default="relu"
         Activation function of the hidden units.
     loss : {"squared_error", "poisson"}, default="squared_error"
         Loss function, a mean over samples of a sum over outputs: of

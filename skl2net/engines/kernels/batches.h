@@ -1,26 +1,28 @@
-/* Runs of updates: by mini-batches here, or online. */
+/* Epochs of updates: by mini-batches here, or online. */
 
-FUNCTION void NAME(run_batches)(NAME(workspace) *ws, const data_t *data, run_t *run)
+FUNCTION void NAME(epoch_of_batches)(NAME(workspace) *ws, const data_t *data, updates_t *updates)
 {
-    for (index_t u = 0; u < run->n_updates; u++) {
-        const double items = run->items[u * run->items_strides[1]], size = (double)(run->bounds[u + 1] - run->bounds[u]);
-        if (items == 0)
+    for (index_t u = 0; u < updates->n_updates; u++) {
+        const double n_samples = updates->n_samples.values[u * updates->n_samples.strides[1]];
+        const index_t first = updates->bounds[u], stop = updates->bounds[u + 1];
+        const double size = (double)(stop - first);
+        if (n_samples == 0 || stop == first)
             continue;
-        run->data_loss +=
-            NAME(loss_and_gradient)(ws, data, run->order, run->bounds[u], run->bounds[u + 1], 1 / items) / items * size;
-        run->n_rows += (index_t)size;
-        NAME(begin_step)(run);
+        updates->totals.data_loss +=
+            NAME(loss_and_gradient)(ws, data, updates->order, first, stop, 1 / n_samples) / n_samples * size;
+        updates->totals.n_rows += stop - first;
+        begin_update(updates);
         for (index_t l = 0; l < ws->n_layers; l++) {
             const NAME(layer) *layer = ws->layers + l;
-            const l2_t l2 = l2_of(run, u, l);
-            run->penalty += 0.5 * l2.added * NAME(take_step)(ws, layer, run, l2) * size;
+            const l2_t l2 = l2_of(updates, u, l);
+            updates->totals.penalty += 0.5 * l2.penalty * NAME(update_layer)(ws, layer, updates, l2) * size;
         }
     }
 }
 
 /* Enter an epoch into the curves and go on to the next; whether the parameters are finite, without which neither is
  * done. */
-FUNCTION int NAME(finish_epoch)(const NAME(workspace) *ws, run_t *run)
+FUNCTION int NAME(finish_epoch)(const NAME(workspace) *ws, updates_t *updates)
 {
     double squares = 0;
     V zero = NAME(all)(0); /* NaN, where one is not finite */
@@ -40,48 +42,46 @@ FUNCTION int NAME(finish_epoch)(const NAME(workspace) *ws, run_t *run)
     }
     if (NAME(sum)(zero) != 0)
         return 0;
-    double *curve = run->curves + 4 * run->n_done++;
-    curve[0] = run->data_loss, curve[1] = run->penalty, curve[2] = (double)run->n_rows, curve[3] = squares;
-    run->data_loss = run->penalty = 0;
-    run->n_rows = 0;
-    if (run->order)
-        run->order += run->order_stride;
-    run->items += run->items_strides[0];
-    run->added += run->added_strides[0];
-    run->before += run->before_strides[0];
-    run->after += run->after_strides[0];
+    double *curve = updates->curves + 4 * updates->n_done++;
+    curve[0] = updates->totals.data_loss, curve[1] = updates->totals.penalty;
+    curve[2] = (double)updates->totals.n_rows, curve[3] = squares;
+    memset(&updates->totals, 0, sizeof updates->totals);
+    if (updates->order)
+        updates->order += updates->order_stride;
+    updates->n_samples.values += updates->n_samples.strides[0];
+    updates->penalty.values += updates->penalty.strides[0];
+    updates->decay_before.values += updates->decay_before.strides[0];
+    updates->decay_after.values += updates->decay_after.strides[0];
     return 1;
 }
 
-FUNCTION int NAME(run_updates)(const network_t *network, const data_t *data, run_t *run, void *parameters, void *first,
-                               void *second, const resources_t *resources)
+FUNCTION int NAME(run_updates)(const network_t *network, const data_t *data, updates_t *updates, void *parameters,
+                               void *const *moments, const resources_t *resources)
 {
+    const int n_moments = n_moments_of[updates->optimiser];
     index_t largest = 1;
-    for (index_t u = 0; u < run->n_updates; u++)
-        largest = max_index(largest, run->bounds[u + 1] - run->bounds[u]);
+    for (index_t u = 0; u < updates->n_updates; u++)
+        largest = max_index(largest, updates->bounds[u + 1] - updates->bounds[u]);
     NAME(workspace) ws;
-    if (NAME(reserve)(&ws, network, resources, largest, run->adam ? NAME(FOR_ADAM) : NAME(FOR_SGD),
-                      run->order && !data->indptr)) {
+    if (NAME(reserve)(&ws, network, resources, largest, NAME(MOMENTS) + n_moments, updates->order && !data->indptr)) {
         NAME(release)(&ws);
         return -1;
     }
     NAME(take)(&ws, NAME(PARAMETERS), parameters);
-    NAME(take)(&ws, NAME(FIRST), first);
-    if (run->adam)
-        NAME(take)(&ws, NAME(SECOND), second);
+    for (int k = 0; k < n_moments; k++)
+        NAME(take)(&ws, NAME(MOMENTS) + k, moments[k]);
     const int online = largest == 1 && !data->indptr;
-    run->data_loss = run->penalty = 0;
-    run->n_rows = run->n_done = 0;
+    memset(&updates->totals, 0, sizeof updates->totals);
+    updates->n_done = 0;
     do {
         if (online)
-            NAME(run_online)(&ws, data, run);
+            NAME(online_epoch)(&ws, data, updates);
         else
-            NAME(run_batches)(&ws, data, run);
-    } while (NAME(finish_epoch)(&ws, run) && run->n_done < run->n_epochs);
+            NAME(epoch_of_batches)(&ws, data, updates);
+    } while (NAME(finish_epoch)(&ws, updates) && updates->n_done < updates->n_epochs);
     NAME(give_back)(&ws, NAME(PARAMETERS), parameters);
-    NAME(give_back)(&ws, NAME(FIRST), first);
-    if (run->adam)
-        NAME(give_back)(&ws, NAME(SECOND), second);
+    for (int k = 0; k < n_moments; k++)
+        NAME(give_back)(&ws, NAME(MOMENTS) + k, moments[k]);
     NAME(release)(&ws);
     return 0;
 }

@@ -6,14 +6,17 @@ FUNCTION double NAME(total_weight)(const data_t *data)
         return (double)data->n_rows;
     double total = 0;
     for (index_t i = 0; i < data->n_rows; i++)
-        total += (double)((const REAL *)data->weights)[i];
+        total += (double)((const REAL *)data->weights)[row_of(data->order, i)];
     return total;
 }
+
+/* Whether blocks of the rows that count have to be gathered. */
+FUNCTION int NAME(gathers)(const data_t *data) { return data->order && !data->indptr; }
 
 FUNCTION int NAME(gradient)(const network_t *network, const data_t *data, const void *parameters, double *value,
                             void *gradient, const resources_t *resources)
 {
-    const double items = NAME(total_weight)(data);
+    const double n_samples = NAME(total_weight)(data);
     *value = 0;
     if (NAME(lanes_suit)(network, data)) {
         NAME(lanes) ws;
@@ -22,42 +25,31 @@ FUNCTION int NAME(gradient)(const network_t *network, const data_t *data, const 
         for (index_t start = 0; start < data->n_rows && !failed; start += LANE_ROWS) {
             NAME(lanes_load)(&ws, data, start, min_index(LANE_ROWS, data->n_rows - start));
             NAME(lanes_forward)(&ws, parameters);
-            *value += NAME(lanes_loss)(&ws, 1 / items);
+            *value += NAME(lanes_loss)(&ws, 1 / n_samples);
             NAME(lanes_backward)(&ws, parameters, gradient);
         }
-        *value /= items;
+        *value /= n_samples;
         NAME(lanes_release)(&ws);
         return failed;
     }
     NAME(workspace) ws;
-    int failed = NAME(reserve)(&ws, network, resources, data->n_rows, NAME(FOR_GRADIENT), 0);
+    int failed = NAME(reserve)(&ws, network, resources, data->n_rows, NAME(FOR_GRADIENT), NAME(gathers)(data));
     if (!failed) {
         NAME(take)(&ws, NAME(PARAMETERS), (REAL *)parameters);
         NAME(take)(&ws, NAME(GRADIENT), gradient);
-        *value = NAME(loss_and_gradient)(&ws, data, NULL, 0, data->n_rows, 1 / items) / items;
+        *value = NAME(loss_and_gradient)(&ws, data, data->order, 0, data->n_rows, 1 / n_samples) / n_samples;
         NAME(give_back)(&ws, NAME(GRADIENT), gradient);
     }
     NAME(release)(&ws);
     return failed;
 }
 
-
 /* Outputs of one row of raw outputs, in place. */
 INLINE void NAME(finish)(int output, REAL *z, index_t out, index_t ld)
 {
     if (output == OUT_SOFTMAX) {
-        for (index_t j = out; j < ld; j++)
-            z[j] = NEVER;
-        V top = NAME(load)(z), sum = NAME(all)(0);
-        for (index_t j = LANES; j < ld; j += LANES)
-            top = NAME(larger)(NAME(load)(z + j), top);
-        const REAL highest = NAME(max)(top);
-        for (index_t j = 0; j < ld; j += LANES) {
-            V e = NAME(exp)(NAME(load)(z + j) - highest);
-            NAME(store)(z + j, e);
-            sum += e;
-        }
-        const REAL partition = NAME(sum)(sum);
+        const NAME(softmax_sums) s = NAME(softmax)(1, out, ld, LANES, z, NULL, z);
+        const REAL partition = NAME(sum_outputs)(out, z, s.sum);
         for (index_t j = 0; j < ld; j += LANES)
             NAME(store)(z + j, NAME(load)(z + j) / partition);
         return;
@@ -72,12 +64,12 @@ FUNCTION int NAME(outputs)(const network_t *network, const data_t *data, const v
                            const resources_t *resources)
 {
     NAME(workspace) ws;
-    int failed = NAME(reserve)(&ws, network, resources, data->n_rows, NAME(FOR_OUTPUTS), 0);
+    int failed = NAME(reserve)(&ws, network, resources, data->n_rows, NAME(FOR_OUTPUTS), NAME(gathers)(data));
     if (!failed) {
         const NAME(layer) *last = ws.layers + ws.n_layers - 1;
         NAME(take)(&ws, NAME(PARAMETERS), (REAL *)parameters);
         for (index_t start = 0; start < data->n_rows; start += ws.block) {
-            NAME(rows) rows = {data, NULL, start, min_index(ws.block, data->n_rows - start)};
+            NAME(rows) rows = {data, data->order, start, min_index(ws.block, data->n_rows - start)};
             NAME(forward)(&ws, &rows, NAME(dense_input)(&ws, &rows));
             for (index_t i = 0; i < rows.n; i++) {
                 REAL *z = last->activation + i * last->ld;
@@ -95,8 +87,8 @@ FUNCTION int NAME(outputs)(const network_t *network, const data_t *data, const v
 typedef struct {
     const network_t *network;
     const data_t *data;
-    index_t n_vectors, n_parameters, vectors_per_item, n_items;
-    double items;
+    index_t n_vectors, n_parameters, vectors_per_chunk, n_chunks;
+    double n_samples;
     int in_lanes, n_threads;
     NAME(lanes) lanes[MAX_THREADS]; /* of each thread, if in_lanes */
     NAME(workspace) ws;             /* if not */
@@ -113,14 +105,14 @@ FUNCTION int NAME(open_evaluation)(NAME(evaluation) *x, const network_t *network
     x->data = data;
     x->n_vectors = n_vectors;
     x->n_parameters = count_parameters(network);
-    x->items = NAME(total_weight)(data);
+    x->n_samples = NAME(total_weight)(data);
     x->in_lanes = NAME(lanes_suit)(network, data);
     if (!x->in_lanes)
-        return NAME(reserve)(&x->ws, network, resources, data->n_rows, NAME(FOR_OUTPUTS), 0);
+        return NAME(reserve)(&x->ws, network, resources, data->n_rows, NAME(FOR_OUTPUTS), NAME(gathers)(data));
     const int is_large = n_vectors * x->n_parameters * data->n_rows >= 4 * SHARED_WORK;
     x->n_threads = is_large ? resources->n_threads : 1;
-    x->n_items = x->n_threads == 1 ? 1 : 2 * x->n_threads;
-    x->vectors_per_item = (n_vectors + x->n_items - 1) / x->n_items;
+    x->n_chunks = x->n_threads == 1 ? 1 : 2 * x->n_threads;
+    x->vectors_per_chunk = (n_vectors + x->n_chunks - 1) / x->n_chunks;
     int failed = 0;
     for (int i = 0; i < x->n_threads; i++)
         failed |= NAME(lanes_reserve)(x->lanes + i, network);
@@ -134,12 +126,12 @@ FUNCTION void NAME(close_evaluation)(NAME(evaluation) *x)
     NAME(release)(&x->ws);
 }
 
-FUNCTION void NAME(evaluate_item)(void *context, int64_t item, int worker)
+FUNCTION void NAME(evaluate_chunk)(void *context, int64_t chunk, int worker)
 {
     NAME(evaluation) *x = context;
     NAME(lanes) *ws = x->lanes + worker;
-    const index_t n_rows = x->data->n_rows, first = item * x->vectors_per_item;
-    const index_t stop = min_index(x->n_vectors, first + x->vectors_per_item);
+    const index_t n_rows = x->data->n_rows, first = chunk * x->vectors_per_chunk;
+    const index_t stop = min_index(x->n_vectors, first + x->vectors_per_chunk);
     for (index_t start = 0; start < n_rows; start += LANE_ROWS) {
         NAME(lanes_load)(ws, x->data, start, min_index(LANE_ROWS, n_rows - start));
         for (index_t i = first; i < stop; i++) {
@@ -158,19 +150,19 @@ FUNCTION void NAME(evaluate)(NAME(evaluation) *x, const REAL *vectors, index_t s
         x->vectors = vectors;
         x->stride = stride;
         x->values = values;
-        share(x->n_items, x->n_threads, NAME(evaluate_item), x);
+        share(x->n_chunks, x->n_threads, NAME(evaluate_chunk), x);
     } else {
         for (index_t i = 0; i < x->n_vectors; i++) {
             NAME(take)(&x->ws, NAME(PARAMETERS), (REAL *)vectors + i * stride);
             for (index_t start = 0; start < x->data->n_rows; start += x->ws.block) {
-                NAME(rows) rows = {x->data, NULL, start, min_index(x->ws.block, x->data->n_rows - start)};
+                NAME(rows) rows = {x->data, x->data->order, start, min_index(x->ws.block, x->data->n_rows - start)};
                 NAME(forward)(&x->ws, &rows, NAME(dense_input)(&x->ws, &rows));
                 values[i] += NAME(loss)(&x->ws, &rows, 0);
             }
         }
     }
     for (index_t i = 0; i < x->n_vectors; i++)
-        values[i] /= x->items;
+        values[i] /= x->n_samples;
 }
 
 FUNCTION int NAME(losses)(const network_t *network, const data_t *data, const void *vectors, index_t n_vectors,

@@ -20,9 +20,35 @@ typedef int64_t index_t;
 /* Rows of weight matrices and activations are padded to this many bytes, whatever the instruction set. */
 #define ROW_BYTES 64
 
-enum { ACT_IDENTITY, ACT_LOGISTIC, ACT_TANH, ACT_RELU };
-enum { OUT_IDENTITY, OUT_LOGISTIC, OUT_SOFTMAX, OUT_EXP };
-enum { LOSS_SQUARED_ERROR, LOSS_LOG_LOSS, LOSS_POISSON };
+/* What Python chooses by name: the name of each constant, for Python to read, stands at its number. */
+enum { ACT_IDENTITY, ACT_LOGISTIC, ACT_TANH, ACT_RELU, ACT_SOFTPLUS, N_ACTIVATIONS };
+static const char *const activation_names[N_ACTIVATIONS] = {
+    [ACT_IDENTITY] = "identity", [ACT_LOGISTIC] = "logistic", [ACT_TANH] = "tanh",
+    [ACT_RELU] = "relu",         [ACT_SOFTPLUS] = "softplus",
+};
+enum { OUT_IDENTITY, OUT_LOGISTIC, OUT_SOFTMAX, OUT_EXP, N_OUTPUTS };
+static const char *const output_names[N_OUTPUTS] = {
+    [OUT_IDENTITY] = "identity", [OUT_LOGISTIC] = "logistic", [OUT_SOFTMAX] = "softmax", [OUT_EXP] = "exp",
+};
+enum { LOSS_SQUARED_ERROR, LOSS_LOG_LOSS, LOSS_POISSON, N_LOSSES };
+static const char *const loss_names[N_LOSSES] = {
+    [LOSS_SQUARED_ERROR] = "squared_error", [LOSS_LOG_LOSS] = "log_loss", [LOSS_POISSON] = "poisson",
+};
+enum { BOUNDARY_BOUNCE, BOUNDARY_CLAMP, BOUNDARY_REINITIALISE, N_BOUNDARIES };
+static const char *const boundary_names[N_BOUNDARIES] = {
+    [BOUNDARY_BOUNCE] = "bounce", [BOUNDARY_CLAMP] = "clamp", [BOUNDARY_REINITIALISE] = "reinitialise",
+};
+enum { FN_EXP, FN_EXPM1, FN_TANH, FN_LOGISTIC, FN_SOFTPLUS, FN_LOG, FN_LOG1P, N_FUNCTIONS };
+static const char *const function_names[N_FUNCTIONS] = {
+    [FN_EXP] = "exp",           [FN_EXPM1] = "expm1", [FN_TANH] = "tanh",   [FN_LOGISTIC] = "logistic",
+    [FN_SOFTPLUS] = "softplus", [FN_LOG] = "log",     [FN_LOG1P] = "log1p",
+};
+
+/* The optimisers, each with the number of vectors that it remembers; updates.h has their code. */
+enum { OPTIMISER_SGD, OPTIMISER_ADAM, N_OPTIMISERS };
+static const char *const optimiser_names[N_OPTIMISERS] = {[OPTIMISER_SGD] = "sgd", [OPTIMISER_ADAM] = "adam"};
+static const int n_moments_of[N_OPTIMISERS] = {[OPTIMISER_SGD] = 1, [OPTIMISER_ADAM] = 2};
+enum { MAX_MOMENTS = 2, MAX_CONSTANTS = 4 };
 
 /* A network: n_layers weight layers between n_layers + 1 sizes. */
 typedef struct {
@@ -36,47 +62,57 @@ typedef struct {
 /* Rows of input, targets and weights. Dense input is `values` in C order; CSR has `indices` and `indptr` too, of 32 or
  * 64 bits. `targets` and `weights` may be NULL. */
 typedef struct {
-    index_t n_rows;
+    index_t n_rows;       /* those that count */
+    const index_t *order; /* their numbers; NULL for 0, 1, ... */
     const void *values;
     const void *indices;
     const void *indptr;
     int wide_indices;
     int wide_indptr;
+    index_t stored_per_row; /* of CSR, in the mean */
     const void *targets;
     const void *weights;
 } data_t;
 
-/* A run of updates, see skl2net/engines/interface.py. Items and the three L2 numbers are read with strides, in elements;
- * the first is that from epoch to epoch. Pointers to what differs between epochs go along with them. */
+static inline index_t row_of(const index_t *order, index_t i) { return order ? order[i] : i; }
+
+/* Numbers for each epoch, update and perhaps layer, read with strides, in elements. */
+typedef struct {
+    const double *values;
+    index_t strides[3];
+} strided_t;
+
+/* Epochs of updates, see `run_updates` and `Batches` in skl2net/engines. Where epochs differ, pointers go along. */
 typedef struct {
     index_t n_epochs, n_updates;
-    const index_t *order;
-    index_t order_stride;
+    const index_t *order; /* the rows that the epoch visits; NULL for 0, 1, ... */
+    index_t order_stride; /* from epoch to epoch */
     const index_t *bounds;
-    const double *items, *added, *before, *after;
-    index_t items_strides[2], added_strides[3], before_strides[3], after_strides[3];
-    int adam;
-    double learning_rate, momentum, beta_1, beta_2, epsilon;
-    int nesterov;
-    index_t t;
-    double adam_rate; /* learning rate with Adam's corrections for update t */
-    double data_loss, penalty;
-    index_t n_rows;
-    double *curves;  /* of each epoch: data loss, penalty, rows, sum of squared weights */
-    index_t n_done;  /* less than n_epochs if the next parameters are not finite */
-} run_t;
+    strided_t n_samples, penalty, decay_before, decay_after;
+    int optimiser;
+    double constants[MAX_CONSTANTS]; /* those of the optimiser's class in skl2net/solvers/optimisers.py */
+    double learning_rate;
+    index_t t;    /* updates so far */
+    double rate;  /* learning rate of update t, corrections included */
+    struct {
+        double data_loss, penalty;
+        index_t n_rows;
+    } totals;       /* of the epoch so far */
+    double *curves; /* of each epoch: the totals, and the sum of squared weights at its end */
+    index_t n_done; /* less than n_epochs if the next parameters are not finite */
+} updates_t;
 
-/* The L2 rule in one update of a layer: what is added to the gradient, the shares removed before and after the step. */
+/* The L2 rule in one update of a layer: `L2Coefficients` in skl2net/l2.py. */
 typedef struct {
-    double added, before, after;
+    double penalty, decay_before, decay_after;
 } l2_t;
 
 /* The L2 rule in update u of the current epoch, for layer l. */
-static inline l2_t l2_of(const run_t *run, index_t u, index_t l)
+static inline l2_t l2_of(const updates_t *updates, index_t u, index_t l)
 {
-    l2_t l2 = {run->added[u * run->added_strides[1] + l * run->added_strides[2]],
-               run->before[u * run->before_strides[1] + l * run->before_strides[2]],
-               run->after[u * run->after_strides[1] + l * run->after_strides[2]]};
+#define AT(x) x.values[u * x.strides[1] + l * x.strides[2]]
+    const l2_t l2 = {AT(updates->penalty), AT(updates->decay_before), AT(updates->decay_after)};
+#undef AT
     return l2;
 }
 
@@ -89,10 +125,8 @@ typedef struct {
     uint64_t (*next_raw)(void *state);
 } bit_generator_t;
 
-enum { BOUNDARY_BOUNCE, BOUNDARY_CLAMP, BOUNDARY_REINITIALISE };
-
-/* Iterations of a swarm: SwarmState and Motion, see skl2net/solvers/swarm.py and skl2net/engines/interface.py. Arrays of
- * the swarm are changed in place; without bounds or clamp these are infinite. */
+/* Iterations of a swarm: SwarmState, see skl2net/solvers/swarm, and SwarmMotion, see skl2net/engines/interface.py. Arrays
+ * of the swarm are changed in place; without bounds or clamp these are infinite. */
 typedef struct {
     index_t n_particles, n_iterations;
     void *positions, *velocities, *best_positions;
@@ -100,16 +134,16 @@ typedef struct {
     index_t *neighbourhood_best;
     unsigned char *links;
     bit_generator_t *generator;
-    index_t t; /* iterations so far */
+    index_t t;             /* iterations so far */
     const double *inertia; /* of each iteration */
     double cognitive, social, velocity_clamp, low, high;
     int fully_informed, boundary;
-    int n_informed; /* by each particle, where links are drawn anew */
-    int is_global;  /* everyone informs everyone, and that stays so */
+    index_t n_informed;    /* by each particle, where links are drawn anew */
+    int is_global;         /* everyone informs everyone, and that stays so */
     const double *penalty; /* coefficient of each layer */
     double *curves;        /* of each iteration: loss, data loss and sum of squared weights of the best */
-    index_t n_done;        /* less than n_iterations if the next positions or velocities, or all losses so far, are not finite */
-} flight_t;
+    index_t n_done; /* less than n_iterations if the next positions or velocities, or all losses so far, are not finite */
+} swarm_t;
 
 /* BLAS, from scipy: gemm with 32-bit or 64-bit integers, NULL to do without; and how many threads to use. */
 typedef struct {
@@ -120,10 +154,10 @@ typedef struct {
 
 typedef struct {
     const char *target;
-    int (*run_updates)(const network_t *, const data_t *, run_t *, void *, void *, void *, const resources_t *);
+    int (*run_updates)(const network_t *, const data_t *, updates_t *, void *, void *const *, const resources_t *);
     int (*gradient)(const network_t *, const data_t *, const void *, double *, void *, const resources_t *);
     int (*losses)(const network_t *, const data_t *, const void *, index_t, double *, const resources_t *);
-    int (*fly)(const network_t *, const data_t *, flight_t *, const resources_t *);
+    int (*iterate_swarm)(const network_t *, const data_t *, swarm_t *, const resources_t *);
     int (*outputs)(const network_t *, const data_t *, const void *, int, void *, const resources_t *);
     void (*function)(int, const void *, void *, index_t);
 } kernels_t;
@@ -145,49 +179,61 @@ static inline index_t index_at(const void *indices, int wide, index_t i)
     return wide ? ((const int64_t *)indices)[i] : ((const int32_t *)indices)[i];
 }
 
+#include "checks.h"
+
 /* beta ** t, without the cost of pow once it no longer changes 1 - beta ** t. */
 static inline double power(double beta, index_t t)
 {
     return beta <= 0 || (double)t * log(beta) < -40 ? 0.0 : pow(beta, (double)t);
 }
 
+/* Count an update, and find its learning rate. */
+static inline void begin_update(updates_t *updates)
+{
+    const double *constants = updates->constants;
+    updates->t++;
+    updates->rate = updates->learning_rate;
+    if (updates->optimiser == OPTIMISER_ADAM)
+        updates->rate = updates->rate * sqrt(1 - power(constants[1], updates->t)) / (1 - power(constants[0], updates->t));
+}
+
 /* The particle with the best personal best. */
-static index_t best_of(const flight_t *flight)
+static index_t best_of(const swarm_t *swarm)
 {
     index_t best = 0;
-    for (index_t i = 1; i < flight->n_particles; i++)
-        if (flight->best_losses[i] < flight->best_losses[best])
+    for (index_t i = 1; i < swarm->n_particles; i++)
+        if (swarm->best_losses[i] < swarm->best_losses[best])
             best = i;
     return best;
 }
 
 /* The random topology: each particle draws those whom it informs. */
-static void draw_links(flight_t *flight)
+static void draw_links(swarm_t *swarm)
 {
-    const index_t n = flight->n_particles;
-    memset(flight->links, 0, (size_t)(n * n));
+    const index_t n = swarm->n_particles;
+    memset(swarm->links, 0, (size_t)(n * n));
     for (index_t i = 0; i < n; i++) {
-        flight->links[i * n + i] = 1;
-        for (int k = 0; k < flight->n_informed; k++) {
-            const uint64_t word = flight->generator->next_raw(flight->generator->state);
-            flight->links[(index_t)((word >> 32) * (uint64_t)n >> 32) * n + i] = 1;
+        swarm->links[i * n + i] = 1;
+        for (index_t k = 0; k < swarm->n_informed; k++) {
+            const uint64_t word = swarm->generator->next_raw(swarm->generator->state);
+            swarm->links[(index_t)((word >> 32) * (uint64_t)n >> 32) * n + i] = 1;
         }
     }
 }
 
 /* The best informant of each particle. */
-static void find_neighbourhood_bests(flight_t *flight)
+static void find_neighbourhood_bests(swarm_t *swarm)
 {
-    const index_t n = flight->n_particles, best = best_of(flight);
+    const index_t n = swarm->n_particles, best = best_of(swarm);
     for (index_t i = 0; i < n; i++) {
-        const unsigned char *links = flight->links + i * n;
-        index_t found = flight->is_global ? best : i; /* everyone informs itself */
-        for (index_t k = 0; k < n && !flight->is_global; k++) {
-            const double loss = flight->best_losses[k], smallest = flight->best_losses[found];
+        const unsigned char *links = swarm->links + i * n;
+        index_t found = swarm->is_global ? best : i; /* everyone informs itself */
+        for (index_t k = 0; k < n && !swarm->is_global; k++) {
+            const double loss = swarm->best_losses[k], smallest = swarm->best_losses[found];
             if (links[k] && (loss < smallest || (loss == smallest && k < found)))
                 found = k;
         }
-        flight->neighbourhood_best[i] = found;
+        swarm->neighbourhood_best[i] = found;
     }
 }
 

@@ -50,18 +50,32 @@ FUNCTION void NAME(lanes_release)(NAME(lanes) *ws)
     free(ws->activations);
 }
 
-/* Put rows start, ..., start + n - 1 into the lanes; the other lanes get weight zero. */
+/* T[columns, n] = the given rows of A, transposed, with zeros beyond them. */
+INLINE void NAME(transpose_rows)(const index_t *order, index_t start, index_t n_rows, index_t columns, const REAL *A,
+                                 index_t n, REAL *T)
+{
+    if (!order) {
+        NAME(transpose)(n_rows, columns, A + start * columns, columns, n, T, LANE_ROWS);
+        return;
+    }
+    for (index_t j = 0; j < columns; j++) {
+        for (index_t i = 0; i < n_rows; i++)
+            T[j * LANE_ROWS + i] = A[order[start + i] * columns + j];
+        for (index_t i = n_rows; i < n; i++)
+            T[j * LANE_ROWS + i] = 0;
+    }
+}
+
+/* Put the rows start, ..., start + n - 1 of those that count into the lanes; the other lanes get weight zero. */
 FUNCTION void NAME(lanes_load)(NAME(lanes) *ws, const data_t *data, index_t start, index_t n)
 {
     const index_t n_features = ws->network->sizes[0], n_outputs = ws->network->sizes[ws->n_layers];
     const REAL *weights = data->weights;
     ws->n_lanes = round_up(n, ROW_STEP);
-    NAME(transpose)(n, n_features, (const REAL *)data->values + start * n_features, n_features, ws->n_lanes,
-                    ws->activations[0], LANE_ROWS);
-    NAME(transpose)(n, n_outputs, (const REAL *)data->targets + start * n_outputs, n_outputs, ws->n_lanes, ws->target,
-                    LANE_ROWS);
+    NAME(transpose_rows)(data->order, start, n, n_features, data->values, ws->n_lanes, ws->activations[0]);
+    NAME(transpose_rows)(data->order, start, n, n_outputs, data->targets, ws->n_lanes, ws->target);
     for (index_t i = 0; i < ws->n_lanes; i++)
-        ws->weight[i] = i >= n ? 0 : weights ? weights[start + i] : 1;
+        ws->weight[i] = i >= n ? 0 : weights ? weights[row_of(data->order, start + i)] : 1;
 }
 
 /* Raw outputs of the loaded rows. */

@@ -1,8 +1,5 @@
 /* The losses and their derivatives, with rows in the SIMD lanes and with output units in them. */
 
-/* Far below every logit, so that a padding lane has probability 0, and finite, so that 0 times it is 0. */
-#define NEVER CONSTANT(-1e300, -1e30f)
-
 /* Loss of output units that do not depend on each other (all but softmax), added to `loss_sum`, and its derivative with
  * respect to the raw outputs z; t are the targets. */
 INLINE V NAME(unit_loss)(const network_t *network, V z, V t, V *loss_sum)
@@ -34,6 +31,70 @@ INLINE V NAME(unit_loss)(const network_t *network, V z, V t, V *loss_sum)
 /* Rows of a block at most, a multiple of ROW_STEP: a unit's values over the block are one contiguous row. */
 #define LANE_ROWS ((index_t)(512 / sizeof(REAL)))
 
+/* Sum and maximum of the first `out` numbers at `values`, which the lanes of `lanes` hold too, perhaps added up or
+ * compared already, and padded. A few are read one after the other, faster than across lanes. */
+INLINE REAL NAME(sum_outputs)(index_t out, const REAL *values, V lanes)
+{
+    REAL total = values[0];
+    if (out > LANES / 2)
+        return NAME(sum)(lanes);
+    for (index_t j = 1; j < out; j++)
+        total += values[j];
+    return total;
+}
+
+INLINE REAL NAME(max_output)(index_t out, const REAL *values, V lanes)
+{
+    REAL top = values[0];
+    if (out > LANES / 2)
+        return NAME(max)(lanes);
+    for (index_t j = 1; j < out; j++)
+        top = values[j] > top ? values[j] : top;
+    return top;
+}
+
+/* x, which holds the units from j on, and `padding` in the lanes beyond the first `out` units. */
+INLINE V NAME(with_padding)(REAL padding, index_t out, index_t j, V x)
+{
+    static const INT numbers[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    const VI lanes = *(const VI *)numbers;
+    return NAME(select)(lanes < (INT)(out - j) - (VI){0}, x, NAME(all)(padding));
+}
+
+/* Softmax before its division: e = exp(z - top), with top the highest raw output of a row. */
+typedef struct {
+    V sum;            /* of e, in each lane */
+    V distance, mass; /* sums of the targets y times top - z, and of y; for the log loss */
+} NAME(softmax_sums);
+
+/* Vectors stand `step` numbers apart, up to `stop`. Either rows are in the lanes, a vector for each output, or the units
+ * of one row (`one_row`), the first `out` of them outputs and the others padding, where e becomes 0. */
+INLINE NAME(softmax_sums) NAME(softmax)(const int one_row, index_t out, index_t stop, index_t step, const REAL *z,
+                                   const REAL *y, REAL *e)
+{
+    NAME(softmax_sums) s = {NAME(all)(0), NAME(all)(0), NAME(all)(0)};
+    V top = NAME(all)(-(REAL)INFINITY);
+    for (index_t j = 0; j < stop; j += step) {
+        const V x = NAME(load)(z + j);
+        top = NAME(larger)(one_row ? NAME(with_padding)(-(REAL)INFINITY, out, j, x) : x, top);
+    }
+    if (one_row)
+        top = NAME(all)(NAME(max_output)(out, z, top));
+    for (index_t j = 0; j < stop; j += step) {
+        V x = NAME(load)(z + j) - top, t = y ? NAME(load)(y + j) : NAME(all)(0);
+        if (one_row)
+            x = NAME(with_padding)(0, out, j, x);
+        V exponential = NAME(exp)(x);
+        if (one_row)
+            exponential = NAME(with_padding)(0, out, j, exponential);
+        s.distance -= t * x;
+        s.mass += t;
+        s.sum += exponential;
+        NAME(store)(e + j, exponential);
+    }
+    return s;
+}
+
 /* Whether the logarithms of the loss are taken of many rows at a time. */
 INLINE int NAME(takes_logs)(const network_t *network)
 {
@@ -53,26 +114,18 @@ FUNCTION double NAME(unit_major_loss)(const network_t *network, index_t out, ind
         REAL *di = delta + i;
         V weight = NAME(load)(weights + i), factor = weight * (REAL)scale, acc = NAME(all)(0);
         if (output == OUT_SOFTMAX) {
-            V top = NAME(load)(zi), sum = NAME(all)(0), mass = NAME(all)(0), mean = NAME(all)(0);
-            for (index_t j = 1; j < out; j++)
-                top = NAME(larger)(NAME(load)(zi + j * LANE_ROWS), top);
-            for (index_t j = 0; j < out; j++) {
-                V x = NAME(load)(zi + j * LANE_ROWS) - top, e = NAME(exp)(x), t = NAME(load)(yi + j * LANE_ROWS);
-                acc -= t * x;
-                mass += t;
-                sum += e;
-                NAME(store)(di + j * LANE_ROWS, e);
-            }
-            const V share = 1 / sum;
+            const NAME(softmax_sums) s = NAME(softmax)(0, out, out * LANE_ROWS, LANE_ROWS, zi, yi, di);
+            const V share = 1 / s.sum;
             if (takes_logs) {
-                NAME(store)(log_of + i, sum);
-                NAME(store)(log_weight + i, weight * mass);
+                acc = s.distance;
+                NAME(store)(log_of + i, s.sum);
+                NAME(store)(log_weight + i, weight * s.mass);
                 for (index_t j = 0; j < out && scale != 0; j++) {
                     V p = NAME(load)(di + j * LANE_ROWS) * share;
                     NAME(store)(di + j * LANE_ROWS, (p - NAME(load)(yi + j * LANE_ROWS)) * factor);
                 }
             } else {
-                acc = NAME(all)(0);
+                V mean = NAME(all)(0);
                 for (index_t j = 0; j < out; j++) {
                     V p = NAME(load)(di + j * LANE_ROWS) * share, error = p - NAME(load)(yi + j * LANE_ROWS);
                     acc += error * error * (REAL)0.5;
@@ -100,60 +153,24 @@ FUNCTION double NAME(unit_major_loss)(const network_t *network, index_t out, ind
     return (double)NAME(sum)(total);
 }
 
-/* Sum and maximum of the first `out` numbers at `values`, which the lanes of `lanes` hold too, perhaps added up or
- * compared already, and padded. A few are read one after the other, faster than across lanes. */
-INLINE REAL NAME(sum_outputs)(index_t out, const REAL *values, V lanes)
-{
-    REAL total = values[0];
-    if (out > LANES / 2)
-        return NAME(sum)(lanes);
-    for (index_t j = 1; j < out; j++)
-        total += values[j];
-    return total;
-}
-
-INLINE REAL NAME(max_output)(index_t out, const REAL *values, V lanes)
-{
-    REAL top = values[0];
-    if (out > LANES / 2)
-        return NAME(max)(lanes);
-    for (index_t j = 1; j < out; j++)
-        top = values[j] > top ? values[j] : top;
-    return top;
-}
-
 /* Loss of one row, times its weight, as a vector to be summed, to which `log_weight` times the logarithm of `log_of` is
  * to be added for the log loss of softmax outputs. From the raw outputs z and the padded targets y; d becomes `factor`
  * times the derivative of the loss with respect to z. */
-INLINE V NAME(row_loss)(const network_t *network, index_t out, index_t ld, REAL *z, const REAL *y, REAL *d, REAL weight,
-                        REAL factor, REAL *log_of, REAL *log_weight)
+INLINE V NAME(row_loss)(const network_t *network, index_t out, index_t ld, const REAL *z, const REAL *y, REAL *d,
+                        REAL weight, REAL factor, REAL *log_of, REAL *log_weight)
 {
-    const int output = network->output, loss = network->loss;
-    if (output != OUT_IDENTITY)
-        for (index_t j = out; j < ld; j++)
-            z[j] = NEVER;
     V acc = NAME(all)(0);
-    if (output == OUT_SOFTMAX) {
-        V top = NAME(load)(z), sum = NAME(all)(0), mass = NAME(all)(0);
-        for (index_t j = LANES; j < ld; j += LANES)
-            top = NAME(larger)(NAME(load)(z + j), top);
-        const REAL highest = NAME(max_output)(out, z, top);
-        for (index_t j = 0; j < ld; j += LANES) {
-            V u = NAME(load)(z + j) - highest, e = NAME(exp)(u), t = NAME(load)(y + j);
-            acc -= t * u;
-            mass += t;
-            sum += e;
-            NAME(store)(d + j, e);
-        }
-        const REAL partition = NAME(sum_outputs)(out, d, sum), share = 1 / partition;
-        if (loss == LOSS_LOG_LOSS) {
+    if (network->output == OUT_SOFTMAX) {
+        const NAME(softmax_sums) s = NAME(softmax)(1, out, ld, LANES, z, y, d);
+        const REAL partition = NAME(sum_outputs)(out, d, s.sum), share = 1 / partition;
+        if (NAME(takes_logs)(network)) {
+            acc = s.distance;
             *log_of = partition;
-            *log_weight = weight * NAME(sum_outputs)(out, y, mass);
+            *log_weight = weight * NAME(sum_outputs)(out, y, s.mass);
             for (index_t j = 0; j < ld; j += LANES)
                 NAME(store)(d + j, (NAME(load)(d + j) * share - NAME(load)(y + j)) * factor);
         } else {
             V product = NAME(all)(0);
-            acc = NAME(all)(0);
             for (index_t j = 0; j < ld; j += LANES) {
                 V p = NAME(load)(d + j) * share, error = p - NAME(load)(y + j);
                 acc += error * error * (REAL)0.5;
@@ -168,8 +185,9 @@ INLINE V NAME(row_loss)(const network_t *network, index_t out, index_t ld, REAL 
         }
     } else {
         for (index_t j = 0; j < ld; j += LANES) {
-            V error = NAME(unit_loss)(network, NAME(load)(z + j), NAME(load)(y + j), &acc);
-            NAME(store)(d + j, error * factor);
+            V loss = NAME(all)(0), error = NAME(unit_loss)(network, NAME(load)(z + j), NAME(load)(y + j), &loss);
+            acc += NAME(with_padding)(0, out, j, loss);
+            NAME(store)(d + j, NAME(with_padding)(0, out, j, error * factor));
         }
     }
     return acc * weight;

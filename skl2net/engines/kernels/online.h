@@ -51,44 +51,24 @@ INLINE void NAME(online_delta)(const NAME(layer) *layer, const NAME(layer) *belo
     NAME(derive)(activation, below->delta, below->activation, below->ld);
 }
 
-/* A layer's step, its gradient being the outer product of the activations below and its delta. */
-INLINE void NAME(online_step)(const run_t *run, const NAME(layer) *layer, const REAL *A, l2_t l2, const int adam,
-                              const int nesterov, V *squares)
-{
-    const index_t ld = layer->ld;
-    REAL *w = layer->part[NAME(PARAMETERS)].weights, *biases = layer->part[NAME(PARAMETERS)].biases;
-    REAL *first = layer->part[NAME(FIRST)].weights, *first_of_biases = layer->part[NAME(FIRST)].biases;
-    const REAL *d = layer->delta;
-    const l2_t none = {0, 0, 0};
-    if (adam) {
-        REAL *second = layer->part[NAME(SECOND)].weights, *second_of_biases = layer->part[NAME(SECOND)].biases;
-        for (index_t i = 0; i < layer->in; i++)
-            NAME(adam)(run, w + i * ld, first + i * ld, second + i * ld, d, A[i], ld, l2, squares);
-        NAME(adam)(run, biases, first_of_biases, second_of_biases, d, 1, ld, none, NULL);
-    } else {
-        for (index_t i = 0; i < layer->in; i++)
-            NAME(sgd)(run, w + i * ld, first + i * ld, d, A[i], ld, l2, nesterov, squares);
-        NAME(sgd)(run, biases, first_of_biases, d, 1, ld, none, nesterov, NULL);
-    }
-}
-
 /* Rows whose losses are summed before they are added to the totals in double precision. */
 #define ONLINE_ROWS 16
 
-FUNCTION void NAME(run_online)(NAME(workspace) *ws, const data_t *data, run_t *run)
+FUNCTION void NAME(online_epoch)(NAME(workspace) *ws, const data_t *data, updates_t *updates)
 {
     const network_t *network = ws->network;
     const NAME(layer) *last = ws->layers + ws->n_layers - 1;
     const REAL *weights = data->weights;
+    const l2_t none = {0, 0, 0};
     REAL log_of[ONLINE_ROWS], log_weight[ONLINE_ROWS];
     index_t n_pending = 0;
     V data_loss = NAME(all)(0), penalty = NAME(all)(0);
-    for (index_t u = 0; u < run->n_updates; u++) {
-        const double items = run->items[u * run->items_strides[1]];
-        if (items != 0) {
-            const index_t at = run->bounds[u], row = run->order ? run->order[at] : at;
+    for (index_t u = 0; u < updates->n_updates; u++) {
+        const double n_samples = updates->n_samples.values[u * updates->n_samples.strides[1]];
+        if (n_samples != 0 && updates->bounds[u + 1] > updates->bounds[u]) {
+            const index_t row = row_of(updates->order, updates->bounds[u]);
             const REAL *input = (const REAL *)data->values + row * network->sizes[0], *A = input;
-            const REAL weight = weights ? weights[row] : 1, factor = weight / (REAL)items;
+            const REAL weight = weights ? weights[row] : 1, factor = weight / (REAL)n_samples;
             LAYERS(ws) {
                 NAME(online_forward)(layer, A);
                 if (layer != last)
@@ -100,27 +80,35 @@ FUNCTION void NAME(run_online)(NAME(workspace) *ws, const data_t *data, run_t *r
             data_loss += NAME(row_loss)(network, last->out, last->ld, last->activation, ws->target, last->delta, factor,
                                         factor, log_of + n_pending, log_weight + n_pending);
             n_pending++;
-            run->n_rows++;
-            NAME(begin_step)(run);
+            updates->totals.n_rows++;
+            begin_update(updates);
             for (index_t l = ws->n_layers - 1; l >= 0; l--) {
                 const NAME(layer) *layer = ws->layers + l, *below = l ? layer - 1 : NULL;
-                const l2_t l2 = l2_of(run, u, l);
+                const NAME(vectors) layer_weights = NAME(vectors_of)(layer, 0), biases = NAME(vectors_of)(layer, 1);
+                const index_t ld = layer->ld;
+                const REAL *d = layer->delta;
+                const l2_t l2 = l2_of(updates, u, l);
                 V squares = NAME(all)(0);
                 if (below)
                     NAME(online_delta)(layer, below, network->activation);
                 A = below ? below->activation : input;
-#define STEP(is_adam, nesterov, penalised)                                                                        \
-    NAME(online_step)(run, layer, A, l2, is_adam, nesterov, penalised ? &squares : NULL)
-                CHOOSE_STEP(STEP, run->adam, run->nesterov, l2.added)
-#undef STEP
-                penalty += squares * (REAL)(0.5 * l2.added);
+                /* the gradient is the outer product of the activations below and the delta */
+#define CALL(optimiser, with_squares)                                                                             \
+    do {                                                                                                          \
+        for (index_t i = 0; i < layer->in; i++)                                                                   \
+            optimiser(updates, layer_weights, i * ld, d, A[i], ld, l2, with_squares ? &squares : NULL);           \
+        optimiser(updates, biases, 0, d, 1, ld, none, NULL);                                                      \
+    } while (0)
+                CALL_OPTIMISER(updates, l2.penalty != 0, CALL)
+#undef CALL
+                penalty += squares * (REAL)(0.5 * l2.penalty);
             }
         }
-        if (n_pending == ONLINE_ROWS || u == run->n_updates - 1) {
-            run->data_loss += (double)NAME(sum)(data_loss);
-            run->penalty += (double)NAME(sum)(penalty);
+        if (n_pending == ONLINE_ROWS || u == updates->n_updates - 1) {
+            updates->totals.data_loss += (double)NAME(sum)(data_loss);
+            updates->totals.penalty += (double)NAME(sum)(penalty);
             if (NAME(takes_logs)(network))
-                run->data_loss += NAME(sum_of_logs)(log_of, log_weight, n_pending);
+                updates->totals.data_loss += NAME(sum_of_logs)(log_of, log_weight, n_pending);
             data_loss = penalty = NAME(all)(0);
             n_pending = 0;
         }

@@ -126,7 +126,7 @@ typedef struct {
     index_t ldc;
     int accumulate, finish, activation;
     const REAL *other;
-    index_t rows_per_item;
+    index_t rows_per_chunk;
     REAL *scratch;
 } NAME(product);
 
@@ -142,6 +142,7 @@ INLINE void NAME(activate)(int activation, REAL *z, const REAL *bias, index_t n,
     case ACT_LOGISTIC: EACH(NAME(logistic)(x)) break;
     case ACT_TANH: EACH(NAME(tanh)(x)) break;
     case ACT_RELU: EACH(NAME(relu)(x)) break;
+    case ACT_SOFTPLUS: EACH(NAME(softplus)(x)) break;
     default: EACH(x)
     }
 #undef EACH
@@ -166,6 +167,7 @@ INLINE void NAME(derive)(int activation, REAL *delta, const REAL *a, index_t n)
     case ACT_LOGISTIC: EACH(d * x * (1 - x)) break;
     case ACT_TANH: EACH(d * (1 - x * x)) break;
     case ACT_RELU: EACH(NAME(select)(x > 0, d, NAME(all)(0))) break;
+    case ACT_SOFTPLUS: EACH(d * NAME(softplus_slope)(x)) break;
     default: break;
     }
 #undef EACH
@@ -180,11 +182,11 @@ INLINE void NAME(finish_rows)(const NAME(product) *x, index_t first, index_t n)
         NAME(derive)(x->activation, C, x->other + first * x->ldc, n * x->ldc);
 }
 
-/* The rows of one item of a product. */
-FUNCTION void NAME(product_rows)(void *context, int64_t item, int worker)
+/* The rows of one chunk of a product. */
+FUNCTION void NAME(product_rows)(void *context, int64_t chunk, int worker)
 {
     const NAME(product) *x = context;
-    const index_t first = item * x->rows_per_item, m = min_index(x->rows_per_item, x->m - first);
+    const index_t first = chunk * x->rows_per_chunk, m = min_index(x->rows_per_chunk, x->m - first);
     const int pack_b = x->transposed || (m >= 16 && x->k * x->ldb * (index_t)sizeof(REAL) > CACHE);
     const int pack_a = x->row_step == 1 && x->n > PANEL && x->k * x->column_step * (index_t)sizeof(REAL) > CACHE;
     REAL *panel = x->scratch + worker * SCRATCH, *rows = panel + SLICE * PANEL;
@@ -232,20 +234,20 @@ FUNCTION void NAME(blas)(const NAME(product) *x, const resources_t *resources)
     }
 }
 
-FUNCTION void NAME(run_product)(NAME(product) *x, const resources_t *resources)
+FUNCTION void NAME(do_product)(NAME(product) *x, const resources_t *resources)
 {
     const index_t work = x->m * x->n_valid * x->k;
     if (x->m > 1 && work >= BLAS_WORK && resources->sgemm) {
         NAME(blas)(x, resources);
         NAME(finish_rows)(x, 0, x->m);
     } else if (work < SHARED_WORK || resources->n_threads == 1) {
-        x->rows_per_item = x->m;
+        x->rows_per_chunk = x->m;
         NAME(product_rows)(x, 0, 0);
     } else {
-        /* one item a thread, since each item packs B for itself */
-        const index_t n_items = resources->n_threads;
-        x->rows_per_item = round_up((x->m + n_items - 1) / n_items, TILE_ROWS);
-        share((x->m + x->rows_per_item - 1) / x->rows_per_item, resources->n_threads, NAME(product_rows), x);
+        /* one chunk a thread, since each packs B for itself */
+        const index_t n_chunks = resources->n_threads;
+        x->rows_per_chunk = round_up((x->m + n_chunks - 1) / n_chunks, TILE_ROWS);
+        share((x->m + x->rows_per_chunk - 1) / x->rows_per_chunk, resources->n_threads, NAME(product_rows), x);
     }
 }
 

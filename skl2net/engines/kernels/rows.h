@@ -1,7 +1,7 @@
 /* The pass over a block of rows, row-major: one row of activations after the other, units in the SIMD lanes. Training,
  * prediction and large full-batch evaluations go this way. */
 
-/* Rows of a block: the rows first + 0, 1, ... of `order`, or of the data where order is NULL. */
+/* Rows of a block: entries first + 0, 1, ... of `order`, or these rows of the data where order is NULL. */
 typedef struct {
     const data_t *data;
     const index_t *order;
@@ -10,23 +10,23 @@ typedef struct {
 
 INLINE index_t NAME(row)(const NAME(rows) *rows, index_t i)
 {
-    return rows->order ? rows->order[rows->first + i] : rows->first + i;
+    return row_of(rows->order, rows->first + i);
 }
 
 typedef struct {
     NAME(workspace) *ws;
     const NAME(rows) *rows;
-    index_t rows_per_item;
+    index_t rows_per_chunk;
     double scale;
 } NAME(block);
 
-FUNCTION void NAME(gather)(void *context, int64_t item, int worker)
+FUNCTION void NAME(gather)(void *context, int64_t chunk, int worker)
 {
     const NAME(block) *x = context;
-    const index_t n_features = x->ws->network->sizes[0], stop = min_index(x->rows->n, (item + 1) * x->rows_per_item);
+    const index_t n_features = x->ws->network->sizes[0], stop = min_index(x->rows->n, (chunk + 1) * x->rows_per_chunk);
     const REAL *values = x->rows->data->values;
     (void)worker;
-    for (index_t i = item * x->rows_per_item; i < stop; i++)
+    for (index_t i = chunk * x->rows_per_chunk; i < stop; i++)
         memcpy(x->ws->input + i * n_features, values + NAME(row)(x->rows, i) * n_features,
                (size_t)n_features * sizeof(REAL));
 }
@@ -45,14 +45,14 @@ FUNCTION const REAL *NAME(dense_input)(NAME(workspace) *ws, const NAME(rows) *ro
 }
 
 /* The first layer's raw activations of CSR rows. */
-FUNCTION void NAME(sparse_forward)(void *context, int64_t item, int worker)
+FUNCTION void NAME(sparse_forward)(void *context, int64_t chunk, int worker)
 {
     const NAME(block) *x = context;
     const NAME(layer) *layer = x->ws->layers;
     const data_t *data = x->rows->data;
-    const index_t ld = layer->ld, stop = min_index(x->rows->n, (item + 1) * x->rows_per_item);
+    const index_t ld = layer->ld, stop = min_index(x->rows->n, (chunk + 1) * x->rows_per_chunk);
     (void)worker;
-    for (index_t i = item * x->rows_per_item; i < stop; i++) {
+    for (index_t i = chunk * x->rows_per_chunk; i < stop; i++) {
         const index_t row = NAME(row)(x->rows, i), end = index_at(data->indptr, data->wide_indptr, row + 1);
         REAL *out = layer->activation + i * ld;
         memset(out, 0, (size_t)ld * sizeof(REAL));
@@ -82,11 +82,10 @@ FUNCTION void NAME(forward)(NAME(workspace) *ws, const NAME(rows) *rows, const R
             x.finish = NAME(ACTIVATE), x.activation = activation;
             x.other = layer->part[NAME(PARAMETERS)].biases;
             x.scratch = ws->scratch;
-            NAME(run_product)(&x, ws->resources);
+            NAME(do_product)(&x, ws->resources);
         } else {
             NAME(block) x = {ws, rows, 16, 0};
-            const index_t n_stored = index_at(rows->data->indptr, rows->data->wide_indptr, rows->data->n_rows);
-            const index_t work = n_stored / max_index(1, rows->data->n_rows) * rows->n * layer->ld;
+            const index_t work = rows->data->stored_per_row * rows->n * layer->ld;
             share((rows->n + 15) / 16, 8 * work >= SHARED_WORK ? ws->resources->n_threads : 1, NAME(sparse_forward), &x);
             NAME(activate)(activation, z, layer->part[NAME(PARAMETERS)].biases, rows->n, layer->ld);
         }
@@ -95,14 +94,14 @@ FUNCTION void NAME(forward)(NAME(workspace) *ws, const NAME(rows) *rows, const R
     }
 }
 
-/* Sum over an item's rows of weight times loss. The last layer's delta becomes weight * scale * the derivative of the
+/* Sum over a chunk's rows of weight times loss. The last layer's delta becomes weight * scale * the derivative of the
  * loss with respect to the raw outputs. */
-FUNCTION void NAME(loss_rows)(void *context, int64_t item, int worker)
+FUNCTION void NAME(loss_rows)(void *context, int64_t chunk, int worker)
 {
     const NAME(block) *x = context;
     NAME(workspace) *ws = x->ws;
     const NAME(rows) *rows = x->rows;
-    const index_t first = item * x->rows_per_item, stop = min_index(rows->n, first + x->rows_per_item);
+    const index_t first = chunk * x->rows_per_chunk, stop = min_index(rows->n, first + x->rows_per_chunk);
     const NAME(layer) *layer = ws->layers + ws->n_layers - 1;
     const index_t out = layer->out, ld = layer->ld;
     const REAL *targets = rows->data->targets, *weights = rows->data->weights;
@@ -119,7 +118,7 @@ FUNCTION void NAME(loss_rows)(void *context, int64_t item, int worker)
             for (index_t j = 0; j < out; j++)
                 t[j * LANE_ROWS + i] = targets[row * out + j];
         }
-        ws->totals[item] =
+        ws->totals[chunk] =
             NAME(unit_major_loss)(ws->network, out, n_lanes, z, t, weight, delta, x->scale);
         NAME(transpose)(out, n_rows, delta, LANE_ROWS, ld, layer->delta + first * ld, ld);
         return;
@@ -135,18 +134,18 @@ FUNCTION void NAME(loss_rows)(void *context, int64_t item, int worker)
     }
     if (NAME(takes_logs)(ws->network))
         total += NAME(sum_of_logs)(ws->log_of + first, ws->log_weight + first, stop - first);
-    ws->totals[item] = total;
+    ws->totals[chunk] = total;
 }
 
 /* Loss of a block, see `loss_rows`. */
 FUNCTION double NAME(loss)(NAME(workspace) *ws, const NAME(rows) *rows, double scale)
 {
-    NAME(block) x = {ws, rows, LOSS_ITEM, scale};
-    const index_t n_items = (rows->n + LOSS_ITEM - 1) / LOSS_ITEM;
+    NAME(block) x = {ws, rows, LOSS_CHUNK, scale};
+    const index_t n_chunks = (rows->n + LOSS_CHUNK - 1) / LOSS_CHUNK;
     const index_t work = 32 * rows->n * ws->layers[ws->n_layers - 1].ld;
-    share(n_items, work >= SHARED_WORK ? ws->resources->n_threads : 1, NAME(loss_rows), &x);
+    share(n_chunks, work >= SHARED_WORK ? ws->resources->n_threads : 1, NAME(loss_rows), &x);
     double total = 0;
-    for (index_t i = 0; i < n_items; i++)
+    for (index_t i = 0; i < n_chunks; i++)
         total += ws->totals[i];
     return total;
 }
@@ -190,7 +189,7 @@ FUNCTION void NAME(backward)(NAME(workspace) *ws, const NAME(rows) *rows, const 
             x.B = d, x.ldb = ld, x.n_valid = layer->out;
             x.C = g, x.ldc = ld, x.accumulate = accumulate;
             x.scratch = ws->scratch;
-            NAME(run_product)(&x, ws->resources);
+            NAME(do_product)(&x, ws->resources);
         } else {
             NAME(sparse_backward)(rows, layer, g, accumulate);
         }
@@ -202,7 +201,7 @@ FUNCTION void NAME(backward)(NAME(workspace) *ws, const NAME(rows) *rows, const 
         x.C = below->delta, x.ldc = below->ld;
         x.finish = NAME(DERIVE), x.activation = ws->network->activation, x.other = below->activation;
         x.scratch = ws->scratch;
-        NAME(run_product)(&x, ws->resources);
+        NAME(do_product)(&x, ws->resources);
     }
 }
 

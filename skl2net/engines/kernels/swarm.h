@@ -1,29 +1,29 @@
-/* The flight of a swarm. */
+/* Iterations of a swarm. */
 
 /* The swarm in memory of its own: each particle's row is padded with zeros to `ld` numbers. */
 typedef struct {
-    flight_t *flight;
+    swarm_t *swarm;
     index_t n, d, ld;
     REAL *positions, *velocities, *best_positions;
     REAL *next_positions, *next_velocities;
     REAL *draws; /* for one particle */
     double *losses, *data_losses;
     void *memory, *more_memory;
-} NAME(swarm);
+} NAME(padded_swarm);
 
-FUNCTION void NAME(release_swarm)(NAME(swarm) *s)
+FUNCTION void NAME(release_swarm)(NAME(padded_swarm) *s)
 {
     free(s->memory);
     free(s->more_memory);
 }
 
-FUNCTION int NAME(reserve_swarm)(NAME(swarm) *s, flight_t *flight, index_t d)
+FUNCTION int NAME(reserve_swarm)(NAME(padded_swarm) *s, swarm_t *swarm, index_t d)
 {
-    const index_t n = flight->n_particles, ld = round_up(d, ROW_STEP);
-    const index_t n_draws = round_up((flight->fully_informed ? n : 2) * d, ROW_STEP) + ROW_STEP;
+    const index_t n = swarm->n_particles, ld = round_up(d, ROW_STEP);
+    const index_t n_draws = round_up((swarm->fully_informed ? n : 2) * d, ROW_STEP) + ROW_STEP;
     const index_t n_numbers = 5 * n * ld + n_draws;
     memset(s, 0, sizeof *s);
-    s->flight = flight;
+    s->swarm = swarm;
     s->n = n, s->d = d, s->ld = ld;
     s->memory = malloc((size_t)(n_numbers + ROW_STEP) * sizeof(REAL));
     s->more_memory = malloc((size_t)(2 * n) * sizeof(double));
@@ -49,7 +49,7 @@ FUNCTION void NAME(copy_rows)(index_t n, index_t d, const REAL *from, index_t fr
         memcpy(to + i * to_step, from + i * from_step, (size_t)d * sizeof(REAL));
 }
 
-/* n uniform random numbers in [0, 1), as `skl2net.solvers.swarm.uniform` draws them: the upper bits of as many words as
+/* n uniform random numbers in [0, 1), as `skl2net.solvers.swarm` draws them: the upper bits of as many words as
  * they fill are the fraction of a number in [1, 2). Writes whole vectors. */
 FUNCTION void NAME(uniform)(bit_generator_t *generator, index_t n, REAL *draws)
 {
@@ -68,14 +68,14 @@ FUNCTION void NAME(uniform)(bit_generator_t *generator, index_t n, REAL *draws)
 }
 
 /* New velocity of a particle: inertia * v + c1 * r1 * (p - x) + c2 * r2 * (g - x). */
-INLINE void NAME(follow_bests)(NAME(swarm) *s, index_t i, REAL inertia)
+INLINE void NAME(follow_bests)(NAME(padded_swarm) *s, index_t i, REAL inertia)
 {
-    const flight_t *flight = s->flight;
+    const swarm_t *swarm = s->swarm;
     const REAL *x = s->positions + i * s->ld, *v = s->velocities + i * s->ld, *p = s->best_positions + i * s->ld;
-    const REAL *g = s->best_positions + flight->neighbourhood_best[i] * s->ld;
-    const REAL cognitive = (REAL)flight->cognitive, social = (REAL)flight->social;
+    const REAL *g = s->best_positions + swarm->neighbourhood_best[i] * s->ld;
+    const REAL cognitive = (REAL)swarm->cognitive, social = (REAL)swarm->social;
     REAL *velocity = s->next_velocities + i * s->ld;
-    NAME(uniform)(flight->generator, 2 * s->d, s->draws);
+    NAME(uniform)(swarm->generator, 2 * s->d, s->draws);
     for (index_t j = 0; j < s->ld; j += LANES) {
         const V at = NAME(load)(x + j), r1 = NAME(load)(s->draws + j), r2 = NAME(load)(s->draws + s->d + j);
         NAME(store)(velocity + j, inertia * NAME(load)(v + j) + cognitive * r1 * (NAME(load)(p + j) - at) +
@@ -84,17 +84,17 @@ INLINE void NAME(follow_bests)(NAME(swarm) *s, index_t i, REAL inertia)
 }
 
 /* The same for the fully informed swarm: inertia * v + the mean over its informants of (c1 + c2) * r * (p - x). */
-INLINE void NAME(follow_all)(NAME(swarm) *s, index_t i, REAL inertia)
+INLINE void NAME(follow_all)(NAME(padded_swarm) *s, index_t i, REAL inertia)
 {
-    const flight_t *flight = s->flight;
-    const unsigned char *links = flight->links + i * s->n;
+    const swarm_t *swarm = s->swarm;
+    const unsigned char *links = swarm->links + i * s->n;
     const REAL *x = s->positions + i * s->ld, *v = s->velocities + i * s->ld;
     REAL *velocity = s->next_velocities + i * s->ld;
     index_t n_informants = 0;
     for (index_t k = 0; k < s->n; k++)
-        n_informants += links[k];
-    const REAL pull = (REAL)((flight->cognitive + flight->social) / (double)n_informants), *r = s->draws;
-    NAME(uniform)(flight->generator, n_informants * s->d, s->draws);
+        n_informants += links[k] != 0;
+    const REAL pull = (REAL)((swarm->cognitive + swarm->social) / (double)n_informants), *r = s->draws;
+    NAME(uniform)(swarm->generator, n_informants * s->d, s->draws);
     for (index_t j = 0; j < s->ld; j += LANES)
         NAME(store)(velocity + j, inertia * NAME(load)(v + j));
     for (index_t k = 0; k < s->n; k++) {
@@ -109,25 +109,25 @@ INLINE void NAME(follow_all)(NAME(swarm) *s, index_t i, REAL inertia)
 }
 
 /* Bring entries that have left the box back into it. */
-FUNCTION void NAME(hold)(NAME(swarm) *s)
+FUNCTION void NAME(bring_back)(NAME(padded_swarm) *s)
 {
-    const flight_t *flight = s->flight;
-    const REAL low = (REAL)flight->low, high = (REAL)flight->high;
+    const swarm_t *swarm = s->swarm;
+    const REAL low = (REAL)swarm->low, high = (REAL)swarm->high;
     for (index_t i = 0; i < s->n; i++)
         for (index_t j = 0; j < s->d; j++) {
             REAL *x = s->next_positions + i * s->ld + j, *v = s->next_velocities + i * s->ld + j;
             if (!(*x < low || *x > high))
                 continue;
-            if (flight->boundary == BOUNDARY_BOUNCE) {
+            if (swarm->boundary == BOUNDARY_BOUNCE) {
                 const REAL mirrored = 2 * (*x < low ? low : high) - *x;
                 *x = mirrored < low ? low : mirrored > high ? high : mirrored;
                 *v = -*v;
             } else {
-                if (flight->boundary == BOUNDARY_CLAMP) {
+                if (swarm->boundary == BOUNDARY_CLAMP) {
                     *x = *x < low ? low : high;
                 } else {
-                    const double draw = (double)(flight->generator->next_raw(flight->generator->state) >> 12) * 0x1p-52;
-                    *x = (REAL)(flight->low + (flight->high - flight->low) * draw);
+                    const double draw = (double)(swarm->generator->next_raw(swarm->generator->state) >> 12) * 0x1p-52;
+                    *x = (REAL)(swarm->low + (swarm->high - swarm->low) * draw);
                 }
                 *v = 0;
             }
@@ -135,14 +135,14 @@ FUNCTION void NAME(hold)(NAME(swarm) *s)
 }
 
 /* The next positions and velocities; whether all are finite. */
-FUNCTION int NAME(move)(NAME(swarm) *s, double inertia)
+FUNCTION int NAME(move)(NAME(padded_swarm) *s, double inertia)
 {
-    const flight_t *flight = s->flight;
-    const V clamp = NAME(all)((REAL)flight->velocity_clamp);
+    const swarm_t *swarm = s->swarm;
+    const V clamp = NAME(all)((REAL)swarm->velocity_clamp);
     for (index_t i = 0; i < s->n; i++) {
         const REAL *x = s->positions + i * s->ld;
         REAL *velocity = s->next_velocities + i * s->ld, *position = s->next_positions + i * s->ld;
-        if (flight->fully_informed)
+        if (swarm->fully_informed)
             NAME(follow_all)(s, i, (REAL)inertia);
         else
             NAME(follow_bests)(s, i, (REAL)inertia);
@@ -152,8 +152,8 @@ FUNCTION int NAME(move)(NAME(swarm) *s, double inertia)
             NAME(store)(position + j, NAME(load)(x + j) + v);
         }
     }
-    if (flight->low > -INFINITY || flight->high < INFINITY)
-        NAME(hold)(s);
+    if (swarm->low > -INFINITY || swarm->high < INFINITY)
+        NAME(bring_back)(s);
     V zero = NAME(all)(0); /* NaN, where one is not finite */
     for (index_t j = 0; j < s->n * s->ld; j += LANES) {
         const V x = NAME(load)(s->next_positions + j), v = NAME(load)(s->next_velocities + j);
@@ -189,17 +189,17 @@ FUNCTION double NAME(penalty)(const network_t *network, const double *coefficien
 }
 
 /* Update the personal bests; whether the best of all has improved. */
-FUNCTION int NAME(remember)(NAME(swarm) *s)
+FUNCTION int NAME(remember)(NAME(padded_swarm) *s)
 {
-    flight_t *flight = s->flight;
-    const double before = flight->best_losses[best_of(flight)];
+    swarm_t *swarm = s->swarm;
+    const double before = swarm->best_losses[best_of(swarm)];
     for (index_t i = 0; i < s->n; i++)
-        if (s->losses[i] < flight->best_losses[i]) {
-            flight->best_losses[i] = s->losses[i];
-            flight->best_data_losses[i] = s->data_losses[i];
+        if (s->losses[i] < swarm->best_losses[i]) {
+            swarm->best_losses[i] = s->losses[i];
+            swarm->best_data_losses[i] = s->data_losses[i];
             memcpy(s->best_positions + i * s->ld, s->positions + i * s->ld, (size_t)s->d * sizeof(REAL));
         }
-    return flight->best_losses[best_of(flight)] < before;
+    return swarm->best_losses[best_of(swarm)] < before;
 }
 
 #define SWAP(a, b)                                                                                                \
@@ -209,57 +209,57 @@ FUNCTION int NAME(remember)(NAME(swarm) *s)
         b = swap;                                                                                                 \
     } while (0)
 
-FUNCTION void NAME(iterate)(NAME(swarm) *s, NAME(evaluation) *evaluation)
+FUNCTION void NAME(iterate)(NAME(padded_swarm) *s, NAME(evaluation) *evaluation)
 {
     const network_t *network = evaluation->network;
-    flight_t *flight = s->flight;
+    swarm_t *swarm = s->swarm;
     index_t n_weights = 0;
     for (index_t l = 0; l < network->n_layers; l++)
         n_weights += network->sizes[l] * network->sizes[l + 1];
     double weight_norm = 0;
-    for (flight->n_done = 0; flight->n_done < flight->n_iterations; flight->n_done++) {
-        if (flight->t > 0) {
-            if (!NAME(move)(s, flight->inertia[flight->n_done]))
+    for (swarm->n_done = 0; swarm->n_done < swarm->n_iterations; swarm->n_done++) {
+        if (swarm->t > 0) {
+            if (!NAME(move)(s, swarm->inertia[swarm->n_done]))
                 return;
             SWAP(s->positions, s->next_positions);
             SWAP(s->velocities, s->next_velocities);
         }
         NAME(evaluate)(evaluation, s->positions, s->ld, s->data_losses);
         for (index_t i = 0; i < s->n; i++)
-            s->losses[i] = s->data_losses[i] + NAME(penalty)(network, flight->penalty, s->positions + i * s->ld);
+            s->losses[i] = s->data_losses[i] + NAME(penalty)(network, swarm->penalty, s->positions + i * s->ld);
         const int improved = NAME(remember)(s);
-        const index_t best = best_of(flight);
-        if (!(flight->best_losses[best] < INFINITY))
+        const index_t best = best_of(swarm);
+        if (!(swarm->best_losses[best] < INFINITY))
             return;
-        if (flight->n_informed && !improved)
-            draw_links(flight);
-        find_neighbourhood_bests(flight);
-        flight->t++;
-        if (improved || flight->n_done == 0)
+        if (swarm->n_informed && !improved)
+            draw_links(swarm);
+        find_neighbourhood_bests(swarm);
+        swarm->t++;
+        if (improved || swarm->n_done == 0)
             weight_norm = NAME(sum_of_squares)(s->best_positions + best * s->ld, n_weights);
-        double *curve = flight->curves + 3 * flight->n_done;
-        curve[0] = flight->best_losses[best];
-        curve[1] = flight->best_data_losses[best];
+        double *curve = swarm->curves + 3 * swarm->n_done;
+        curve[0] = swarm->best_losses[best];
+        curve[1] = swarm->best_data_losses[best];
         curve[2] = weight_norm;
     }
 }
 #undef SWAP
 
-FUNCTION int NAME(fly)(const network_t *network, const data_t *data, flight_t *flight, const resources_t *resources)
+FUNCTION int NAME(iterate_swarm)(const network_t *network, const data_t *data, swarm_t *swarm, const resources_t *resources)
 {
-    NAME(swarm) s;
+    NAME(padded_swarm) s;
     NAME(evaluation) evaluation;
-    int failed = NAME(open_evaluation)(&evaluation, network, data, flight->n_particles, resources);
+    int failed = NAME(open_evaluation)(&evaluation, network, data, swarm->n_particles, resources);
     const index_t d = evaluation.n_parameters;
-    failed |= NAME(reserve_swarm)(&s, flight, d);
+    failed |= NAME(reserve_swarm)(&s, swarm, d);
     if (!failed) {
-        NAME(copy_rows)(s.n, d, flight->positions, d, s.positions, s.ld);
-        NAME(copy_rows)(s.n, d, flight->velocities, d, s.velocities, s.ld);
-        NAME(copy_rows)(s.n, d, flight->best_positions, d, s.best_positions, s.ld);
+        NAME(copy_rows)(s.n, d, swarm->positions, d, s.positions, s.ld);
+        NAME(copy_rows)(s.n, d, swarm->velocities, d, s.velocities, s.ld);
+        NAME(copy_rows)(s.n, d, swarm->best_positions, d, s.best_positions, s.ld);
         NAME(iterate)(&s, &evaluation);
-        NAME(copy_rows)(s.n, d, s.positions, s.ld, flight->positions, d);
-        NAME(copy_rows)(s.n, d, s.velocities, s.ld, flight->velocities, d);
-        NAME(copy_rows)(s.n, d, s.best_positions, s.ld, flight->best_positions, d);
+        NAME(copy_rows)(s.n, d, s.positions, s.ld, swarm->positions, d);
+        NAME(copy_rows)(s.n, d, s.velocities, s.ld, swarm->velocities, d);
+        NAME(copy_rows)(s.n, d, s.best_positions, s.ld, swarm->best_positions, d);
     }
     NAME(release_swarm)(&s);
     NAME(close_evaluation)(&evaluation);

@@ -32,7 +32,7 @@ typedef UNSIGNED(REAL_INT) VU __attribute__((vector_size(VECTOR_BYTES), aligned(
 #include "swarm.h"
 
 static const kernels_t PASTE(kernels, REAL, TARGET) = {
-    PASTE_TEXT(TARGET), NAME(run_updates), NAME(gradient), NAME(losses), NAME(fly), NAME(outputs), NAME(function),
+    PASTE_TEXT(TARGET), NAME(run_updates), NAME(gradient), NAME(losses), NAME(iterate_swarm), NAME(outputs), NAME(function),
 };
 
 #undef INT
@@ -53,10 +53,10 @@ static const kernels_t PASTE(kernels, REAL, TARGET) = {
 #undef CACHE
 #undef SCRATCH
 #undef LAYERS
-#undef STEP_ITEM
-#undef LOSS_ITEM
-#undef CHOOSE_STEP
+#undef UPDATE_CHUNK
+#undef LOSS_CHUNK
+#undef CALL_OPTIMISER
+#undef WITH_SQUARES_OR_NOT
 #undef ONLINE_ROWS
-#undef NEVER
 #undef LANE_ROWS
 #undef LANE_WIDTH

@@ -1,11 +1,11 @@
-/* A few threads that share the items of a loop.
+/* A few threads that share the chunks of a loop.
  *
- * `share` hands the items 0, ..., n - 1 to the calling thread and to helpers that wait for work: spinning for a moment,
+ * `share` hands the chunks 0, ..., n - 1 to the calling thread and to helpers that wait for work: spinning for a moment,
  * then asleep. Each begins with a section of its own, the same in every loop, so that what it has written in one loop is
  * in its cache in the next; then it takes over what is left of the others', so that a helper that the system has put
- * aside is not waited for. What an item computes must not depend on who computes it; then the result does not depend on
- * the number of threads. There is one set of helpers for the process; a caller that finds it in use does all items
- * itself.
+ * aside is not waited for. What a chunk computes must not depend on who computes it; then the result does not depend on
+ * the number of threads. There is one team of helpers for the process; a caller that finds it in use does all chunks
+ * itself. A loop for one thread touches neither the team nor a lock.
  */
 #ifndef SKL2NET_THREADS_H
 #define SKL2NET_THREADS_H
@@ -14,20 +14,32 @@
 
 #define MAX_THREADS 64
 
-/* Work on one item; `worker` numbers the threads of this loop from 0, for buffers of their own. */
-typedef void (*item_t)(void *context, int64_t item, int worker);
+/* The process's limit of threads, for threadpoolctl: see skl2net/engines/threads.py. */
+#ifdef _WIN32
+#define EXPORTED __declspec(dllexport)
+#else
+#define EXPORTED __attribute__((visibility("default")))
+#endif
+
+static int thread_limit = MAX_THREADS;
+
+EXPORTED int skl2net_get_num_threads(void) { return __atomic_load_n(&thread_limit, __ATOMIC_RELAXED); }
+
+EXPORTED void skl2net_set_num_threads(int n)
+{
+    __atomic_store_n(&thread_limit, n < 1 ? 1 : n > MAX_THREADS ? MAX_THREADS : n, __ATOMIC_RELAXED);
+}
+
+/* Work on one chunk; `worker` numbers the threads of the loop from 0, for buffers of their own. */
+typedef void (*chunk_t)(void *context, int64_t chunk, int worker);
 
 #if defined(_WIN32) || defined(__STDC_NO_ATOMICS__)
 
-typedef int atomic_int;
-#define atomic_store(target, value) (*(target) = (value))
-#define atomic_load(source) (*(source))
-
-static void share(int64_t n_items, int n_threads, item_t item, void *context)
+static void share(int64_t n_chunks, int n_threads, chunk_t work, void *context)
 {
     (void)n_threads;
-    for (int64_t i = 0; i < n_items; i++)
-        item(context, i, 0);
+    for (int64_t i = 0; i < n_chunks; i++)
+        work(context, i, 0);
 }
 
 #else
@@ -36,26 +48,28 @@ static void share(int64_t n_items, int n_threads, item_t item, void *context)
 #include <sched.h>
 #include <stdatomic.h>
 
-enum { CLOSED = -1, SPINS = 10000 };
+/* What a helper does. Its caller alone turns IDLE and ASLEEP into CALLED, and CALLED back into IDLE at the end of the
+ * loop; the helper does the rest. So a helper works in no loop but one that it was called to. */
+enum { IDLE, ASLEEP, CALLED, WORKING };
+
+enum { SPINS = 10000, CACHE_LINE = 64 };
+
+typedef struct {
+    _Alignas(CACHE_LINE) atomic_int state;
+    pthread_cond_t wake;
+    atomic_llong next; /* chunk of this worker's section */
+} worker_t;
 
 static struct {
     pthread_mutex_t in_use; /* held by the caller whose loop it is */
     pthread_mutex_t bed;
-    pthread_cond_t wake;
-    atomic_int sleepers;
     int n_helpers, prepared;
-    atomic_int limit;
-    atomic_int gate; /* CLOSED, or the number of helpers that have joined the loop */
-    atomic_int left; /* helpers that have left it again */
-    atomic_llong next[MAX_THREADS]; /* the next item of each section */
-    int64_t n_items;
-    int n_sections;
-    item_t item;
+    int64_t n_chunks;
+    int n_workers;
+    chunk_t work;
     void *context;
-} team = {.in_use = PTHREAD_MUTEX_INITIALIZER,
-          .bed = PTHREAD_MUTEX_INITIALIZER,
-          .wake = PTHREAD_COND_INITIALIZER,
-          .gate = CLOSED};
+    worker_t workers[MAX_THREADS]; /* the first is the caller */
+} team = {.in_use = PTHREAD_MUTEX_INITIALIZER, .bed = PTHREAD_MUTEX_INITIALIZER};
 
 static inline void relax(void)
 {
@@ -66,48 +80,38 @@ static inline void relax(void)
 #endif
 }
 
-static void take_items(int worker)
+static void take_chunks(int worker)
 {
-    for (int k = 0; k < team.n_sections; k++) {
-        const int section = (worker + k) % team.n_sections;
-        const int64_t end = team.n_items * (section + 1) / team.n_sections;
-        for (int64_t i; (i = atomic_fetch_add(&team.next[section], 1)) < end;)
-            team.item(team.context, i, worker);
+    for (int k = 0; k < team.n_workers; k++) {
+        const int section = (worker + k) % team.n_workers;
+        const int64_t end = team.n_chunks * (section + 1) / team.n_workers;
+        for (int64_t i; (i = atomic_fetch_add(&team.workers[section].next, 1)) < end;)
+            team.work(team.context, i, worker);
     }
 }
 
-/* Join the open loop, if there is one with room. */
-static int join_loop(void)
+static void *help(void *self)
 {
-    int joined = atomic_load(&team.gate);
-    while (joined != CLOSED && joined < atomic_load(&team.limit))
-        if (atomic_compare_exchange_weak(&team.gate, &joined, joined + 1)) {
-            take_items(joined + 1);
-            atomic_fetch_add(&team.left, 1);
-            return 1;
+    worker_t *worker = self;
+    for (int spins = 0;; spins++) {
+        int state = CALLED;
+        if (atomic_compare_exchange_strong(&worker->state, &state, WORKING)) {
+            take_chunks((int)(worker - team.workers));
+            atomic_store(&worker->state, IDLE);
+            spins = 0;
+        } else if (spins < SPINS) {
+            relax();
+        } else {
+            pthread_mutex_lock(&team.bed);
+            state = IDLE;
+            atomic_compare_exchange_strong(&worker->state, &state, ASLEEP);
+            while (atomic_load(&worker->state) == ASLEEP)
+                pthread_cond_wait(&worker->wake, &team.bed);
+            pthread_mutex_unlock(&team.bed);
+            spins = 0;
         }
-    return 0;
-}
-
-static void *help(void *unused)
-{
-    for (;;) {
-        int spins = 0;
-        while (spins < SPINS)
-            if (join_loop())
-                spins = 0;
-            else {
-                relax();
-                spins++;
-            }
-        pthread_mutex_lock(&team.bed);
-        atomic_fetch_add(&team.sleepers, 1);
-        while (atomic_load(&team.gate) == CLOSED)
-            pthread_cond_wait(&team.wake, &team.bed);
-        atomic_fetch_sub(&team.sleepers, 1);
-        pthread_mutex_unlock(&team.bed);
     }
-    return unused;
+    return NULL;
 }
 
 /* A forked process has none of its parent's helpers. */
@@ -115,53 +119,56 @@ static void forget_helpers(void)
 {
     pthread_mutex_init(&team.in_use, NULL);
     pthread_mutex_init(&team.bed, NULL);
-    pthread_cond_init(&team.wake, NULL);
-    atomic_store(&team.sleepers, 0);
-    atomic_store(&team.gate, CLOSED);
     team.n_helpers = 0;
 }
 
-static void call_helpers(int n_helpers)
+/* Have helpers 1, ..., n; how many there are. */
+static int find_helpers(int n)
 {
     if (!team.prepared) {
         pthread_atfork(NULL, NULL, forget_helpers);
         team.prepared = 1;
     }
-    while (team.n_helpers < n_helpers) {
+    while (team.n_helpers < n) {
+        worker_t *worker = &team.workers[team.n_helpers + 1];
         pthread_t thread;
-        if (pthread_create(&thread, NULL, help, NULL))
-            return;
+        atomic_store(&worker->state, IDLE);
+        pthread_cond_init(&worker->wake, NULL);
+        if (pthread_create(&thread, NULL, help, worker))
+            break;
         pthread_detach(thread);
         team.n_helpers++;
     }
+    return n < team.n_helpers ? n : team.n_helpers;
 }
 
-static void share(int64_t n_items, int n_threads, item_t item, void *context)
+static void share(int64_t n_chunks, int n_threads, chunk_t work, void *context)
 {
-    if (n_items < 2 || n_threads < 2 || pthread_mutex_trylock(&team.in_use)) {
-        for (int64_t i = 0; i < n_items; i++)
-            item(context, i, 0);
+    if (n_chunks < 2 || n_threads < 2 || pthread_mutex_trylock(&team.in_use)) {
+        for (int64_t i = 0; i < n_chunks; i++)
+            work(context, i, 0);
         return;
     }
-    call_helpers(n_threads - 1);
-    team.item = item;
+    const int n_helpers = find_helpers(n_threads - 1), n_workers = n_helpers + 1;
+    team.work = work;
     team.context = context;
-    team.n_items = n_items;
-    team.n_sections = n_threads;
-    for (int section = 0; section < n_threads; section++)
-        atomic_store(&team.next[section], n_items * section / n_threads);
-    atomic_store(&team.limit, n_threads - 1);
-    atomic_store(&team.left, 0);
-    atomic_store(&team.gate, 0);
-    if (atomic_load(&team.sleepers)) {
-        pthread_mutex_lock(&team.bed);
-        pthread_cond_broadcast(&team.wake);
-        pthread_mutex_unlock(&team.bed);
+    team.n_chunks = n_chunks;
+    team.n_workers = n_workers;
+    for (int i = 0; i < n_workers; i++)
+        atomic_store(&team.workers[i].next, n_chunks * i / n_workers);
+    for (int i = 1; i < n_workers; i++)
+        if (atomic_exchange(&team.workers[i].state, CALLED) == ASLEEP) {
+            pthread_mutex_lock(&team.bed);
+            pthread_cond_signal(&team.workers[i].wake);
+            pthread_mutex_unlock(&team.bed);
+        }
+    take_chunks(0);
+    for (int i = 1; i < n_workers; i++) {
+        int state = CALLED;
+        if (!atomic_compare_exchange_strong(&team.workers[i].state, &state, IDLE))
+            while (atomic_load(&team.workers[i].state) == WORKING)
+                relax();
     }
-    take_items(0);
-    const int joined = atomic_exchange(&team.gate, CLOSED);
-    while (atomic_load(&team.left) < joined)
-        relax();
     pthread_mutex_unlock(&team.in_use);
 }
 

@@ -89,14 +89,20 @@ INLINE V NAME(exp)(V x)
     return NAME(select)(x > CONSTANT(710, 89), NAME(all)((REAL)INFINITY), y);
 }
 
+/* exp(x) - 1 without cancellation, for x within the range of exp. */
+INLINE V NAME(expm1)(V x)
+{
+    V r;
+    const V scale = NAME(power_of_two)(NAME(reduce)(x, &r));
+    return scale * r * NAME(exp_slope)(r) + (scale - 1);
+}
+
 INLINE V NAME(absolute)(V x) { return (V)((VI)x & ~(VI)NAME(all)((REAL)-0.0)); }
 
 INLINE V NAME(tanh)(V x)
 {
-    /* -t / (2 + t) with t = exp(-2|x|) - 1, which is computed without cancellation */
-    V r, size = NAME(absolute)(x);
-    V scale = NAME(power_of_two)(NAME(reduce)(-2 * size, &r));
-    V t = scale * r * NAME(exp_slope)(r) + (scale - 1);
+    /* -t / (2 + t) with t = exp(-2|x|) - 1 */
+    V size = NAME(absolute)(x), t = NAME(expm1)(-2 * size);
     V y = NAME(select)(size > CONSTANT(20, 10), NAME(all)(1), -t / (2 + t));
     VI sign = (VI)NAME(all)((REAL)-0.0);
     return (V)(((VI)y & ~sign) | ((VI)x & sign));
@@ -145,8 +151,16 @@ INLINE V NAME(log1p)(V x)
 
 INLINE V NAME(relu)(V x) { return NAME(larger)(NAME(all)(0), x); }
 
-/* Apply function `which` of the enum below to n numbers; for tests. */
-enum { NAME(FN_EXP), NAME(FN_TANH), NAME(FN_LOGISTIC), NAME(FN_LOG), NAME(FN_LOG1P) };
+/* log(1 + exp(x)). */
+INLINE V NAME(softplus)(V x) { return NAME(relu)(x) + NAME(log1p)(NAME(exp)(-NAME(absolute)(x))); }
+
+/* Its derivative 1 - exp(-y), from its value y; it is 1 long before expm1 ends. */
+INLINE V NAME(softplus_slope)(V y)
+{
+    return -NAME(expm1)(-NAME(select)(y > 64, NAME(all)(64), y));
+}
+
+/* Apply a function of kernels.h's list to n numbers; for tests. */
 
 FUNCTION void NAME(function)(int which, const void *input, void *output, index_t n)
 {
@@ -157,11 +171,15 @@ FUNCTION void NAME(function)(int which, const void *input, void *output, index_t
         size_t bytes = (size_t)min_index(LANES, n - i) * sizeof(REAL);
         memcpy(lanes, x + i, bytes);
         V v = NAME(load)(lanes);
-        v = which == NAME(FN_EXP)        ? NAME(exp)(v)
-            : which == NAME(FN_TANH)     ? NAME(tanh)(v)
-            : which == NAME(FN_LOGISTIC) ? NAME(logistic)(v)
-            : which == NAME(FN_LOG)      ? NAME(log)(v)
-                                         : NAME(log1p)(v);
+        switch (which) {
+        case FN_EXP: v = NAME(exp)(v); break;
+        case FN_EXPM1: v = NAME(expm1)(v); break;
+        case FN_TANH: v = NAME(tanh)(v); break;
+        case FN_LOGISTIC: v = NAME(logistic)(v); break;
+        case FN_SOFTPLUS: v = NAME(softplus)(v); break;
+        case FN_LOG: v = NAME(log)(v); break;
+        default: v = NAME(log1p)(v);
+        }
         NAME(store)(lanes, v);
         memcpy(y + i, lanes, bytes);
     }

@@ -1,7 +1,7 @@
 /* A network in memory, padded to whole vectors, and room for a block of rows. */
 
 /* The vectors over all parameters that a pass works with. */
-enum { NAME(PARAMETERS), NAME(GRADIENT), NAME(FIRST), NAME(SECOND), NAME(N_VECTORS) };
+enum { NAME(PARAMETERS), NAME(GRADIENT), NAME(MOMENTS), NAME(N_VECTORS) = NAME(MOMENTS) + MAX_MOMENTS };
 
 /* One weight layer. Rows of the weights, activations and deltas have `ld` numbers, a multiple of ROW_STEP; what stands
  * beyond `out` is zero in weights and deltas. Each vector's part is in the caller's flat vector where no padding is
@@ -23,17 +23,17 @@ typedef struct {
     REAL *target;     /* one row of targets, padded with zeros; for each thread */
     REAL *log_of, *log_weight; /* of each row of a block, see `row_loss` */
     REAL *scratch;    /* for `product`; for each thread */
-    double *totals;   /* of the items of a loop */
+    double *totals;   /* of the chunks of a loop */
     void *memory;
 } NAME(workspace);
 
-/* What a workspace is for; each needs what those before it need, and more. */
-enum { NAME(FOR_OUTPUTS), NAME(FOR_GRADIENT), NAME(FOR_SGD), NAME(FOR_ADAM) };
+/* How many vectors a pass works with: parameters for the outputs, a gradient too, or the moments of updates as well. */
+enum { NAME(FOR_OUTPUTS) = NAME(PARAMETERS) + 1, NAME(FOR_GRADIENT), NAME(FOR_UPDATES) };
 
-/* Parameters of an item of an update, and rows of an item of a loss: fixed, so that sums over items are the same for any
+/* Parameters of a chunk of an update, and rows of a chunk of a loss: fixed, so that sums over chunks are the same for any
  * number of threads. */
-#define STEP_ITEM ((index_t)4096)
-#define LOSS_ITEM ((index_t)64)
+#define UPDATE_CHUNK ((index_t)4096)
+#define LOSS_CHUNK ((index_t)64)
 
 #define LAYERS(ws) for (NAME(layer) *layer = (ws)->layers; layer < (ws)->layers + (ws)->n_layers; layer++)
 
@@ -45,23 +45,23 @@ FUNCTION void NAME(release)(NAME(workspace) *ws)
 }
 
 /* Whether a layer's part of vector v needs memory of its own: for padding, or since no caller has such a vector. */
-FUNCTION int NAME(has_memory)(const NAME(layer) *layer, int v, int purpose)
+FUNCTION int NAME(has_memory)(const NAME(layer) *layer, int v, int n_vectors)
 {
-    return layer->ld != layer->out || (v == NAME(GRADIENT) && purpose > NAME(FOR_GRADIENT));
+    return layer->ld != layer->out || (v == NAME(GRADIENT) && n_vectors > NAME(FOR_GRADIENT));
 }
 
-/* Lay a workspace out for blocks of at most `rows` rows, dense ones gathered if need be; 0 on success, -1 without
- * memory. */
-FUNCTION int NAME(reserve)(NAME(workspace) *ws, const network_t *network, const resources_t *resources, index_t rows, int purpose,
-                           int gather)
+/* Lay a workspace out for blocks of at most `rows` rows, which are gathered if they are dense and do not follow each
+ * other; 0 on success, -1 without memory. */
+FUNCTION int NAME(reserve)(NAME(workspace) *ws, const network_t *network, const resources_t *resources, index_t rows,
+                           int n_vectors, int gather)
 {
-    const index_t n_layers = network->n_layers, n_vectors = 1 + purpose;
+    const index_t n_layers = network->n_layers;
     index_t n_parts = 0, width = 0, n_totals = 1;
     memset(ws, 0, sizeof *ws);
     ws->network = network;
     ws->resources = resources;
     ws->n_layers = n_layers;
-    ws->layers = malloc((size_t)n_layers * sizeof *ws->layers);
+    ws->layers = calloc((size_t)n_layers, sizeof *ws->layers);
     if (!ws->layers)
         return -1;
     for (index_t i = 0; i < n_layers; i++) {
@@ -70,19 +70,19 @@ FUNCTION int NAME(reserve)(NAME(workspace) *ws, const network_t *network, const 
         layer->out = network->sizes[i + 1];
         layer->ld = round_up(layer->out, ROW_STEP);
         for (int v = 0; v < n_vectors; v++)
-            if (NAME(has_memory)(layer, v, purpose))
+            if (NAME(has_memory)(layer, v, n_vectors))
                 n_parts += (layer->in + 1) * layer->ld;
         width += layer->ld;
-        n_totals = max_index(n_totals, layer->in * layer->ld / STEP_ITEM + 1);
+        n_totals = max_index(n_totals, layer->in * layer->ld / UPDATE_CHUNK + 1);
     }
     /* blocks of rows whose activations stay in the second-level cache */
     ws->block = round_up(min_index(rows, max_index(64, (1 << 17) / width)), ROW_STEP);
 
-    const index_t last = ws->layers[n_layers - 1].ld, n_deltas = purpose == NAME(FOR_OUTPUTS) ? last : width;
+    const index_t last = ws->layers[n_layers - 1].ld, n_deltas = n_vectors == NAME(FOR_OUTPUTS) ? last : width;
     const index_t n_input = gather ? round_up(min_index(ws->block, rows) * network->sizes[0], ROW_STEP) : 0;
     const index_t n_threads = resources->n_threads;
     const index_t n_zero = ws->block * (width + n_deltas) + n_threads * last + 2 * ws->block;
-    n_totals = max_index(n_totals, ws->block / LOSS_ITEM + 1);
+    n_totals = max_index(n_totals, ws->block / LOSS_CHUNK + 1);
     ws->memory = malloc((size_t)(n_parts + n_zero + n_threads * SCRATCH + n_input + ROW_STEP) * sizeof(REAL));
     ws->totals = malloc((size_t)n_totals * sizeof(double));
     if (!ws->memory || !ws->totals)
@@ -91,7 +91,7 @@ FUNCTION int NAME(reserve)(NAME(workspace) *ws, const network_t *network, const 
     memset(next, 0, (size_t)n_zero * sizeof(REAL));
     LAYERS(ws) {
         layer->activation = next, next += ws->block * layer->ld;
-        if (purpose > NAME(FOR_OUTPUTS) || layer == ws->layers + n_layers - 1)
+        if (n_vectors > NAME(FOR_OUTPUTS) || layer == ws->layers + n_layers - 1)
             layer->delta = next, next += ws->block * layer->ld;
     }
     ws->target = next, next += n_threads * last;
@@ -102,7 +102,7 @@ FUNCTION int NAME(reserve)(NAME(workspace) *ws, const network_t *network, const 
     LAYERS(ws)
         for (int v = 0; v < n_vectors; v++) {
             layer->part[v].memory = NULL;
-            if (NAME(has_memory)(layer, v, purpose)) {
+            if (NAME(has_memory)(layer, v, n_vectors)) {
                 layer->part[v].memory = layer->part[v].weights = next;
                 layer->part[v].biases = next + layer->in * layer->ld;
                 next += (layer->in + 1) * layer->ld;
