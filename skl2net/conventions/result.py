@@ -1,0 +1,227 @@
+"""What the conversions return: objects that print, display as HTML and say no more than is needed."""
+
+import re
+import textwrap
+from dataclasses import dataclass
+from html import escape
+
+WIDTH = 100
+
+# From the strongest sense of "equivalent" to the weakest.
+SENSES = ("trajectory", "measure", "limit", "batches", "parts", "objective", "share", "penalty")
+_CLAIMS = {
+    "trajectory": "the two follow the same trajectory, weight for weight",
+    "measure": "it is the share of a weight that one update removes, in other units",
+    "objective": "the two minimise the same objective",
+    "share": "the two remove the same share of a weight per update, and so have the same timescale",
+    "penalty": "the two have the same penalty, added to different data losses",
+}
+_QUALIFIERS = {
+    "limit": "as Adam's epsilon goes to 0",
+    "batches": "except in the last batch of an epoch",
+    "parts": "except for the parameters that one of them treats differently",
+}
+
+
+@dataclass(frozen=True)
+class AlphaConversion:
+    """What `convert_alpha` returns: the number to type in the other library, and in what sense it is the same.
+
+    ``float(conversion)`` is `alpha`. Printing it gives at most three sentences and the lines of code; it displays as
+    a table in notebooks.
+
+    Attributes
+    ----------
+    source, target : str
+        Names of the conventions.
+    given : float
+        The number in the source's convention.
+    alpha : float or None
+        The number in the target's convention; None if there is none, as `reason` says.
+    exact : bool
+        Whether the two do the same, given `conditions`: follow the same trajectory weight for weight, or, if one of
+        them has no updates, have the same objective.
+    sense : {"trajectory", "measure", "limit", "batches", "parts", "objective", "share", "penalty"} or None
+        In which sense they are equivalent, the weakest that applies: same trajectory; same share in other units; same
+        trajectory as Adam's ε goes to 0; same update except in the last batch of an epoch; same rule except for
+        parameters, such as biases, that one of them treats differently; same objective; same share of a weight removed
+        per update when no gradient acts, hence same timescale; same penalty added to another data loss. None if they
+        are not equivalent in any.
+    reason : str
+        Why they are not exact; empty if they are.
+    conditions : tuple of str
+        What must be so in the two libraries.
+    assumption : str
+        What was assumed of the loss function, and what changes without it; empty if nothing was.
+    remarks : tuple of str
+        What else there is to know of the two conventions.
+    learning_rate : float or None
+        Learning rate to use on the other side; None if none was given, or the target has none.
+    learning_rate_factor : float
+        What the learning rate has to be multiplied by, because the data loss has another scale there.
+    naive_factor : float or None
+        How many times too strong the target's rule is if the source's number is typed there unchanged; None for the
+        measures, which are no rules.
+    language : str
+        Language of `code`; "text" if it is a formula.
+    code : str
+        The lines that use the number in the target library and leave the biases alone; empty if there are none.
+    """
+
+    source: str
+    target: str
+    given: float
+    alpha: float | None
+    exact: bool
+    sense: str | None
+    claim: str
+    reason: str
+    conditions: tuple[str, ...]
+    assumption: str
+    remarks: tuple[str, ...]
+    learning_rate: float | None
+    learning_rate_factor: float
+    naive_factor: float | None
+    language: str
+    code: str
+
+    def __float__(self):
+        if self.alpha is None:
+            raise ValueError(self._headline())
+        return self.alpha
+
+    def __repr__(self):
+        alpha = "None" if self.alpha is None else f"{self.alpha:.6g}"
+        exact = "exact" if self.exact else f"sense={self.sense!r}"
+        return f"<AlphaConversion {self.source} {self.given:.6g} -> {self.target} {alpha}, {exact}>"
+
+    def __str__(self):
+        return "\n".join([textwrap.fill(" ".join(self.sentences()), WIDTH), *([self.code] if self.code else [])])
+
+    def sentences(self):
+        """What there is to say, at most three sentences, the most important first.
+
+        Returns
+        -------
+        list of str
+        """
+        if self.alpha is None:
+            return [self._headline()]
+        told = [
+            self._headline(),
+            f"{_capital(self.reason)}." if self.reason else "",
+            f"This holds if {_listed(self.conditions)}." if self.conditions else "",
+            self.assumption,
+            f"Typed unchanged, {self.given:.6g} is {self.naive_factor:.4g} times as strong there."
+            if self._is_trap()
+            else "",
+            *(_first_sentence(remark) for remark in self.remarks[:1]),
+        ]
+        return [sentence for sentence in told if sentence][:3]
+
+    def _headline(self):
+        start = f"{self.source} {self.given:.6g}"
+        if self.alpha is None:
+            return f"{start} has no equivalent in {self.target}: {self.reason}."
+        rate = ""
+        if self.learning_rate_factor != 1:
+            value = (
+                f"times {self.learning_rate_factor:.6g}" if self.learning_rate is None else f"{self.learning_rate:.6g}"
+            )
+            rate = f" with the learning rate {value}"
+        exactly = "exactly" if self.exact else "though not exactly"
+        return f"{start} is {self.target} {self.alpha:.6g}{rate}, {exactly}: {self.claim}."
+
+    def _is_trap(self):
+        return self.naive_factor is not None and abs(self.naive_factor - 1) > 1e-9
+
+    def _repr_html_(self):
+        alpha = "none" if self.alpha is None else f"{self.alpha:.6g}"
+        rate = "" if self.learning_rate is None else f"{self.learning_rate:.6g}"
+        if not rate and self.learning_rate_factor != 1:
+            rate = f"multiply by {self.learning_rate_factor:.6g}"
+        rows = {
+            escape(self.source): f"{self.given:.6g}",
+            escape(self.target): f"<b>{alpha}</b>",
+            "exact": "yes" if self.exact else "no",
+            "meaning": escape(self.claim),
+            "why not exact": escape(self.reason),
+            "learning rate": rate,
+            "conditions": escape("; ".join(self.conditions)),
+            "assumption": escape(self.assumption),
+            "typed unchanged": f"{self.naive_factor:.4g} times as strong" if self._is_trap() else "",
+            "remarks": escape(" ".join(self.remarks)),
+            "code": f"<pre style='text-align:left'>{escape(self.code)}</pre>" if self.code else "",
+        }
+        return _html_table(
+            f"<tr><th style='text-align:left'>{name}</th><td style='text-align:left'>{text}</td></tr>"
+            for name, text in rows.items()
+            if text
+        )
+
+
+class ConventionTable(tuple):
+    """The conventions, as `list_conventions` returns them: a tuple that prints and displays as a table."""
+
+    __slots__ = ()
+
+    def __str__(self):
+        names = max(len(convention.name) for convention in self)
+        lines = [f"{'name':<{names}}  one update, or the objective"]
+        for convention in self:
+            first, *rest = textwrap.wrap(f"{convention.formula} [{convention.library}]", WIDTH - names - 2)
+            lines += [f"{convention.name:<{names}}  {first}", *(f"{'':<{names}}  {text}" for text in rest)]
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def _repr_html_(self):
+        header = "<tr><th>name</th><th>library</th><th>where λ is typed</th><th>one update, or the objective</th></tr>"
+        rows = (
+            "<tr>" + "".join(f"<td style='text-align:left'>{escape(text)}</td>" for text in cells) + "</tr>"
+            for cells in ((c.name, c.library, c.parameter, c.formula) for c in self)
+        )
+        return _html_table([header, *rows])
+
+
+def claim_of(senses, *, same_optimiser=False, linear=False):
+    """In words, what is equal in all of the senses that apply.
+
+    Parameters
+    ----------
+    senses : collection of str
+    same_optimiser : bool, default=False
+        Whether the optimiser is left open.
+    linear : bool, default=False
+        Whether one of the two has no hidden layers.
+
+    Returns
+    -------
+    str
+    """
+    base = next(sense for sense in reversed(SENSES) if sense in senses and sense in _CLAIMS)
+    qualifiers = [
+        text for sense, text in _QUALIFIERS.items() if sense in senses and base in ("trajectory", "objective")
+    ]
+    if same_optimiser and base == "trajectory":
+        qualifiers.insert(0, "under the same optimiser")
+    if linear:
+        qualifiers.append("without hidden layers")
+    return ", ".join([_CLAIMS[base], *qualifiers])
+
+
+def _capital(text):
+    """A sentence begins with a capital, unless it begins with the name of a convention or an argument."""
+    return text if re.match(r"\w*[._=0-9]", text) else text[:1].upper() + text[1:]
+
+
+def _first_sentence(text):
+    return text if ". " not in text else f"{text.partition('. ')[0]}."
+
+
+def _listed(parts):
+    return ", and ".join(parts)
+
+
+def _html_table(rows):
+    return f"<table>{''.join(rows)}</table>"
