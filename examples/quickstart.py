@@ -67,9 +67,9 @@ print()
 # The same number under six rules
 # -------------------------------
 # Other rules are needed to reproduce other programs, and to compare with them. With α = 0.03 under each rule the networks
-# have little in common: the timescale (how many epochs a weight is remembered when no gradient refreshes it) spans four
-# orders of magnitude. Take 0.03 from a paper or from another library without knowing its rule, and you do not know how
-# much regularisation you get.
+# have little in common: the timescale (how many epochs a weight is remembered when no gradient refreshes it) spans a
+# factor of 400. Take 0.03 from a paper or from another library without knowing its rule, and you do not know how much
+# regularisation you get.
 
 N_TRAIN, BATCH_SIZE, EPOCHS = 200, 25, 200
 LEARNING_RATE, MOMENTUM = 0.05, 0.9
@@ -137,7 +137,7 @@ print(model.fit(X_train, y_train)[-1].l2_report(), end="\n\n")
 # %%
 # In a pipeline and a grid search
 # -------------------------------
-# Rule and strength are ordinary parameters. Steps of a factor of 3 around 1 are fine enough for the prior.
+# Rule and strength are ordinary parameters. Steps of a factor of 3 are fine enough for the prior.
 
 net = L2NetClassifier((30,), "tanh", solver="lbfgs", max_iter=1000, random_state=0)
 pipeline = Pipeline([("scale", StandardScaler()), ("net", net)])
