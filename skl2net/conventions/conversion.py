@@ -319,7 +319,8 @@ class _Run:
                 f"solver={given!r} runs neither {self.source.name!r} nor {self.target.name!r}; leave solver out, or "
                 f"pass one of {', '.join(sorted({repr(s) for solvers in allowed for s in solvers}))}."
             )
-        if given is None and not self.has_closed_form and self.quantities["momentum"] is not None:
+        is_objective = self.has_closed_form and self.penalties
+        if given is None and not is_objective and self.quantities["momentum"] is not None:
             given = "sgd"
         implied = [c.solvers[0] if len(c.solvers) == 1 else None for c in self.pair]
         return tuple(

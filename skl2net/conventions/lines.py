@@ -34,10 +34,10 @@ def render(convention, solver, number, values, *, loss, is_linear):
     values = values | _names(optimiser, values)
     arguments = [] if optimiser is None else [*_arguments(optimiser, values)]
     loss = loss or convention.loss or "log_loss"
-    shown = {key: _shown(value) for key, value in values.items()}
+    shown = {key: _setting(value) for key, value in values.items()}
     return template.format(
         **shown,
-        number=_shown(number),
+        number=f"{number:.12g}",
         arguments=", ".join(arguments),
         more="".join(f", {argument}" for argument in arguments),
         words="".join(arguments),
@@ -69,7 +69,7 @@ def _arguments(optimiser, values):
     for argument in optimiser.arguments:
         keys = [key for _, key, _, _ in string.Formatter().parse(argument) if key]
         if any(_differs(values.get(key), optimiser.defaults.get(key)) for key in keys):
-            yield argument.format(**{key: _shown(values.get(key)) for key in keys})
+            yield argument.format(**{key: _setting(values.get(key)) for key in keys})
 
 
 def _differs(value, default):
@@ -78,6 +78,9 @@ def _differs(value, default):
     return default is None or not math.isclose(value, default, rel_tol=1e-14)
 
 
-def _shown(value):
-    """A value as it is typed."""
-    return f"{value:.12g}" if isinstance(value, float) else str(value)
+def _setting(value):
+    """A setting as it is typed: a float stays one, since some libraries insist on it."""
+    if not isinstance(value, float):
+        return str(value)
+    text = f"{value:.12g}"
+    return f"{text}.0" if text.isdigit() else text
