@@ -221,7 +221,8 @@ def _documented_like(net_class):
     """Fill in, in a docstring, the parameters and attributes that a search shares with the network it searches for."""
 
     def entries(title, left_out=()):
-        section = re.search(rf"^{title}\n-+\n(.*?)\n\n", cleandoc(net_class.__doc__), re.DOTALL | re.MULTILINE).group(1)
+        pattern = rf"^{title}\n-+\n(.*?)\n\n(?=[^\n]+\n-+\n)"
+        section = re.search(pattern, cleandoc(net_class.__doc__), re.DOTALL | re.MULTILINE).group(1)
         found = re.split(r"\n(?=\S)", section)
         return "\n".join(entry for entry in found if entry.split(" :")[0] not in left_out)
 
