@@ -42,7 +42,7 @@ def render(convention, solver, number, values, *, loss, is_linear):
         more="".join(f", {argument}" for argument in arguments),
         words="".join(arguments),
         loss=convention.loss_arguments.get(loss, ""),
-        layers="(), " if is_linear else "",
+        sizes="hidden_layer_sizes=(), " if is_linear else "",
         kind="Regressor" if loss in ("squared_error", "poisson") else "Classifier",
     )
 
@@ -51,7 +51,7 @@ def _template(convention, solver, is_linear):
     code = convention.code
     if isinstance(code, str):
         return code
-    keys = (["linear"] if is_linear and solver not in code else []) + [solver, None]
+    keys = [*(["linear"] if is_linear else []), solver, None]
     return next((code[key] for key in keys if key in code), "")
 
 
