@@ -334,6 +334,7 @@ def test_an_explosive_penalty_is_announced_exactly_where_weights_explode(excess,
     net = L2NetRegressor(
         (),
         solver="sgd",
+        l2_mode="penalty",
         alpha=excess * limit / 0.1,
         learning_rate_init=0.1,
         momentum=momentum,

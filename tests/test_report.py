@@ -15,7 +15,8 @@ X, Y = classes(60)
 
 def report(**params):
     """Report of a network trained on 60 rows in batches of 20: 3 updates per epoch."""
-    settings = {"hidden_layer_sizes": (5,), "batch_size": 20, "max_iter": 2, "random_state": 0, "alpha": 0.01, **params}
+    settings = {"hidden_layer_sizes": (5,), "batch_size": 20, "max_iter": 2, "random_state": 0}
+    settings |= {"l2_mode": "penalty", "alpha": 0.01, **params}
     return fit(L2NetClassifier(**settings), X, Y).l2_report()
 
 
@@ -164,7 +165,7 @@ def test_large_weights_are_remarked_on():
 def test_a_penalty_under_which_weights_grow_is_remarked_on():
     params = {"solver": "sgd", "momentum": 0.5, "nesterovs_momentum": False, "learning_rate_init": 0.1, "max_iter": 1}
     for excess, n_remarks in ((0.99, 0), (1.01, 1)):
-        net = L2NetClassifier((5,), alpha=excess * 2 * (1 + 0.5) / 0.1, **params)
+        net = L2NetClassifier((5,), l2_mode="penalty", alpha=excess * 2 * (1 + 0.5) / 0.1, **params)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*training explodes")
             told = fit(net, X, Y).l2_report()
@@ -231,7 +232,7 @@ def test_equivalents_are_those_of_the_solver_and_the_network():
 
 def test_equivalents_name_the_learning_rate_where_it_is_another():
     settings = {"solver": "sgd", "learning_rate_init": 0.01, "momentum": 0.0, "batch_size": 20, "max_iter": 2}
-    told = fit(L2NetRegressor((5,), alpha=0.01, **settings), X, X[:, 0]).l2_report()
+    told = fit(L2NetRegressor((5,), l2_mode="penalty", alpha=0.01, **settings), X, X[:, 0]).l2_report()
     assert "torch.SGD 0.02 (learning rate 0.005)" in str(told)
 
 
@@ -241,7 +242,7 @@ def test_no_alpha_or_several_have_no_equivalents(alpha):
 
 
 def test_weights_that_make_no_whole_number_of_samples_rule_out_what_divides_by_it():
-    net = L2NetClassifier((5,), solver="sgd", batch_size=20, max_iter=2)
+    net = L2NetClassifier((5,), solver="sgd", l2_mode="penalty", batch_size=20, max_iter=2)
     told = fit(net, X, Y, sample_weight=np.full(60, 0.333)).l2_report()
     names = {conversion.target for conversion in told.equivalents}
     assert "torch.SGD" in names

@@ -63,9 +63,8 @@ def test_an_objective_sees_labels_and_predictions_and_weights():
         seen.append((y_true, y_pred, sample_weight))
         return np.average(y_true != y_pred, weights=sample_weight)
 
-    net = L2NetClassifier(
-        (3,), solver=ParticleSwarm(10, objective=misclassified), alpha=0.01, max_iter=30, random_state=0
-    )
+    swarm = ParticleSwarm(10, objective=misclassified)
+    net = L2NetClassifier((3,), solver=swarm, l2_mode="penalty", alpha=0.01, max_iter=30, random_state=0)
     fit(net, X, y, sample_weight=weight)
     y_true, y_pred, sample_weight = seen[0]
     np.testing.assert_array_equal(y_true, y)

@@ -45,7 +45,8 @@ def test_polish_reaches_a_stationary_point_of_a_large_loss(alpha):
     X, y = load_diabetes(return_X_y=True)
     X = StandardScaler().fit_transform(X)
     solver = ParticleSwarm(polish=True)
-    net = L2NetRegressor((8,), "tanh", solver=solver, alpha=alpha, max_iter=100, random_state=0).fit(X, y)
+    net = L2NetRegressor((8,), "tanh", solver=solver, l2_mode="penalty", alpha=alpha, max_iter=100, random_state=0)
+    net.fit(X, y)
     network = Network((10, 8, 1), "tanh", "identity")
     problem = make_problem(network, "squared_error", X, y[:, np.newaxis], alpha=alpha)
     assert net.loss_ > 500
@@ -56,7 +57,7 @@ def test_polish_stays_within_the_bounds_where_the_gradient_points_out_of_them():
     X, y = load_iris(return_X_y=True)
     X = StandardScaler().fit_transform(X)
     swarm = ParticleSwarm(10, bounds=(-0.3, 0.5), polish=True)
-    net = L2NetClassifier((4,), "tanh", solver=swarm, alpha=0.001, max_iter=50, warm_start=True, random_state=0)
+    net = L2NetClassifier((4,), "tanh", solver=swarm, alpha=0.15, max_iter=50, warm_start=True, random_state=0)
     net.fit(X, y)
     parameters = flat(net)
     assert parameters.min() == -0.3

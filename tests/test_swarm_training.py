@@ -243,7 +243,7 @@ def test_the_state_prints_in_a_line():
 def test_the_swarm_comes_near_the_best_of_many_gradient_descents_on_iris():
     X, y = load_iris(return_X_y=True)
     X = StandardScaler().fit_transform(X).astype(np.float32)
-    net = L2NetClassifier((6,), "tanh", alpha=0.005, max_iter=1000)
+    net = L2NetClassifier((6,), "tanh", l2_mode="penalty", alpha=0.005, max_iter=1000)
     descents = [fit(clone(net).set_params(solver="lbfgs", random_state=seed), X, y).loss_ for seed in range(20)]
     swarm = ParticleSwarm(patience=np.inf)
     losses = [fit(clone(net).set_params(solver=swarm, random_state=seed), X, y).loss_ for seed in range(30)]

@@ -42,7 +42,9 @@ def test_thirty_fits_of_one_iteration_are_one_fit_of_thirty(hidden_layer_sizes, 
 
 def test_warm_start_evaluates_the_personal_bests_anew():
     X, y = classes()
-    net = L2NetClassifier((3,), solver="pso", alpha=0.01, max_iter=40, warm_start=True, random_state=0)
+    net = L2NetClassifier(
+        (3,), solver="pso", l2_mode="penalty", alpha=0.01, max_iter=40, warm_start=True, random_state=0
+    )
     fit(net, X, y)
     first, bests = net.swarm_, net.swarm_.best_positions.copy()
     fit(net.set_params(alpha=1.0, max_iter=1), X, y)
@@ -123,10 +125,12 @@ def test_a_warm_start_interrupted_at_once_changes_nothing(bounds):
     other = fit(clone(net), X, y)
     # 5 calls for the personal bests, and the third particle of the first iteration
     net.set_params(solver__objective=interrupted(misclassified, 5 + 3), solver__bounds=bounds)
-    before = joblib.hash(vars(net))
+    attributes = {name for name in vars(net) if name not in net.get_params()}
+    before = joblib.hash([vars(net)[name] for name in sorted(attributes)])
     with pytest.raises(KeyboardInterrupt):
         net.fit(X, y)
-    assert joblib.hash(vars(net)) == before
+    assert {name for name in vars(net) if name not in net.get_params()} == attributes
+    assert joblib.hash([vars(net)[name] for name in sorted(attributes)]) == before
     for each in (net, other):
         fit(each.set_params(solver__objective=misclassified, solver__bounds=bounds), X, y)
     np.testing.assert_array_equal(net.swarm_.positions, other.swarm_.positions)
@@ -134,17 +138,16 @@ def test_a_warm_start_interrupted_at_once_changes_nothing(bounds):
     assert bounds is None or np.abs(flat(net)).max() <= bounds
 
 
-@pytest.mark.parametrize("bounds", [None, 1.0])
+@pytest.mark.parametrize("bounds", [None, 5.0])
 def test_warm_start_follows_edited_weights(bounds):
     X, y = classes()
     net = L2NetClassifier((3,), solver=ParticleSwarm(10, bounds=bounds), max_iter=20, warm_start=True, random_state=0)
     fit(net, X, y)
-    better = fit(L2NetClassifier((3,), solver="lbfgs", alpha=1.0, random_state=0), X, y)
-    assert np.abs(flat(better)).max() < 1.0
+    better = fit(L2NetClassifier((3,), solver="lbfgs", random_state=0), X, y)
+    assert np.abs(flat(better)).max() < 5.0
     net.coefs_, net.intercepts_ = better.coefs_, better.intercepts_  # exchanged
     fit(net.set_params(max_iter=1), X, y)
-    log_loss = -better.predict_log_proba(X)[np.arange(len(X)), y].mean()
-    assert net.data_loss_ <= log_loss * (1 + 1e-12)
+    assert net.loss_ <= better.loss_ * (1 + 1e-12)
     for array in (*net.coefs_, *net.intercepts_):
         array[...] = 0  # in place: the loss of that is log(3)
     state = fit(net, X, y).swarm_
