@@ -7,6 +7,7 @@ import os
 
 from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.metadata_routing import _raise_for_params, _routing_enabled
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 from sklearn.utils.validation import _check_sample_weight
 
@@ -24,6 +25,8 @@ except ImportError:
 check_partial_fit_first_call = _check_partial_fit_first_call
 check_sample_weight = _check_sample_weight
 fit_context = _fit_context
+raise_for_params = _raise_for_params
+routing_enabled = _routing_enabled
 
 __all__ = [
     "Interval",
@@ -33,4 +36,6 @@ __all__ = [
     "check_sample_weight",
     "fit_context",
     "openmp_effective_n_threads",
+    "raise_for_params",
+    "routing_enabled",
 ]

@@ -6,6 +6,7 @@ or overflow, is decided here and nowhere else.
 """
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -69,10 +70,14 @@ class Watch:
         None to train on all rows. Ignored by solvers that do not support early stopping.
     verbose : bool or int, default=False
         Whether to print each iteration.
+    is_cancelled : callable, default=None
+        ``is_cancelled() -> bool``, asked after each call of the engine: whether the result is no
+        longer needed. If given, Ctrl-C ends the fit without a result.
     """
 
     early_stopping: EarlyStopping | None = None
     verbose: bool = False
+    is_cancelled: Callable | None = None
 
 
 @dataclass(frozen=True)
@@ -145,6 +150,8 @@ def fit_network(problem, solver, start, stopping, watch):
     ------
     ValueError
         If training diverges, unless early stopping has kept the parameters of an earlier iteration.
+    Cancelled
+        If `watch` says that the result is no longer needed.
     KeyboardInterrupt
         If training is interrupted before the first iteration is finished. If it is interrupted later, the last finished
         iteration is returned, with a warning.
@@ -159,7 +166,9 @@ def fit_network(problem, solver, start, stopping, watch):
     if watch.early_stopping is not None and solver.uses_validation:
         problem, validation = _split(problem, watch.early_stopping, stream)
         validate = _validation_of(validation)
-    monitor = Monitor(solver.stopping(stopping), validate=validate, verbose=watch.verbose)
+    monitor = Monitor(
+        solver.stopping(stopping), validate=validate, verbose=watch.verbose, is_cancelled=watch.is_cancelled
+    )
     warnings, is_lost = [], False
     try:
         message = solver.minimise(problem, SolverStart(parameters, stream, start.state, start.t), monitor)
@@ -173,7 +182,7 @@ def fit_network(problem, solver, start, stopping, watch):
         warnings.append((f"{message} The weights of the best validation score are kept.", UserWarning))
         is_lost = True
     except KeyboardInterrupt:
-        if monitor.finished is None:
+        if monitor.finished is None or watch.is_cancelled is not None:
             raise
         message = f"Training interrupted by user: the weights of iteration {monitor.n_iter} are kept."
         warnings.append((message, UserWarning))

@@ -19,7 +19,7 @@ from skl2net.engines.interface import Task
 from skl2net.fitting import EarlyStopping, Start, Watch, fit_network
 from skl2net.l2 import MODES, check_rule
 from skl2net.network import ACTIVATIONS, Network
-from skl2net.problem import Problem
+from skl2net.problem import Decoder, Problem
 from skl2net.report import make_report
 from skl2net.solvers.curves import Curves
 from skl2net.solvers.gradient import GradientDescent, LearningRate
@@ -53,6 +53,33 @@ class Continuation:
     random_state: np.random.RandomState
     seed: object
     n_samples: float
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Validated and encoded data.
+
+    Parameters
+    ----------
+    X : ndarray or CSR of shape (n_samples, n_features)
+    Y : ndarray of shape (n_samples, n_outputs)
+        Targets, in the dtype of `X`.
+    sample_weight : ndarray of shape (n_samples,) or None
+        Without class weights.
+    output : str
+        Name of the output function.
+    decoder : Decoder
+        What targets and outputs mean.
+    stratify : ndarray of shape (n_samples,) or None
+        Labels whose proportions a validation set shares.
+    """
+
+    X: np.ndarray
+    Y: np.ndarray
+    sample_weight: np.ndarray | None
+    output: str
+    decoder: Decoder
+    stratify: np.ndarray | None
 
 
 class BaseL2Net(BaseEstimator, ABC):
@@ -287,57 +314,68 @@ class BaseL2Net(BaseEstimator, ABC):
         return None if self.best_validation_score_ is None else self._curves.validation_loss.tolist()
 
     def _fit(self, X, y, sample_weight, *, is_stream=False, classes=None):
-        hidden_layer_sizes = self._hidden_layer_sizes()
         continues = hasattr(self, "coefs_") and (self.warm_start or is_stream)
         if is_stream and self.early_stopping:
             raise ValueError(
                 "partial_fit does not support early_stopping=True, since each call makes a single pass over its data. "
                 "Set early_stopping=False, or call fit."
             )
+        self._hidden_layer_sizes()
         # validation sets attributes of this copy, so that a fit that fails leaves the estimator unchanged
         fitted = object.__new__(type(self))
         vars(fitted).update(vars(self))
-        X, Y, sample_weight = fitted._validate(
-            X, y, sample_weight, continues=continues, is_stream=is_stream, classes=classes
-        )
-        network = Network((X.shape[1], *hidden_layer_sizes, Y.shape[1]), self.activation, fitted._output())
+        data = fitted._training_data(X, y, sample_weight, continues=continues, is_stream=is_stream, classes=classes)
+        n_seen = self._continuation.n_samples if continues and is_stream else 0.0
+        solver = self._solver(data.X.shape[0], is_stream)
+        problem = fitted._problem(data, solver, self.alpha, n_seen=n_seen)
         if continues:
-            self._check_same_layers(network)
-        solver = self._solver(X.shape[0], is_stream)
-        rule = check_rule(
-            self.l2_mode,
-            self.alpha,
-            n_layers=network.n_layers,
-            solver=solver,
-            learning_rate=self.learning_rate_init,
-        )
-        problem = Problem(
-            Task(network, X, Y, sample_weight, self.loss),
-            rule,
-            default_engine(),
-            fitted._decoder(),
-            n_seen=self._continuation.n_samples if continues and is_stream else 0.0,
-        )
-        early_stopping = EarlyStopping(self.validation_fraction, fitted._stratify(Y)) if self.early_stopping else None
+            self._check_same_layers(problem.network)
+        stopping = self._stopping_rule()
         result = fit_network(
             problem,
             solver,
-            self._start(network, continues),
-            StoppingRule(1 if is_stream else self.max_iter, self.tol, self.n_iter_no_change),
-            Watch(early_stopping, self.verbose),
+            self._start(problem.network, continues),
+            replace(stopping, max_iter=1) if is_stream else stopping,
+            Watch(self._early_stopping(data), self.verbose),
         )
         if is_stream and continues:
             result = replace(result, best_loss=min(result.best_loss, self.best_loss_ or np.inf))
-        fitted._keep(network, result, self.random_state)
-        if not hasattr(fitted, "feature_names_in_"):
-            vars(self).pop("feature_names_in_", None)
-        vars(self).update(vars(fitted))
+        fitted._keep(problem.network, result, self.random_state)
+        self._adopt(vars(fitted))
         if isinstance(self.random_state, np.random.RandomState):
             self.random_state.set_state(result.random_state.get_state(legacy=False))
         for message, category in result.warnings:
             if not (is_stream and category is ConvergenceWarning):  # one pass need not converge
                 warnings.warn(message, category, stacklevel=4)
         return self
+
+    def _problem(self, data, solver, alpha, *, rows=None, n_threads=None, n_seen=0.0):
+        """The problem of training on some rows of the data, or on all."""
+        network = Network((data.X.shape[1], *self._hidden_layer_sizes(), data.Y.shape[1]), self.activation, data.output)
+        rule = check_rule(
+            self.l2_mode, alpha, n_layers=network.n_layers, solver=solver, learning_rate=self.learning_rate_init
+        )
+        weights = self._with_class_weights(data.Y, data.sample_weight) if rows is None else self._weights_of(data, rows)
+        task = Task(network, data.X, data.Y, weights, self.loss, rows, n_threads)
+        return Problem(task, rule, default_engine(), data.decoder, n_seen)
+
+    def _weights_of(self, data, rows):
+        """Weights of all samples, right for the given rows alone."""
+        weights = data.sample_weight
+        of_rows = self._with_class_weights(data.Y[rows], None if weights is None else weights[rows])
+        if of_rows is None:
+            return None
+        weights = np.zeros(len(data.Y), dtype=data.X.dtype)
+        weights[rows] = of_rows
+        return weights
+
+    def _stopping_rule(self):
+        return StoppingRule(self.max_iter, self.tol, self.n_iter_no_change)
+
+    def _early_stopping(self, data, rows=slice(None)):
+        if not self.early_stopping:
+            return None
+        return EarlyStopping(self.validation_fraction, None if data.stratify is None else data.stratify[rows])
 
     def _hidden_layer_sizes(self):
         sizes = self.hidden_layer_sizes
@@ -361,20 +399,24 @@ class BaseL2Net(BaseEstimator, ABC):
             change += f"Set hidden_layer_sizes={before[1:-1]}"
         raise ValueError(f"{change}, or call fit with warm_start=False to train a new network.")
 
-    def _sample_weights(self, X, Y, sample_weight):
-        """Weight of each row in the dtype of `X`, class weights included; None if all are one."""
+    def _checked_weights(self, X, sample_weight):
+        """Weight of each row in the dtype of `X`; None if all are one."""
         if sample_weight is None:
             return None
         return check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
 
+    def _with_class_weights(self, Y, sample_weight):
+        """Weights of samples with encoded targets, multiplied by those of their classes; None if all are one."""
+        return sample_weight
+
     def _start(self, network, continues):
         """Where this fit begins."""
         if not continues:
-            return Start(_stream(self.random_state))
+            return Start(random_stream(self.random_state))
         before = self._continuation
         # with another seed, from now on the numbers of that seed; a RandomState is a stream that others may have used
         is_same = isinstance(self.random_state, (Integral, type(None))) and self.random_state == before.seed
-        stream = before.random_state if is_same else _stream(self.random_state)
+        stream = before.random_state if is_same else random_stream(self.random_state)
         parameters = network.pack(self.coefs_, self.intercepts_)
         return Start(stream, parameters, before.state, before.curves, self.t_)
 
@@ -423,6 +465,12 @@ class BaseL2Net(BaseEstimator, ABC):
             _applied_rule=result.applied_rule,
             _continuation=Continuation(result.state, result.curves, result.random_state, seed, result.n_total),
         )
+
+    def _adopt(self, attributes):
+        """Take over the attributes of a finished fit, and drop those of an earlier one that it has not."""
+        for name in [name for name in vars(self) if name.endswith("_") and name not in attributes]:
+            delattr(self, name)
+        vars(self).update(attributes)
 
     def _network_outputs(self, X, *, raw=False):
         """Outputs of the fitted network for validated or raw input, ndarray of shape (n_samples, n_outputs)."""
@@ -484,27 +532,18 @@ class BaseL2Net(BaseEstimator, ABC):
         return True
 
     @abstractmethod
-    def _output(self):
-        """Name of the output function."""
+    def _training_data(self, X, y, sample_weight, *, continues=False, is_stream=False, classes=None):
+        """Validate and encode, recording what has to be remembered of it in the attributes of this estimator.
 
-    @abstractmethod
-    def _validate(self, X, y, sample_weight, *, continues, is_stream, classes):
-        """Validated input, targets of shape (n_samples, n_outputs) in its dtype, and the weights of the samples."""
-
-    @abstractmethod
-    def _decoder(self):
-        """The `Decoder` of encoded targets and of outputs."""
-
-    @abstractmethod
-    def _stratify(self, Y):
-        """Labels by which the validation set is stratified; None if it is not."""
+        Class weights are not included yet: they may depend on the rows that are trained on.
+        """
 
 
 # Predicting one row takes less time than working out where each layer's parameters are.
 _cached_network = lru_cache(maxsize=64)(Network)
 
 
-def _stream(random_state):
+def random_stream(random_state):
     """A random stream of this fit's own: that of a seed, or one that goes on where the user's stands."""
     stream = check_random_state(random_state)
     if stream is check_random_state(None):

@@ -10,7 +10,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import validate_data
 
 from skl2net._sklearn_private import StrOptions, check_partial_fit_first_call, fit_context
-from skl2net.estimators.base import FLOATS, BaseL2Net
+from skl2net.estimators.base import FLOATS, BaseL2Net, TrainingData
 from skl2net.problem import Decoder
 
 
@@ -344,7 +344,7 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
         raw = self._network_outputs(X, raw=True)
         return raw.ravel() if raw.shape[1] == 1 else raw
 
-    def _validate(self, X, y, sample_weight, *, continues, is_stream, classes):
+    def _training_data(self, X, y, sample_weight, *, continues=False, is_stream=False, classes=None):
         is_first_of_stream = is_stream and check_partial_fit_first_call(self, classes)
         X, y = validate_data(
             self, X, y, accept_sparse="csr", multi_output=True, dtype=FLOATS, order="C", reset=not continues
@@ -361,7 +361,14 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
         if continues or is_stream:
             self._check_labels(unique_labels(y), same=self.warm_start and not is_stream)
         Y = self._label_binarizer.transform(y).astype(X.dtype)
-        return X, Y, self._sample_weights(X, Y, sample_weight)
+        return TrainingData(
+            X,
+            Y,
+            self._checked_weights(X, sample_weight),
+            self._output(),
+            Decoder(lambda Y: self._labels(Y - 0.5), self._labels, self._accuracy, raw=True),
+            stratify=self._labels(Y - 0.5) if self.early_stopping and Y.shape[1] == 1 else None,
+        )
 
     def _check_labels(self, labels, *, same):
         if same and set(labels) != set(self.classes_):
@@ -375,16 +382,15 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
                 "all classes in the first call to partial_fit."
             )
 
-    def _sample_weights(self, X, Y, sample_weight):
-        weight = super()._sample_weights(X, Y, sample_weight)
+    def _with_class_weights(self, Y, sample_weight):
         if self.class_weight is None:
-            return weight
+            return sample_weight
         if self._label_binarizer.y_type_.startswith("multilabel"):
             of_samples = compute_sample_weight(self.class_weight, Y)
         else:
-            of_samples = self._weights_of_classes(_codes(Y - 0.5), weight)
-        of_samples = of_samples.astype(X.dtype)
-        weight = of_samples if weight is None else weight * of_samples
+            of_samples = self._weights_of_classes(_codes(Y - 0.5), sample_weight)
+        of_samples = of_samples.astype(Y.dtype)
+        weight = of_samples if sample_weight is None else sample_weight * of_samples
         if np.any(weight < 0) or not np.any(weight):
             raise ValueError(
                 f"class_weight={self.class_weight!r} gives a sample a negative weight, or all samples a weight of "
@@ -407,12 +413,6 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
 
     def _output(self):
         return "softmax" if self._label_binarizer.y_type_ == "multiclass" else "logistic"
-
-    def _decoder(self):
-        return Decoder(lambda Y: self._labels(Y - 0.5), self._labels, self._accuracy, raw=True)
-
-    def _stratify(self, Y):
-        return self._labels(Y - 0.5) if Y.shape[1] == 1 else None
 
     def _labels(self, raw):
         """Labels, or label indicator matrix, for the raw outputs of the network."""

@@ -9,7 +9,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import validate_data
 
 from skl2net._sklearn_private import StrOptions, fit_context
-from skl2net.estimators.base import FLOATS, BaseL2Net
+from skl2net.estimators.base import FLOATS, BaseL2Net, TrainingData
 from skl2net.problem import Decoder
 
 
@@ -274,7 +274,7 @@ class L2NetRegressor(RegressorMixin, BaseL2Net):
         """
         return _flat_if_single(self._network_outputs(X))
 
-    def _validate(self, X, y, sample_weight, *, continues, is_stream, classes):
+    def _training_data(self, X, y, sample_weight, *, continues=False, is_stream=False, classes=None):
         if sp.issparse(y):
             raise TypeError(
                 f"Sparse targets are not supported, got y of type {type(y).__name__}. Use y.toarray() to convert it to "
@@ -299,16 +299,14 @@ class L2NetRegressor(RegressorMixin, BaseL2Net):
                 "be negative."
             )
         Y = np.ascontiguousarray(y.reshape(len(y), -1), dtype=X.dtype)
-        return X, Y, self._sample_weights(X, Y, sample_weight)
-
-    def _output(self):
-        return "exp" if self.loss == "poisson" else "identity"
-
-    def _decoder(self):
-        return Decoder(_flat_if_single, _flat_if_single, _r2, raw=False)
-
-    def _stratify(self, Y):
-        return None
+        return TrainingData(
+            X,
+            Y,
+            self._checked_weights(X, sample_weight),
+            "exp" if self.loss == "poisson" else "identity",
+            Decoder(_flat_if_single, _flat_if_single, _r2, raw=False),
+            stratify=None,
+        )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

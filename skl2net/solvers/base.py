@@ -88,7 +88,16 @@ class Solver:
     objective = None
 
     def stopping(self, rule):
-        """The stopping rule of this solver, given the `skl2net.solvers.stopping.StoppingRule` of the estimator."""
+        """The stopping rule that this solver makes of the estimator's.
+
+        Parameters
+        ----------
+        rule : StoppingRule
+
+        Returns
+        -------
+        StoppingRule
+        """
         return rule
 
     def minimise(self, problem, start, monitor):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.optimize
 
+from skl2net.engines.threads import one_blas_thread
 from skl2net.solvers.base import Diverged, Iterate, Solver
 from skl2net.solvers.curves import IterationTotals
 
@@ -56,15 +57,16 @@ class LBFGS(Solver):
             monitor.finish(Iterate(x.astype(problem.dtype)), [totals(x, loss)])
 
         ftol = max(2.2204460492503131e-05 * tol, float(np.finfo(problem.dtype).eps)) if self.ftol is None else self.ftol
-        result = scipy.optimize.minimize(
-            objective,
-            start.parameters.astype(np.float64),
-            method="L-BFGS-B",
-            jac=True,
-            bounds=self.bounds,
-            callback=finish_iteration,
-            options={"maxfun": self.max_fun, "maxiter": max_iter, "gtol": tol, "ftol": ftol},
-        )
+        with one_blas_thread():  # scipy's vector operations wake threads that take longer to wake than to work
+            result = scipy.optimize.minimize(
+                objective,
+                start.parameters.astype(np.float64),
+                method="L-BFGS-B",
+                jac=True,
+                bounds=self.bounds,
+                callback=finish_iteration,
+                options={"maxfun": self.max_fun, "maxiter": max_iter, "gtol": tol, "ftol": ftol},
+            )
         self._check_finite(result.x.astype(problem.dtype), float(result.fun))
         if monitor.n_iter == 0:
             monitor.finish_at_start(Iterate(result.x.astype(problem.dtype)), totals(result.x, float(result.fun)))

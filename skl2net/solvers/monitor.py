@@ -13,6 +13,10 @@ from skl2net.solvers.curves import IterationTotals
 from skl2net.solvers.stopping import Progress
 
 
+class Cancelled(Exception):
+    """Ends a training whose result is no longer needed."""
+
+
 @dataclass(frozen=True)
 class Finished:
     """The state of a training after a finished iteration.
@@ -42,6 +46,8 @@ class Monitor:
         ``validate(parameters) -> (score, data loss)`` on the validation set, with early stopping.
     verbose : bool or int, default=False
         Whether to print each iteration.
+    is_cancelled : callable, default=None
+        ``is_cancelled() -> bool``: whether the result is no longer needed.
 
     Attributes
     ----------
@@ -49,11 +55,12 @@ class Monitor:
         State after the last finished iteration; None before the first.
     """
 
-    def __init__(self, stopping, *, validate=None, verbose=False):
+    def __init__(self, stopping, *, validate=None, verbose=False, is_cancelled=None):
         self.stopping = stopping
         self.verbose = verbose
         self.finished = None
         self._validate = validate
+        self._is_cancelled = is_cancelled
         self._iterations = []
         self._validations = []
 
@@ -78,7 +85,14 @@ class Monitor:
             Totals of each, at most `n_until_decision` of them.
         label : str, default="Iteration"
             Label of the messages printed by `verbose`.
+
+        Raises
+        ------
+        Cancelled
+            If the result is no longer needed.
         """
+        if self._is_cancelled is not None and self._is_cancelled():
+            raise Cancelled
         progress, n_iter = self.progress, self.n_iter
         # remove records of a call that was interrupted
         del self._iterations[n_iter:]

@@ -365,7 +365,7 @@ class ParticleSwarm(Solver, BaseEstimator):
                 after.best_positions[best], after.best_losses[best] = polished, loss
                 after.best_data_losses[best] = data_loss
             totals = IterationTotals(loss, data_loss, problem.weight_norm(polished))
-            monitor.finish(Iterate(polished, after, t), [totals], label="Polish after iteration")
+            monitor.finish(Iterate(polished, after, t), [totals], label="Polish, iteration")
 
         # ftol=0: continue down to the rounding error
         lbfgs = LBFGS(max_fun=np.inf, bounds=scipy.optimize.Bounds(*box), ftol=0.0)
