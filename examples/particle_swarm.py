@@ -61,8 +61,9 @@ compare("Diabetes, 10-8-1, squared error", L2NetRegressor, (8,), StandardScaler(
 # is a step function of the weights, whose gradient is zero wherever it exists. The swarm minimises this cost plus the
 # penalty. The usual surrogate, the log loss, does not know the cost; class weights take it into account.
 #
-# The swarm has by far the smallest cost on the training samples. On test samples it is no better than the plain log
-# loss: a cost that only counts decisions leaves no margin around them, and the log loss does.
+# The swarm has a smaller cost on the training samples than the log loss, but not on test samples: a cost that only counts
+# decisions leaves no margin around them, and the log loss does. The weighted log loss is the best of the three. Prefer
+# such a surrogate if there is one. The swarm minimises objectives that have none.
 
 COST = np.array([[0.0, 10.0], [1.0, 0.0]])  # rows: malignant, benign; columns: classified as malignant, as benign
 
