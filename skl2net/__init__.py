@@ -2,9 +2,18 @@
 
 from skl2net.conventions import convert_alpha, list_conventions
 from skl2net.estimators import L2NetClassifier, L2NetRegressor
+from skl2net.model_selection import NodeSweepCV
 from skl2net.solvers.swarm import ParticleSwarm
 from skl2net.versions import show_versions
 
 __version__ = "0.1.0"
 
-__all__ = ["L2NetClassifier", "L2NetRegressor", "ParticleSwarm", "convert_alpha", "list_conventions", "show_versions"]
+__all__ = [
+    "L2NetClassifier",
+    "L2NetRegressor",
+    "NodeSweepCV",
+    "ParticleSwarm",
+    "convert_alpha",
+    "list_conventions",
+    "show_versions",
+]

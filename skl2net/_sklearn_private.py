@@ -6,6 +6,8 @@ Tried with scikit-learn 1.9. A test imports each of them.
 import os
 
 from sklearn.base import _fit_context
+from sklearn.model_selection._search import BaseSearchCV
+from sklearn.model_selection._split import _yields_constant_splits
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 from sklearn.utils.validation import _check_sample_weight
@@ -24,8 +26,10 @@ except ImportError:
 check_partial_fit_first_call = _check_partial_fit_first_call
 check_sample_weight = _check_sample_weight
 fit_context = _fit_context
+yields_constant_splits = _yields_constant_splits
 
 __all__ = [
+    "BaseSearchCV",
     "Interval",
     "Options",
     "StrOptions",
@@ -33,4 +37,5 @@ __all__ = [
     "check_sample_weight",
     "fit_context",
     "openmp_effective_n_threads",
+    "yields_constant_splits",
 ]
