@@ -32,8 +32,14 @@ FOLDS = np.array([0.3, -0.1, 0.0, 0.2, -0.4])  # what is common to all networks 
 
 @parametrize_with_checks(
     [
-        NodeSweepCV(L2NetClassifier((2,), solver="lbfgs", max_iter=40), step=1, max_units=3, cv=2),
-        NodeSweepCV(L2NetRegressor((2,), solver="lbfgs", max_iter=40), step=1, max_units=3, cv=2),
+        NodeSweepCV(
+            network((2,), solver="lbfgs", max_iter=40, random_state=0),
+            step=1,
+            max_units=4,
+            cv=2,
+            error_score="raise",  # as in scikit-learn's checks of GridSearchCV
+        )
+        for network in (L2NetClassifier, L2NetRegressor)
     ]
 )
 def test_estimator_checks_of_scikit_learn(estimator, check):
@@ -147,7 +153,7 @@ def test_a_flat_curve_has_the_smallest_network_as_winner():
 
 @pytest.mark.parametrize("first", [(4, 4), (60, 3), (1, 70)])
 def test_layers_take_turns_until_none_changes(first):
-    (n, m), comparisons, _ = played(lambda n, m: -((n - 40) ** 2) - (m - n // 4) ** 2, first, max_units=100)
+    (n, m), comparisons, _ = played(lambda n, m: -10 * (n - 40) ** 2 - (m - n // 4) ** 2, first, max_units=100)
     assert (n, m) == (40, 10)
     assert {comparison["layer"] for comparison in comparisons} == {0, 1}
     assert comparisons[-1]["size"] == comparisons[-1]["winner"]
@@ -164,19 +170,18 @@ def test_bounds_are_kept_and_can_win():
 
 
 class Curve(RegressorMixin, BaseEstimator):
-    """Has the score ``-|size - peak| - |log10(alpha) - best_alpha(size)|``, and fails beyond a size."""
+    """Scores ``-|size - peak|``; needs an alpha of 1 up to 15 units and of 10 beyond, if any; diverges beyond a size."""
 
     n_fits = 0
 
-    def __init__(self, hidden_layer_sizes=(10,), peak=23, alpha=1.0, fails_beyond=10**9, fails_below=0):
+    def __init__(self, hidden_layer_sizes=(10,), peak=23, alpha=None, fails_beyond=math.inf):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.peak = peak
         self.alpha = alpha
         self.fails_beyond = fails_beyond
-        self.fails_below = fails_below
 
     def fit(self, X, y):
-        if not self.fails_below <= np.sum(self.hidden_layer_sizes) <= self.fails_beyond:
+        if np.sum(self.hidden_layer_sizes) > self.fails_beyond:
             raise ValueError("Training diverged.")
         Curve.n_fits += 1
         self.fitted_ = True
@@ -187,7 +192,8 @@ class Curve(RegressorMixin, BaseEstimator):
 
     def score(self, X, y):
         size = np.sum(self.hidden_layer_sizes)
-        return -abs(size - self.peak) - 10 * abs(np.log10(self.alpha) - (size > 15)) + X.mean()
+        wrong_alpha = 0 if self.alpha is None else 10 * abs(np.log10(self.alpha) - (size > 15))
+        return X.mean() - abs(size - self.peak) - wrong_alpha
 
 
 X, Y = np.random.default_rng(0).normal(size=(60, 3)), np.arange(60.0)
@@ -222,7 +228,7 @@ def test_the_history_prints_as_a_table():
     sweep = NodeSweepCV(Curve(), step=8, cv=[(np.arange(50), np.arange(50, 60))]).fit(X - X[50:].mean(), Y)
     lines = str(sweep.history_).splitlines()
     assert lines[0].split() == ["comparison", "step", "smaller", "middle", "larger", "winner"]
-    assert lines[1].split() == ["1", "8", "2:", "-21.0000", "10:", "-13.0000", "18:", "-15.0000", "10"]
+    assert lines[1].split() == ["1", "8", "2:", "-21.0000", "10:", "-13.0000", "18:", "-5.0000", "18"]
     assert len(lines) == len(sweep.history_) + 1
     several = NodeSweepCV(Curve((10, 4)), alphas=[1.0]).fit(X, Y)
     assert "layer" in str(several.history_)
@@ -271,10 +277,10 @@ def test_any_number_can_be_swept_by_its_name():
         (Curve(), {"alphas": []}, "alphas must be a list of numbers"),
         (Curve(), {"param_name": "peak", "alphas": [1], "estimator": Pipeline([("m", Curve())])}, "no parameter of Pip"),
         (make_pipeline(StandardScaler(), BaggingClassifier()), {}, "Pipeline has none"),
-        (Curve(), {"scoring": ["r2", "max_error"], "refit": False}, "refit must name the one that decides"),
+        (Curve(), {"scoring": ["r2", "neg_mean_squared_error"], "refit": False}, "refit must name the one that decides"),
         (
             Curve(),
-            {"scoring": ["r2", "max_error"], "refit": lambda results: 0},
+            {"scoring": ["r2", "neg_mean_squared_error"], "refit": lambda results: 0},
             "refit must name the one that decides",
         ),
     ],
@@ -341,7 +347,7 @@ def test_groups_sample_weights_and_other_metadata_are_routed():
         plain = NodeSweepCV(net, step=1, max_units=4, cv=GroupKFold(3)).fit(X, y, groups=groups, sample_weight=weight)
         with config_context(enable_metadata_routing=True):
             routed = NodeSweepCV(
-                clone(net).set_fit_request(sample_weight=True).set_score_request(sample_weight=False),
+                clone(net).set_fit_request(sample_weight=True).set_score_request(sample_weight=True),
                 step=1,
                 max_units=4,
                 cv=GroupKFold(3),
@@ -349,7 +355,7 @@ def test_groups_sample_weights_and_other_metadata_are_routed():
         params = plain.cv_results_["params"][0]
         splits = list(GroupKFold(3).split(X, y, groups))
         expected = [
-            clone(net).set_params(**params).fit(X[a], y[a], weight[a]).score(X[b], y[b]) for a, b in splits
+            clone(net).set_params(**params).fit(X[a], y[a], weight[a]).score(X[b], y[b], weight[b]) for a, b in splits
         ]
     for i in range(3):
         assert plain.cv_results_[f"split{i}_test_score"][0] == routed.cv_results_[f"split{i}_test_score"][0] == expected[i]
