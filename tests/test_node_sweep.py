@@ -211,7 +211,9 @@ def test_the_winner_is_that_of_grid_search_and_each_network_is_fitted_once_per_f
     assert sweep.best_estimator_.hidden_layer_sizes == (23,)
     for row, size in enumerate(sizes):
         for i in range(5):
-            assert sweep.cv_results_[f"split{i}_test_score"][row] == grid.cv_results_[f"split{i}_test_score"][size[0] - 1]
+            assert (
+                sweep.cv_results_[f"split{i}_test_score"][row] == grid.cv_results_[f"split{i}_test_score"][size[0] - 1]
+            )
     assert sweep.cv_results_["params"][sweep.best_index_] == sweep.best_params_
 
 
@@ -275,9 +277,17 @@ def test_any_number_can_be_swept_by_its_name():
         (Curve((2.5,)), {}, "must have between"),
         (Curve(), {"step": 2, "resolution": 4}, "step=2 is smaller than resolution=4"),
         (Curve(), {"alphas": []}, "alphas must be a list of numbers"),
-        (Curve(), {"param_name": "peak", "alphas": [1], "estimator": Pipeline([("m", Curve())])}, "no parameter of Pip"),
+        (
+            Curve(),
+            {"param_name": "peak", "alphas": [1], "estimator": Pipeline([("m", Curve())])},
+            "no parameter of Pip",
+        ),
         (make_pipeline(StandardScaler(), BaggingClassifier()), {}, "Pipeline has none"),
-        (Curve(), {"scoring": ["r2", "neg_mean_squared_error"], "refit": False}, "refit must name the one that decides"),
+        (
+            Curve(),
+            {"scoring": ["r2", "neg_mean_squared_error"], "refit": False},
+            "refit must name the one that decides",
+        ),
         (
             Curve(),
             {"scoring": ["r2", "neg_mean_squared_error"], "refit": lambda results: 0},
@@ -358,7 +368,9 @@ def test_groups_sample_weights_and_other_metadata_are_routed():
             clone(net).set_params(**params).fit(X[a], y[a], weight[a]).score(X[b], y[b], weight[b]) for a, b in splits
         ]
     for i in range(3):
-        assert plain.cv_results_[f"split{i}_test_score"][0] == routed.cv_results_[f"split{i}_test_score"][0] == expected[i]
+        assert (
+            plain.cv_results_[f"split{i}_test_score"][0] == routed.cv_results_[f"split{i}_test_score"][0] == expected[i]
+        )
 
 
 def test_scores_are_those_of_cross_val_score_and_pickles_predict_the_same():
