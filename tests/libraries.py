@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from skl2net.network import Network
+
 N_SAMPLES = 24
 
 
@@ -66,10 +68,10 @@ class Training:
         return {"n_samples": N_SAMPLES, **{name: getattr(self, name) for name in names}}
 
     def start(self):
-        """Initial weights and biases, one array for each layer."""
-        rng = np.random.default_rng(self.seed + 3)
-        shapes = list(zip(self.sizes[:-1], self.sizes[1:], strict=True))
-        return [0.7 * rng.normal(size=shape) for shape in shapes], [0.7 * rng.normal(size=out) for _, out in shapes]
+        """Initial weights and biases of each layer, those that the estimators draw from the same seed."""
+        network = Network(self.sizes, "tanh", "identity")
+        parameters = network.initial_parameters(np.random.RandomState(self.seed), np.float64)
+        return [[np.array(a) for a in arrays] for arrays in network.unpack(parameters)]
 
     def batches(self):
         X, Y = self.X, self.Y

@@ -132,7 +132,7 @@ def convert_alpha(
     >>> print(convert_alpha(2.0, "sklearn.Ridge", "prior"))
     sklearn.Ridge 2 is prior 2, exactly: the two minimise the same objective, without hidden layers. A
     linear model.
-    L2NetRegressor((), solver="lbfgs", l2_mode="prior", alpha=2)
+    L2NetRegressor(hidden_layer_sizes=(), solver="lbfgs", l2_mode="prior", alpha=2)
 
     Under momentum, a penalty and a decoupled decay follow different trajectories, with the same share of a weight
     removed per update:
@@ -272,7 +272,9 @@ class _Run:
         self.is_linear = any(c.n_layers == 1 for c in self.pair)
         self.penalties = all(c.is_penalty for c in self.pair)
         self.crosses = source.is_penalty != target.is_penalty
-        self.solvers = self._solvers(solver)
+        self._check_solver(solver)
+        self.solver = self._inferred(solver)
+        self.solvers = self._solvers()
         self.is_sgd = self.solvers == ("sgd", "sgd")
         self.given = {name for name, value in quantities.items() if value is not None}
         self.conflicts = [*self._settle_fixed()]
@@ -282,7 +284,7 @@ class _Run:
         try:
             scale = self._loss_ratio()
             alpha = self._translate(number, scale)
-            differences = [] if self.source is self.target else [*self._differences()]
+            differences = [] if self.source is self.target else self._differences()
             self._raise_if_missing()
         except _NoEquivalent as why:
             self._raise_if_missing()
@@ -311,19 +313,24 @@ class _Run:
                 f"convert_alpha from {self.source.name!r} to {self.target.name!r} needs {listed}. Pass {meanings}."
             )
 
-    def _solvers(self, given):
-        """Solver of each side; None if neither the names nor the arguments say it, or there are no updates."""
+    def _inferred(self, solver):
+        """The solver that was given, or SGD if its momentum was, unless two objectives are compared."""
+        has_momentum = self.quantities["momentum"] is not None
+        return "sgd" if solver is None and has_momentum and not (self.has_closed_form and self.penalties) else solver
+
+    def _check_solver(self, solver):
         allowed = [c.solvers for c in self.pair if not c.is_measure]
-        if given is not None and allowed and not any(given in solvers or not solvers for solvers in allowed):
+        if solver is not None and allowed and not any(solver in solvers or not solvers for solvers in allowed):
             raise ValueError(
-                f"solver={given!r} runs neither {self.source.name!r} nor {self.target.name!r}; leave solver out, or "
+                f"solver={solver!r} runs neither {self.source.name!r} nor {self.target.name!r}; leave solver out, or "
                 f"pass one of {', '.join(sorted({repr(s) for solvers in allowed for s in solvers}))}."
             )
-        if given is None and not self.has_closed_form and self.quantities["momentum"] is not None:
-            given = "sgd"
+
+    def _solvers(self):
+        """Solver of each side; None if neither the names nor the arguments say it, or there are no updates."""
         implied = [c.solvers[0] if len(c.solvers) == 1 else None for c in self.pair]
         return tuple(
-            own or next((solver for solver in (given, other) if solver in c.solvers), None)
+            own or next((solver for solver in (self.solver, other) if solver in c.solvers), None)
             for c, own, other in zip(self.pair, implied, reversed(implied), strict=True)
         )
 
@@ -349,9 +356,16 @@ class _Run:
     def _quantity(self, key):
         if key == "updates_per_epoch":
             return math.ceil(self._need("n_samples") / self._need("batch_size"))
-        if key == "batch_size" and self._is_full_batch():
-            key = "n_samples"
         return self._need(key)
+
+    def _powers(self, convention, *, of_share=False):
+        """Powers of the quantities in the strength, or in the share that one update removes before momentum."""
+        powers = convention.powers()
+        if self._is_full_batch() and "batch_size" in powers:
+            powers["n_samples"] = powers.get("n_samples", 0) + powers.pop("batch_size")
+        if of_share and convention.is_penalty:
+            powers["learning_rate"] = powers.get("learning_rate", 0) + 1
+        return powers
 
     def _is_known(self, powers):
         names = {name for key in powers for name in _NAMES.get(key, (key,))}
@@ -364,17 +378,21 @@ class _Run:
 
     def _translate(self, number, scale):
         """The number in the target's convention."""
-        updates = self._quantity("updates_per_epoch") if any(c.reads_updates for c in self.pair) else None
+        same = self.source is self.target
+        reads_updates = any(c.reads_updates for c in self.pair)
+        if same and reads_updates:
+            return number
+        updates = self._quantity("updates_per_epoch") if reads_updates else None
         strength = self.source.strength(number, updates)
         self._check_source(number, strength)
-        if self.source is self.target:
+        if same:
             return number
         if strength in (0, math.inf):
             if 0 < number < math.inf and number != 1:  # keep 1 is no decay
                 raise self._out_of_range(number)
             return self.target.number(strength, updates)
         solver = self._solver_of_penalty() if self.crosses else None
-        before, after = (_powers_of_share(c) if self.crosses else c.powers() for c in self.pair)
+        before, after = (self._powers(c, of_share=self.crosses) for c in self.pair)
         if solver == "sgd" and (self._momentum() or self._is_known({**before, **after})):
             strength *= self._product(before, self._rate(0, scale))
             strength = self._through_sgd(strength)
@@ -415,13 +433,13 @@ class _Run:
 
     def _solver_of_penalty(self):
         """The solver that a penalty's share passes through; raise if it leaves none."""
-        if self.solvers == (None, None):
+        if self.solvers == (None, None) and self.solver is None:
             self.missing["solver"] = (
                 ": a penalty removes a share of a weight under SGD, and none that is fixed under Adam"
             )
             return "sgd"
         side = 0 if self.source.is_penalty else 1
-        solver = self.solvers[side] or self.solvers[1 - side]
+        solver = self.solvers[side] or self.solvers[1 - side] or self.solver
         if solver in _FULL_BATCH:
             raise _NoEquivalent(
                 f"solver={solver!r} minimises the objective as a whole and has no update that removes a share of a "
@@ -457,7 +475,7 @@ class _Run:
 
     def _rate_factor(self, scale):
         """What the learning rate has to be multiplied by."""
-        if self.source.is_measure or self.source.is_closed_form:
+        if self.has_measure or self.has_closed_form:
             return 1.0
         return self._rate_ratio(scale) * self._rate_times(0) / self._rate_times(1)
 
@@ -544,15 +562,18 @@ class _Run:
 
     def _differences(self):
         """Pairs of the sense that is left and the reason why, for everything in which the two updates differ."""
-        yield from self._rule_differences()
-        yield from self._model_differences()
+        found = [*self._rule_differences(), *self._model_differences()]
         if not (self.has_closed_form or self.has_measure):
-            yield from self._optimiser_differences()
+            found += self._optimiser_differences()
+        is_mild = all(sense in ("limit", "parts") for sense, _ in found)
+        if is_mild or self._is_known(("batch_size", "n_samples")):
+            found += self._batch_differences()
+        return found
 
     def _rule_differences(self):
         """What the two rules do differently on the same run."""
         rules = {c.rule for c in self.pair}
-        if self.crosses and self.quantities["momentum"]:
+        if self.crosses and self.quantities["momentum"] != 0:
             yield (
                 "share",
                 "a penalty passes through the momentum and a decay does not: the share is that of the long run",
@@ -561,12 +582,6 @@ class _Run:
             yield "share", "the penalty is so strong that weights change sign: the share is that of their size"
         if "decay_after" in rules and len(rules) > 1 and not self.has_measure:
             yield "share", "one shrinks the weights' step along with the weights, but not that of the biases"
-        if "penalty_per_sample" in rules and len(rules) > 1 and not self._batches_are_even():
-            yield (
-                "batches",
-                f"batch_size={self.quantities['batch_size']} does not divide n_samples={self.quantities['n_samples']}: "
-                "the last batch of an epoch is smaller, and penalised more in one of the two",
-            )
         if self.schedule:
             follows = {c.follows_schedule for c in self.pair if not c.is_measure}
             if len(follows) == 2:
@@ -583,10 +598,18 @@ class _Run:
             return self.shrink > 1 - 4 * momentum / (1 + momentum) ** 2
         return self.shrink > (1 - math.sqrt(momentum)) ** 2
 
-    def _batches_are_even(self):
-        if self._is_full_batch() or self.quantities["batch_size"] == 1:
-            return True
-        return self._need("n_samples") % self._need("batch_size") == 0
+    def _batch_differences(self):
+        """What a last batch of another size does to a penalty that is divided by it."""
+        rules = {c.rule for c in self.pair}
+        if "penalty_per_sample" not in rules or len(rules) == 1 or self._is_full_batch():
+            return
+        if self.quantities["batch_size"] == 1 or self._need("n_samples") % self._need("batch_size") == 0:
+            return
+        yield (
+            "batches",
+            f"batch_size={self.quantities['batch_size']} does not divide n_samples={self.quantities['n_samples']}: the "
+            "last batch of an epoch is smaller, and penalised more in one of the two",
+        )
 
     def _model_differences(self):
         """What differs in the model, the loss or what is penalised, whatever the optimiser."""
@@ -708,14 +731,6 @@ class _Run:
             values["batch_size"] = None
         loss = self.loss or self.source.loss
         return render(self.target, solver, alpha, values, loss=loss, is_linear=self.is_linear)
-
-
-def _powers_of_share(convention):
-    """Powers of the quantities in the share that one update removes, before momentum."""
-    powers = convention.powers()
-    if convention.is_penalty:
-        powers["learning_rate"] = powers.get("learning_rate", 0) + 1
-    return powers
 
 
 def _shrink_of_share(share, momentum, nesterov):

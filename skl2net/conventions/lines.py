@@ -34,15 +34,15 @@ def render(convention, solver, number, values, *, loss, is_linear):
     values = values | _names(optimiser, values)
     arguments = [] if optimiser is None else [*_arguments(optimiser, values)]
     loss = loss or convention.loss or "log_loss"
-    shown = {key: _shown(value) for key, value in values.items()}
+    shown = {key: _setting(value) for key, value in values.items()}
     return template.format(
         **shown,
-        number=_shown(number),
+        number=f"{number:.12g}",
         arguments=", ".join(arguments),
         more="".join(f", {argument}" for argument in arguments),
         words="".join(arguments),
         loss=convention.loss_arguments.get(loss, ""),
-        layers="(), " if is_linear else "",
+        sizes="hidden_layer_sizes=(), " if is_linear else "",
         kind="Regressor" if loss in ("squared_error", "poisson") else "Classifier",
     )
 
@@ -51,7 +51,7 @@ def _template(convention, solver, is_linear):
     code = convention.code
     if isinstance(code, str):
         return code
-    keys = (["linear"] if is_linear and solver not in code else []) + [solver, None]
+    keys = [*(["linear"] if is_linear else []), solver, None]
     return next((code[key] for key in keys if key in code), "")
 
 
@@ -69,7 +69,7 @@ def _arguments(optimiser, values):
     for argument in optimiser.arguments:
         keys = [key for _, key, _, _ in string.Formatter().parse(argument) if key]
         if any(_differs(values.get(key), optimiser.defaults.get(key)) for key in keys):
-            yield argument.format(**{key: _shown(values.get(key)) for key in keys})
+            yield argument.format(**{key: _setting(values.get(key)) for key in keys})
 
 
 def _differs(value, default):
@@ -78,6 +78,9 @@ def _differs(value, default):
     return default is None or not math.isclose(value, default, rel_tol=1e-14)
 
 
-def _shown(value):
-    """A value as it is typed."""
-    return f"{value:.12g}" if isinstance(value, float) else str(value)
+def _setting(value):
+    """A setting as it is typed: a float stays one, since some libraries insist on it."""
+    if not isinstance(value, float):
+        return str(value)
+    text = f"{value:.12g}"
+    return f"{text}.0" if text.isdigit() else text

@@ -131,7 +131,7 @@ _MEASURE = {"library": "measure", "read": "definition", "losses": None, "languag
 
 def _our_code(mode):
     """The lines of one of skl2net's own rules."""
-    start = "L2Net{kind}({layers}"
+    start = "L2Net{kind}({sizes}"
     rule = f'l2_mode="{mode}", alpha={{number}}{{loss}}'
     code = {solver: f'{start}solver="{solver}", {rule}{{more}})' for solver in ("sgd", "adam")}
     if mode in PENALTIES:
@@ -219,11 +219,10 @@ _RECORDS = (
         ),
         source="https://scikit-learn.org/1.9/modules/neural_networks_supervised.html",
         code={
-            "sgd": 'MLP{kind}(solver="sgd", alpha={number}{loss}{more})',
-            "adam": 'MLP{kind}(solver="adam", alpha={number}{loss}{more})',
-            "lbfgs": 'MLP{kind}(solver="lbfgs", alpha={number}{loss})',
-            None: "MLP{kind}(alpha={number}{loss})",
-            "linear": 'MLP{kind}((), solver="lbfgs", alpha={number}{loss})',
+            "sgd": 'MLP{kind}({sizes}solver="sgd", alpha={number}{loss}{more})',
+            "adam": 'MLP{kind}({sizes}solver="adam", alpha={number}{loss}{more})',
+            "lbfgs": 'MLP{kind}({sizes}solver="lbfgs", alpha={number}{loss})',
+            None: "MLP{kind}({sizes}alpha={number}{loss})",
         },
         loss_arguments={"poisson": ', loss="poisson"'},
         **_SKLEARN,
@@ -851,13 +850,17 @@ _RECORDS = (
         biases="by default",
         n_outputs=1,
         n_layers=1,
-        remark="A linear model. A single λ penalises the constant too; a list of one λ per column can leave it out.",
-        source="https://www.statsmodels.org/stable/, GLM.fit_regularized and statsmodels/base/elastic_net.py",
-        code=(
-            "sm.GLM(y, sm.add_constant(X), family=sm.families.{loss}()).fit_regularized("
-            "alpha=[0.0] + [{number}] * X.shape[1], L1_wt=0.0)"
+        remark=(
+            "A linear model. A single λ penalises the constant too; a list of one λ per column can leave it out. A GLM "
+            "of the Gaussian family divides by an estimated variance, so that λ is another there; OLS does not."
         ),
-        loss_arguments={"log_loss": "Binomial", "squared_error": "Gaussian", "poisson": "Poisson"},
+        source="https://www.statsmodels.org/stable/, GLM.fit_regularized and statsmodels/base/elastic_net.py",
+        code="sm.{loss}.fit_regularized(alpha=[0.0] + [{number}] * X.shape[1], L1_wt=0.0)",
+        loss_arguments={
+            "log_loss": "GLM(y, sm.add_constant(X), family=sm.families.Binomial())",
+            "squared_error": "OLS(y, sm.add_constant(X))",
+            "poisson": "GLM(y, sm.add_constant(X), family=sm.families.Poisson())",
+        },
     ),
     Convention(
         "spark.LogisticRegression",

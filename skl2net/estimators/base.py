@@ -33,7 +33,7 @@ FLOATS = (np.float64, np.float32)
 
 @dataclass(frozen=True)
 class Continuation:
-    """What a warm start or `partial_fit` goes on from, besides the weights.
+    """What a warm start or `partial_fit` continues, besides the weights.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class Continuation:
     seed : object
         The parameter `random_state` of that fit.
     n_samples : float
-        Number of samples of that fit, or in a stream of all samples so far.
+        Number of samples of that fit; for `partial_fit`, of all calls so far.
     """
 
     state: object
@@ -83,7 +83,7 @@ class TrainingData:
 
 
 class BaseL2Net(BaseEstimator, ABC):
-    """What the classifier and the regressor share."""
+    """Base class of the classifier and the regressor."""
 
     _parameter_constraints: dict = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
@@ -119,11 +119,11 @@ class BaseL2Net(BaseEstimator, ABC):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The input. float32 stays float32; sparse input is converted to CSR.
+            The input data. float32 is kept, other dtypes are converted to float64; sparse input is converted to CSR.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Class labels, a label indicator matrix, or real targets.
+            The target values: class labels, a label indicator matrix, or real numbers.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each sample, in the loss and in the number of samples `n` and `N` of the L2 rule; not negative.
+            Non-negative weight of each sample, in the loss and in the numbers of samples `n` and `N` of the L2 rule.
 
         Returns
         -------
@@ -133,18 +133,18 @@ class BaseL2Net(BaseEstimator, ABC):
         Raises
         ------
         ValueError
-            If the input or a parameter cannot be used, or training diverges. An estimator that was fitted before stays
-            as it was.
+            If the input or a parameter is invalid, or if training diverges. The estimator is left unchanged, with its
+            previous fit if it has one.
         """
         return self._fit(X, y, sample_weight)
 
     def l2_report(self):
-        """Say in plain words which L2 rule ran in the last fit, and what it did to the weights.
+        """Report which L2 rule ran in the last fit, and what it did to the weights.
 
         Returns
         -------
         L2Report
-            Prints as text and displays as HTML; see `skl2net.report.L2Report` for its attributes.
+            Prints as text and displays as HTML. See `skl2net.report.L2Report` for its attributes.
 
         Examples
         --------
@@ -162,17 +162,18 @@ class BaseL2Net(BaseEstimator, ABC):
         check_is_fitted(self)
         if self._applied_rule is None:
             raise ValueError(
-                "There is nothing to report: this network was trained by scikit-learn's L-BFGS, which does not "
+                "There is nothing to report: this network was trained by the L-BFGS of scikit-learn, which does not "
                 "remember the number of samples that alpha was divided by. Call fit first."
             )
         return make_report(self._applied_rule, self.coefs_)
 
     @classmethod
     def from_sklearn(cls, mlp):
-        """Take over a fitted multi-layer perceptron of scikit-learn.
+        """Convert a fitted multi-layer perceptron of scikit-learn.
 
-        It predicts the same, and `partial_fit` without shuffling goes on along the same trajectory: parameters, weights
-        and the state of the optimiser are taken over, and scikit-learn's rule is ``l2_mode="penalty_per_sample"``.
+        Parameters, weights and the state of the optimiser are copied, and scikit-learn's rule is
+        ``l2_mode="penalty_per_sample"``. The result makes the same predictions, and `partial_fit` without shuffling
+        continues along the same trajectory.
 
         Parameters
         ----------
@@ -182,13 +183,13 @@ class BaseL2Net(BaseEstimator, ABC):
         Returns
         -------
         L2NetClassifier or L2NetRegressor
-            A fitted network. What scikit-learn does not record is NaN: `data_loss_`, `validation_loss_curve_`, and all
-            but the last value of `weight_norm_curve_`.
+            A fitted network. Values that scikit-learn does not record are NaN: `data_loss_`, `validation_loss_curve_`,
+            and `weight_norm_curve_` except for its last value.
 
         Raises
         ------
         TypeError
-            If `mlp` is of the other kind.
+            If `mlp` is not an MLPClassifier, or for a regressor not an MLPRegressor.
 
         Examples
         --------
@@ -210,27 +211,27 @@ class BaseL2Net(BaseEstimator, ABC):
         return net
 
     def to_sklearn(self):
-        """Make a fitted multi-layer perceptron of scikit-learn.
+        """Convert to a fitted multi-layer perceptron of scikit-learn.
 
-        It predicts the same. Its `partial_fit` without shuffling goes on along the same trajectory under
-        ``l2_mode="penalty_per_sample"``; and under the other penalties if all batches have the same size, `alpha` being
-        converted.
+        The result makes the same predictions, and its `alpha` is converted. Under ``l2_mode="penalty_per_sample"``, its
+        `partial_fit` without shuffling continues along the same trajectory; under the other penalties, it does if all
+        batches have the same size.
 
         Returns
         -------
         MLPClassifier or MLPRegressor
-            A fitted network. It can be exported to ONNX by skl2onnx.
+            A fitted network, which skl2onnx can export to ONNX.
 
         Raises
         ------
         ValueError
-            If further training would minimise another loss: with ``loss="squared_error"`` on the classifier.
+            If scikit-learn does not support the loss or the activation, as ``loss="squared_error"`` of the classifier.
 
         Warns
         -----
         UserWarning
-            If something that matters to further training only is lost: a decay, one alpha per layer, class weights, the
-            particle swarm.
+            If something is lost that affects further training, but not predictions: a decay, one alpha per layer, class
+            weights, the particle swarm.
 
         Examples
         --------
@@ -247,36 +248,36 @@ class BaseL2Net(BaseEstimator, ABC):
         return to_sklearn(self)
 
     def to_torch(self):
-        """Make a PyTorch module with the same outputs.
+        """Convert to a PyTorch module with the same outputs.
 
         Returns
         -------
         torch.nn.Sequential
-            Takes a tensor of the dtype of `coefs_`, shape (n_samples, n_features), and returns the outputs. Those of
-            classifiers are probabilities; for two classes one column, that of ``classes_[1]``. ``module[:-1]`` returns
-            the raw outputs (logits), for losses that expect these.
+            Takes a tensor of shape (n_samples, n_features) in the dtype of `coefs_`. The outputs of a classifier are
+            probabilities; for two classes, one column with those of ``classes_[1]``. ``module[:-1]`` returns the raw
+            outputs (logits), for losses that expect these.
 
         Notes
         -----
-        Training goes on under the same rule with weight decay on the weights alone::
+        To continue training under the same rule, apply weight decay to the weights only::
 
             weights = [p for p in module.parameters() if p.ndim > 1]
             biases = [p for p in module.parameters() if p.ndim <= 1]
             groups = [{"params": weights, "weight_decay": wd}, {"params": biases, "weight_decay": 0.0}]
 
-        and the optimiser
+        and use the optimiser
 
         - ``torch.optim.SGD(groups, lr, momentum, nesterov=...)`` or ``torch.optim.Adam(groups, lr)`` for the penalties,
           with ``wd = alpha / N`` for ``"prior"``, ``wd = alpha`` for ``"penalty"``, and ``wd = alpha / n`` for
           ``"penalty_per_sample"``;
         - ``torch.optim.AdamW(groups, lr)`` for ``"decoupled"`` under Adam, with ``wd = alpha``, and for
           ``"decay_before"``, with ``wd = alpha / lr``;
-        - any of them with ``wd = 0`` for ``"decay_after"`` and for decays under SGD, and, without gradient,
-          ``p.mul_(1 - share)`` for each weight `p`: after ``step()`` for ``"decay_after"``, otherwise before.
+        - any of them with ``wd = 0`` for ``"decay_after"`` and for decays with SGD; call ``p.mul_(1 - share)`` for each
+          weight `p` under ``torch.no_grad()``, after ``step()`` for ``"decay_after"`` and before it otherwise.
 
-        That is for the log loss: ``torch.nn.CrossEntropyLoss()(module[:-1](X), y)`` with three or more classes, and
-        with two ``torch.nn.BCEWithLogitsLoss()(module[:-1](X)[:, 0], y.to(X.dtype))``. For several labels, and for
-        other losses, :func:`skl2net.convert_alpha` knows the factor.
+        These numbers hold for the log loss: ``torch.nn.CrossEntropyLoss()(module[:-1](X), y)`` for three or more
+        classes, and ``torch.nn.BCEWithLogitsLoss()(module[:-1](X)[:, 0], y.to(X.dtype))`` for two. For multilabel
+        targets and other losses, :func:`skl2net.convert_alpha` gives the factor.
 
         Examples
         --------
@@ -304,23 +305,23 @@ class BaseL2Net(BaseEstimator, ABC):
 
     @property
     def validation_scores_(self):
-        """Score on the validation set after each iteration, list of float; None without early stopping."""
+        """Score on the validation set after each iteration; None without early stopping."""
         return None if self.best_validation_score_ is None else self._curves.validation_score.tolist()
 
     @property
     def validation_loss_curve_(self):
-        """Loss on the validation set after each iteration, list of float; None without early stopping."""
+        """Loss on the validation set after each iteration; None without early stopping."""
         return None if self.best_validation_score_ is None else self._curves.validation_loss.tolist()
 
     def _fit(self, X, y, sample_weight, *, is_stream=False, classes=None):
         continues = hasattr(self, "coefs_") and (self.warm_start or is_stream)
         if is_stream and self.early_stopping:
             raise ValueError(
-                "partial_fit does not support early_stopping=True, since it makes one pass over the data it is "
-                "given; set early_stopping=False, or call fit."
+                "partial_fit does not support early_stopping=True, since each call makes a single pass over its data. "
+                "Set early_stopping=False, or call fit."
             )
         self._hidden_layer_sizes()
-        # what validation records, it records here: a fit that fails leaves this estimator as it was
+        # validation sets attributes of this copy, so that a fit that fails leaves the estimator unchanged
         fitted = object.__new__(type(self))
         vars(fitted).update(vars(self))
         data = fitted._training_data(X, y, sample_weight, continues=continues, is_stream=is_stream, classes=classes)
@@ -381,8 +382,8 @@ class BaseL2Net(BaseEstimator, ABC):
         sizes = (sizes,) if isinstance(sizes, Integral) else tuple(sizes)
         if not all(isinstance(size, Integral) and size > 0 for size in sizes):
             raise ValueError(
-                f"hidden_layer_sizes must be > 0, whole numbers of units for each hidden layer (or () for a linear "
-                f"model), got {self.hidden_layer_sizes!r}."
+                f"hidden_layer_sizes must be > 0, in whole numbers of units (or () for a linear model), got "
+                f"{self.hidden_layer_sizes!r}."
             )
         return tuple(int(size) for size in sizes)
 
@@ -392,11 +393,11 @@ class BaseL2Net(BaseEstimator, ABC):
         if before == now:
             return
         if before[-1] != now[-1] and before[:-1] == now[:-1]:
-            change = f"`y` has {now[-1]} output(s), and the fitted network has {before[-1]}. Pass targets of that shape"
+            change = f"`y` has {now[-1]} output(s), but the fitted network has {before[-1]}. Pass targets of that shape"
         else:
-            change = f"The fitted network has layers of {before} units, and hidden_layer_sizes now asks for {now}. "
+            change = f"The fitted network has layers of {before} units, but hidden_layer_sizes now asks for {now}. "
             change += f"Set hidden_layer_sizes={before[1:-1]}"
-        raise ValueError(f"{change}, or call fit with warm_start=False to start anew.")
+        raise ValueError(f"{change}, or call fit with warm_start=False to train a new network.")
 
     def _checked_weights(self, X, sample_weight):
         """Weight of each row in the dtype of `X`; None if all are one."""
@@ -501,23 +502,23 @@ class BaseL2Net(BaseEstimator, ABC):
         return tags
 
     def set_params(self, **params):
-        """Set parameters of this estimator, and as ``solver__...`` those of a `ParticleSwarm`.
+        """Set the parameters of this estimator, and as ``solver__<parameter>`` those of a `ParticleSwarm`.
 
         Parameters
         ----------
         **params : dict
-            Parameters by name.
+            Estimator parameters.
 
         Returns
         -------
         self : object
-            The estimator.
+            Estimator instance.
         """
         solver = params.get("solver", self.solver)
         of_solver = [name for name in params if name.startswith("solver__")]
         if of_solver and isinstance(solver, str):
             raise ValueError(
-                f"{of_solver[0]} needs a solver that has parameters of its own, and solver={solver!r} has none; set "
+                f"{of_solver[0]} needs a solver with parameters, and solver={solver!r} has none. Set "
                 "solver=ParticleSwarm() first."
             )
         return super().set_params(**params)
@@ -526,8 +527,7 @@ class BaseL2Net(BaseEstimator, ABC):
         """Whether `partial_fit` is available."""
         if self.solver not in ("sgd", "adam"):
             raise AttributeError(
-                f"partial_fit is only available with solver='sgd' or 'adam', which make a pass over the data update by "
-                f"update; solver={self.solver!r} does not."
+                f"partial_fit is only available with solver='sgd' or solver='adam', got solver={self.solver!r}."
             )
         return True
 

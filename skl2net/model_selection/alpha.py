@@ -1,5 +1,7 @@
 """`L2NetClassifierCV` and `L2NetRegressorCV`: the strength of the L2 rule by cross-validation."""
 
+import re
+from inspect import cleandoc
 from numbers import Integral, Real
 
 import numpy as np
@@ -16,6 +18,8 @@ from skl2net.estimators import L2NetClassifier, L2NetRegressor
 from skl2net.estimators.base import BaseL2Net, random_stream
 from skl2net.l2 import PENALTIES
 from skl2net.model_selection.search import Candidate, evaluate_candidates
+
+_SET_BY_THE_SEARCH = ("alpha", "warm_start")
 
 
 class _AlphaSearch(BaseL2Net):
@@ -177,12 +181,13 @@ class _AlphaSearch(BaseL2Net):
                 raise ValueError("alphas is empty; pass at least one strength, or a number of them.")
             return alphas.tolist()
         n_samples = data.X.shape[0]
+        batch_size = getattr(net._solver(n_samples), "batch_size", n_samples)
         if self.l2_mode in PENALTIES:
             source, values = "prior", np.geomspace(1e-2, 1e3, self.alphas)
         else:
-            # from ten times the training down to a single epoch, or to two updates
-            source, values = "timescale", np.geomspace(10 * self.max_iter, 1, self.alphas)
-        batch_size = getattr(net._solver(n_samples), "batch_size", n_samples)
+            # from ten times the training down to one epoch, or to two updates: no decay removes a whole weight
+            shortest = max(1.0, 2 * batch_size / n_samples)
+            source, values = "timescale", np.geomspace(10 * self.max_iter, shortest, self.alphas)
         return [
             convert_alpha(
                 float(value),
@@ -213,6 +218,25 @@ class _AlphaSearch(BaseL2Net):
         return score
 
 
+def _documented_like(net_class):
+    """Fill in, in a docstring, the parameters and attributes that a search shares with the network it searches for."""
+
+    def entries(title, left_out=()):
+        pattern = rf"^{title}\n-+\n(.*?)\n\n(?=[^\n]+\n-+\n)"
+        section = re.search(pattern, cleandoc(net_class.__doc__), re.DOTALL | re.MULTILINE).group(1)
+        found = re.split(r"\n(?=\S)", section)
+        return "\n".join(entry for entry in found if entry.split(" :")[0] not in left_out)
+
+    def fill(search_class):
+        doc = cleandoc(search_class.__doc__)
+        doc = doc.replace("{parameters}", entries("Parameters", _SET_BY_THE_SEARCH))
+        search_class.__doc__ = doc.replace("{attributes}", entries("Attributes"))
+        return search_class
+
+    return fill
+
+
+@_documented_like(L2NetClassifier)
 class L2NetClassifierCV(_AlphaSearch, L2NetClassifier):
     """L2NetClassifier whose `alpha` is found by cross-validation.
 
@@ -223,8 +247,7 @@ class L2NetClassifierCV(_AlphaSearch, L2NetClassifier):
 
     Parameters
     ----------
-    hidden_layer_sizes, activation, ..., max_fun
-        See :class:`L2NetClassifier`, which has the same parameters but for `alpha` and `warm_start`.
+    {parameters}
     alphas : int or array-like of shape (n_alphas,), default=11
         Strengths to compare. A number lays that many out. For a penalty these are 1e-2 to 1e3 times the strength of
         ``"prior"`` with ``alpha=1``, in the unit of `l2_mode`. For a decay they are timescales from ten times
@@ -259,8 +282,7 @@ class L2NetClassifierCV(_AlphaSearch, L2NetClassifier):
         Number of iterations of each fit.
     best_score_ : float
         Mean score of the chosen strength.
-    coefs_, intercepts_, loss_, ...
-        Those of the :class:`L2NetClassifier` that was fitted to all the data; see there. Only if ``refit=True``.
+    {attributes}
 
     See Also
     --------
@@ -286,7 +308,7 @@ class L2NetClassifierCV(_AlphaSearch, L2NetClassifier):
         **{
             name: constraint
             for name, constraint in L2NetClassifier._parameter_constraints.items()
-            if name not in ("alpha", "warm_start")
+            if name not in _SET_BY_THE_SEARCH
         },
         **_AlphaSearch._search_constraints,
     }
@@ -359,6 +381,7 @@ class L2NetClassifierCV(_AlphaSearch, L2NetClassifier):
         self.error_score = error_score
 
 
+@_documented_like(L2NetRegressor)
 class L2NetRegressorCV(_AlphaSearch, L2NetRegressor):
     """L2NetRegressor whose `alpha` is found by cross-validation.
 
@@ -369,8 +392,7 @@ class L2NetRegressorCV(_AlphaSearch, L2NetRegressor):
 
     Parameters
     ----------
-    hidden_layer_sizes, activation, ..., max_fun
-        See :class:`L2NetRegressor`, which has the same parameters but for `alpha` and `warm_start`.
+    {parameters}
     alphas : int or array-like of shape (n_alphas,), default=11
         Strengths to compare. A number lays that many out. For a penalty these are 1e-2 to 1e3 times the strength of
         ``"prior"`` with ``alpha=1``, in the unit of `l2_mode`. For a decay they are timescales from ten times
@@ -405,8 +427,7 @@ class L2NetRegressorCV(_AlphaSearch, L2NetRegressor):
         Number of iterations of each fit.
     best_score_ : float
         Mean score of the chosen strength.
-    coefs_, intercepts_, loss_, ...
-        Those of the :class:`L2NetRegressor` that was fitted to all the data; see there. Only if ``refit=True``.
+    {attributes}
 
     See Also
     --------
@@ -429,7 +450,7 @@ class L2NetRegressorCV(_AlphaSearch, L2NetRegressor):
         **{
             name: constraint
             for name, constraint in L2NetRegressor._parameter_constraints.items()
-            if name not in ("alpha", "warm_start")
+            if name not in _SET_BY_THE_SEARCH
         },
         **_AlphaSearch._search_constraints,
     }
