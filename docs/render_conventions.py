@@ -2,11 +2,13 @@
 
 import contextlib
 import io
+import re
 from pathlib import Path
 
 from skl2net import convert_alpha
-from skl2net.conventions import CONVENTIONS
-from skl2net.conventions.records import LOSS_SCALES
+from skl2net.conventions import ALIASES, CONVENTIONS, LEFT_OUT
+from skl2net.conventions.convention import LOSS_SCALES
+from skl2net.conventions.lines import render as render_line
 
 PAGE = Path(__file__).parent / "conventions.md"
 
@@ -19,18 +21,44 @@ SYMBOLS = {
     "updates_per_epoch": "U",
 }
 CURVES = {"keep": "1 − λ", "half_life": "1 − 2^(−1/(λ·U))"}
-RUN = {"learning_rate": 0.01, "momentum": 0.9, "batch_size": 50, "n_samples": 2000, "n_epochs": 100}
+READ = {
+    "tested": "tested against the library",
+    "source": "read in the source",
+    "documentation": "from documentation",
+    "definition": "a definition",
+}
+BIASES = {"exempt": "no", "by default": "**yes**", "always": "**always**"}
+RUN = {"learning_rate": 0.01, "momentum": 0.9, "batch_size": 50, "n_samples": 2000, "n_epochs": 100, "nesterov": False}
 ADAM_RUN = RUN | {"learning_rate": 0.001, "momentum": None}
-MATRIX = ["penalty", "sklearn.MLP", "torch.SGD", "keras.L2", "keras.weight_decay", "tfa.SGDW", "R.nnet"]
+MATRIX = ["prior", "penalty", "sklearn.MLP", "torch.SGD", "keras.L2", "keras.weight_decay", "tfa.SGDW"]
 
 
 def render():
     """The text of the page."""
+    rules = {_meaning(c) for c in CONVENTIONS.values() if not c.is_measure}
     return TEMPLATE.format(
+        n_conventions=sum(not c.is_measure for c in CONVENTIONS.values()),
+        n_meanings=len(rules),
+        filter=FILTER,
         conventions=_table(
-            ["name", "where λ is typed", "one update, or the objective", "biases too?"],
-            [[f"`{c.name}`", _cell(c.parameter), c.formula, _biases(c)] for c in CONVENTIONS.values()],
+            ["name", "library", "where λ is typed", "one update, or the objective", "biases too?", "how it is known"],
+            [
+                [
+                    f"`{c.name}`",
+                    c.library,
+                    _cell(c.parameter),
+                    c.formula,
+                    "–" if c.is_measure else BIASES[c.biases],
+                    READ[c.read],
+                ]
+                for c in CONVENTIONS.values()
+            ],
         ),
+        aliases=_table(
+            ["name", "stands for", "where λ is typed", "remark"],
+            [[f"`{a.name}`", f"`{a.alias_of}`", _cell(a.parameter), _own_remark(a)] for a in ALIASES.values()],
+        ),
+        left_out="\n".join(f"- {name}: {reason}." for name, reason in LEFT_OUT.items()),
         strengths=_table(
             ["name", "rule", "its α, log loss", "its α, squared error"],
             [
@@ -46,11 +74,7 @@ def render():
         ),
         naive=_table(
             ["typed there", "times too strong", "here, log loss", "here, squared error, one output"],
-            [
-                _naive_row(c)
-                for c in CONVENTIONS.values()
-                if c.is_closed_form or ("sgd" in c.solvers and not c.is_measure)
-            ],
+            [_naive_row(c) for c in CONVENTIONS.values() if c.is_closed_form or "sgd" in c.solvers],
         ),
         naive_adam=_table(
             ["typed there", "times too strong", "here"],
@@ -65,22 +89,32 @@ def render():
     )
 
 
+def _meaning(convention):
+    """What the number means, whatever the library: two conventions with the same are one rule."""
+    rule = "penalty" if convention.is_penalty else convention.rule
+    powers = tuple(sorted(convention.powers().items()))
+    return rule, convention.factor, convention.power, powers, convention.curve is not None
+
+
+def _own_remark(alias):
+    """An alias's remark, without that of the convention it stands for."""
+    return alias.remark.removesuffix(CONVENTIONS[alias.alias_of].remark).strip() or "–"
+
+
 def _table(header, rows):
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def _cell(text):
-    return f"`{text}`" if "(" in text or "{" in text else text
-
-
-def _biases(convention):
-    return "–" if convention.is_measure else "**yes**" if convention.biases else "no"
+    """Code as code, unless there are words beside it."""
+    has_words = re.search(r", (and|every|its|the|whose|with)\b|\b(in|of|with)\b", text)
+    return f"`{text}`" if ("(" in text or "{" in text) and not has_words else text
 
 
 def _strength(convention, loss):
     """The strength of the convention's rule, in symbols."""
-    if convention.loss not in (None, loss):
+    if convention.loss not in (None, loss) or loss not in LOSS_SCALES[convention.losses]:
         return "–"
     if convention.name in CURVES:
         return CURVES[convention.name]
@@ -109,10 +143,11 @@ def _monomial(coefficient, exponents):
 
 
 def _naive_row(convention):
-    """How many times too strong a penalty's number is there."""
-    exponents = convention.exponents()
-    for key, power in CONVENTIONS["penalty"].exponents().items():
-        exponents[key] = exponents.get(key, 0) - power
+    """How many times too strong a penalty's number is there; under momentum to first order."""
+    exponents = convention.powers()
+    if convention.is_decay:
+        exponents["1 - momentum"] = 1
+        exponents["learning_rate"] = exponents.get("learning_rate", 0) - 1
     formula = _monomial(convention.factor, exponents)
     if convention.power < 0:
         formula = f"{_monomial(convention.factor, convention.per | {'λ²': -1})}"
@@ -124,20 +159,19 @@ def _naive_row(convention):
 
 
 def _naive(source, target, loss):
-    convention = CONVENTIONS[target]
-    if any(CONVENTIONS[name].loss not in (None, loss) for name in (source, target)):
+    conventions = [CONVENTIONS[name] for name in (source, target)]
+    if any(c.loss not in (None, loss) or loss not in LOSS_SCALES[c.losses] for c in conventions):
         return "–"
-    run = RUN | convention.fixed
-    factor = convert_alpha(1e-4, source, target, solver="sgd", loss=loss, n_outputs=1, **run).naive_factor
-    return _times(factor)
+    run = RUN | conventions[1].fixed
+    return _times(convert_alpha(1e-4, source, target, solver="sgd", loss=loss, n_outputs=1, **run).naive_factor)
 
 
 def _times(factor):
-    return f"{factor:,.0f}" if factor >= 1000 else f"{factor:.4g}"
+    return f"{factor:,.0f}" if factor >= 1000 else f"{factor:.3g}"
 
 
 def _naive_adam_row(convention):
-    exponents = convention.exponents()
+    exponents = convention.powers()
     exponents["learning_rate"] = exponents.get("learning_rate", 0) - 1
     formula = "(1 − λ)/(λ·η)" if convention.name == "keep" else _monomial(convention.factor, exponents)
     conversion = convert_alpha(0.01, "decoupled", convention.name, solver="adam", loss="log_loss", **ADAM_RUN)
@@ -145,24 +179,37 @@ def _naive_adam_row(convention):
 
 
 def _details(convention):
-    lines = [f"### `{convention.name}`", "", f"{convention.library}: {convention.formula}."]
+    version = f" {convention.version}" if convention.version else ""
+    lines = [f"### `{convention.name}`", "", f"{convention.library}{version}: {convention.formula}."]
+    if convention.condition:
+        lines += ["", f"Conversions are exact if {convention.condition}."]
     if convention.remark:
         lines += ["", convention.remark]
-    lines += ["", f"Source: {convention.source}."]
-    code = convention.code if isinstance(convention.code, dict) else {"": convention.code}
-    fields = {
-        "number": "λ",
-        "rate": "learning_rate",
-        "momentum": "momentum",
-        "batch": "",
-        "layers": "",
-        "loss": "log_loss",
-        "kind": "Classifier",
-    }
-    shown = [text.format(**fields) for text in code.values() if text]
+    lines += ["", f"Source ({READ[convention.read]}): {convention.source}."]
+    solvers = [solver for solver in convention.solvers if solver != "pso"] or [None]
+    shown = [_example(convention, solver) for solver in solvers]
+    shown = [code for code in dict.fromkeys(shown) if code]
     if shown:
         lines += ["", "```text", *shown, "```"]
     return "\n".join(lines)
+
+
+def _example(convention, solver):
+    """The line for a penalty of 0.001, or a decay of 0.001 a update."""
+    if convention.is_measure:
+        return ""
+    defaults = {
+        "learning_rate": 0.01,
+        "momentum": 0.9,
+        "nesterov": False,
+        "epsilon": 1e-8,
+        "beta_1": 0.9,
+        "beta_2": 0.999,
+    }
+    if solver != "sgd" or "momentum" in convention.fixed:
+        del defaults["momentum"]
+    number = convention.number(0.001, 40) if convention.power > 0 else 2.0
+    return render_line(convention, solver, number, defaults, loss=None, is_linear=convention.n_layers == 1)
 
 
 def _block(code):
@@ -174,18 +221,37 @@ def _block(code):
 NAMESPACE = {}
 RULES = {"scheduled": "Loshchilov & Hutter's: `decoupled` with α/η"}
 
+FILTER = """\
+```{raw} html
+<p><input id="convention-filter" type="search" placeholder="Filter: a library, a name, a formula"
+ style="width: 100%; padding: 0.4em"></p>
+<script>
+document.addEventListener("DOMContentLoaded", () => {
+  const field = document.getElementById("convention-filter");
+  const rows = field.closest("section").querySelectorAll("table tbody tr");
+  field.addEventListener("input", () => {
+    const words = field.value.toLowerCase().split(/\\s+/);
+    for (const row of rows) {
+      const text = row.textContent.toLowerCase();
+      row.style.display = words.every((word) => text.includes(word)) ? "" : "none";
+    }
+  });
+});
+</script>
+```"""
+
 BLOCKS = {
     "first": """\
 from skl2net import convert_alpha
 
-print(convert_alpha(1e-4, "sklearn.MLP", "torch.SGD", loss="log_loss", batch_size=50, n_samples=2000))
+print(convert_alpha(1e-4, "sklearn.MLP", "torch.SGD", batch_size=50, n_samples=2000))
 """,
     "inexact": """\
-print(convert_alpha(5e-4, "torch.SGD", "keras.weight_decay", momentum=0.9))
+print(convert_alpha(5e-4, "torch.SGD", "keras.weight_decay", momentum=0.9, learning_rate=0.1))
 """,
     "missing": """\
 try:
-    convert_alpha(1e-4, "penalty", "torch.SGD")
+    convert_alpha(1e-4, "sklearn.MLP", "penalty")
 except ValueError as error:
     print(error)
 """,
@@ -193,7 +259,7 @@ except ValueError as error:
 run = {"learning_rate": 0.001, "batch_size": 50}
 for n_samples in (2_000, 20_000):
     timescale = convert_alpha(0.5, "decoupled", "timescale", n_samples=n_samples, **run)
-    print(f"{n_samples:>6} items: {float(timescale):g} epochs")
+    print(f"{n_samples:>6} samples: {float(timescale):g} epochs")
 """,
     "kept": """\
 timescale = convert_alpha(0.5, "decoupled", "timescale", n_samples=2_000, **run)
@@ -212,7 +278,7 @@ X, y = make_classification(20_000, random_state=0)
 for rows, alpha in ((2_000, 0.5), (20_000, 0.5), (20_000, float(refit))):
     net = L2NetClassifier((10,), l2_mode="decoupled", alpha=alpha, batch_size=50, max_iter=2, random_state=0)
     report = net.fit(X[:rows], y[:rows]).l2_report()
-    print(f"{rows:>6} items, alpha {alpha:g}: timescale {report.timescale[0]:g} epochs")
+    print(f"{rows:>6} samples, alpha {alpha:g}: timescale {report.timescale[0]:g} epochs")
 """,
 }
 
@@ -221,30 +287,46 @@ TEMPLATE = """\
 
 # What does your library mean by weight decay?
 
-Every neural-network library has a number that makes weights smaller, most call it weight decay or L2 regularisation,
-and no two mean the same by it. It may be multiplied by the learning rate or not, divided by the batch, by the data, or
-by 2; it may go through momentum and Adam's moments or past them; it may act on the biases too. This page says which,
-library by library. Each line is tested against the library itself, or, where that cannot be installed beside ours,
-against the update that it publishes.
+In a hurry: find your library in the table, then let `convert_alpha` do the arithmetic, as in
+`convert_alpha(1e-4, "sklearn.MLP", "torch.SGD", batch_size=50, n_samples=2000)`. Print the result: it says which number
+to type, whether the two networks then do the same, and the line of code. Do not carry a number from one library to
+another as it is; the last table of this page says how many times too strong it can be. If you have no number yet, use
+`l2_mode="prior"` with its default, which needs none.
+
+Most neural-network libraries have a number that makes weights smaller, and most call it weight decay or L2
+regularisation. The {n_conventions} conventions on this page have {n_meanings} different meanings. The number may be
+multiplied by the learning rate or not, divided by the batch, by the training data, or by 2; it may go through momentum
+and Adam's moments or past them; it may act on the biases too.
 
 In the formulas, λ is the number that is typed, w a weight, g the gradient of the library's own data loss (a mean over
-the n items of the batch, unless it says otherwise), η the learning rate, step(·) what the optimiser subtracts for a
-gradient, N the items in the training data, E the epochs, U the updates in an epoch, K the outputs of the network and
+the n samples of the batch, unless it says otherwise), η the learning rate, step(·) what the optimiser subtracts for a
+gradient, N the number of training samples, E the epochs, U the updates in an epoch, K the outputs of the network and
 μ the momentum of SGD.
 
 ## The conventions
 
+{filter}
+
 {conventions}
 
-"Biases too?" is the default. None of skl2net's rules touches a bias, and every line of code on this page keeps a
-library from doing so.
+"Biases too?" is the default; "always" means that the library cannot leave them out. None of skl2net's rules touches a
+bias, and the lines of code on this page keep a library from doing so. A record "from documentation" is one whose
+source could not be opened; none is guessed.
+
+## Other names
+
+{aliases}
+
+Left out:
+
+{left_out}
 
 ## The same, as a rule of skl2net
 
-{{doc}}`l2_rules` describes the five rules. The strength α of the rule follows from λ as below. The columns differ where
-the library's squared error is not ½ of the sum over the K outputs: the learning rate of SGD has to make up for that
-too, and `convert_alpha` returns the one to use. (Adam undoes the scale of the loss, so that neither its learning rate
-nor the strength of a decay changes; that of a penalty does.)
+{{doc}}`l2_rules` describes the six rules. The strength α of the rule follows from λ as below; a `penalty` of λ/N is a
+`prior` of λ. The columns differ if the library's squared error is not ½ of the sum over the K outputs: the learning
+rate of SGD has to make up for that too, and `convert_alpha` returns the one to use. (Adam undoes the scale of the loss,
+so that neither its learning rate nor the strength of a decay changes; that of a penalty does, and its epsilon.)
 
 {strengths}
 
@@ -253,9 +335,9 @@ nor the strength of a decay changes; that of a penalty does.)
 ## What happens if you type the same number
 
 A number that was tuned as skl2net's `penalty` and is typed unchanged into another library acts there so many times as
-strong. "Here" is SGD with λ = 1e-4, learning rate 0.01, momentum 0.9, 2000 items in batches of 50, 100 epochs. (Batches
-of one and no momentum for `sklearn.SGD`, which has no others. Between a penalty and a decay under momentum, strength is
-the share of a weight that one update removes.)
+strong. "Here" is SGD with λ = 1e-4, learning rate 0.01, momentum 0.9, 2000 samples in batches of 50, 100 epochs.
+(Batches of one, or no momentum, for libraries that have no others. Between a penalty and a decay under momentum,
+strength is the share of a weight that one update removes in the long run; the formula is its first order.)
 
 {naive}
 
@@ -276,18 +358,19 @@ From library to library, under SGD with the log loss, in the run above:
 
 {first}
 
-Exact means the same trajectory, weight for weight. Where the two updates differ there is a reason, and the sense in
-which they are equivalent all the same:
+Exact means the same trajectory, weight for weight, with the same kind of momentum and the same constants of Adam. The
+printed line sets those that differ from the library's defaults. If the two updates differ there is a reason, and the
+sense in which they are equivalent all the same:
 
 {inexact}
 
-It asks for what the pair needs, and for nothing else:
+It asks for what the pair needs, all at once, and for nothing else:
 
 {missing}
 
 ## More data, same alpha
 
-The rules act once per update, and ten times the data are ten times the updates in an epoch. So the same alpha forgets
+Most rules act once per update, and ten times the data are ten times the updates in an epoch. So the same alpha forgets
 ten times as fast, counted in epochs:
 
 {forgotten}
@@ -301,8 +384,8 @@ The network's own report agrees:
 {seen}
 
 `penalty`, `decay_before` and `decay_after` behave in the same way; `penalty_per_sample` does so for a fixed batch size.
-`sklearn.Ridge`, `sklearn.LogisticRegression`, `nielsen` and `R.nnet` sum over the data instead, and grow weaker with
-it.
+`prior`, `sklearn.Ridge`, `sklearn.LogisticRegression`, `nielsen`, `weka.MLPClassifier` and `R.nnet` count against the
+sum over the data instead: their pull on a weight does not grow with the data, and their timescale in epochs stays.
 
 ## Library by library
 

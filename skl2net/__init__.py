@@ -1,8 +1,9 @@
 """skl2net: a scikit-learn compatible multi-layer perceptron with explicit, exact, translatable L2 regularisation."""
 
 from skl2net.conventions import convert_alpha, list_conventions
+from skl2net.display import L2PathDisplay, NodeSweepDisplay
 from skl2net.estimators import L2NetClassifier, L2NetRegressor
-from skl2net.model_selection import L2NetClassifierCV, L2NetRegressorCV
+from skl2net.model_selection import L2NetClassifierCV, L2NetRegressorCV, NodeSweepCV
 from skl2net.solvers.swarm import ParticleSwarm
 from skl2net.versions import show_versions
 
@@ -13,6 +14,9 @@ __all__ = [
     "L2NetClassifierCV",
     "L2NetRegressor",
     "L2NetRegressorCV",
+    "L2PathDisplay",
+    "NodeSweepCV",
+    "NodeSweepDisplay",
     "ParticleSwarm",
     "convert_alpha",
     "list_conventions",

@@ -6,6 +6,8 @@ Tried with scikit-learn 1.9. A test imports each of them.
 import os
 
 from sklearn.base import _fit_context
+from sklearn.model_selection._search import BaseSearchCV
+from sklearn.model_selection._split import _yields_constant_splits
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.metadata_routing import _raise_for_params, _routing_enabled
 from sklearn.utils.multiclass import _check_partial_fit_first_call
@@ -27,8 +29,10 @@ check_sample_weight = _check_sample_weight
 fit_context = _fit_context
 raise_for_params = _raise_for_params
 routing_enabled = _routing_enabled
+yields_constant_splits = _yields_constant_splits
 
 __all__ = [
+    "BaseSearchCV",
     "Interval",
     "Options",
     "StrOptions",
@@ -38,4 +42,5 @@ __all__ = [
     "openmp_effective_n_threads",
     "raise_for_params",
     "routing_enabled",
+    "yields_constant_splits",
 ]

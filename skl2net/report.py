@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from html import escape
+from textwrap import wrap
 
 import numpy as np
 
@@ -30,6 +31,9 @@ _ELSEWHERE = {
     "batches": "The same update, except for the last batch",
     "share": "The same share",
 }
+
+
+_COLUMNS = 100  # of the printed report
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,13 @@ class L2Report:
     def __str__(self):
         facts = list(self._facts())
         width = max(len(caption) for caption, _ in facts)
-        lines = [f"{caption:<{width}}  {text}" for caption, text in facts]
+        lines = [
+            line
+            for caption, text in facts
+            for line in wrap(
+                f"{caption:<{width}}  {text}", _COLUMNS, subsequent_indent=" " * (width + 2), break_on_hyphens=False
+            )
+        ]
         lines += ["", f"{'layer':>5}  {'sum of w^2':>12}  {'largest |w|':>12}"]
         lines += [
             f"{i:>5}  {total:>12.6g}  {top:>12.6g}"

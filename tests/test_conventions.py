@@ -178,7 +178,7 @@ def test_what_is_asked_for_matters_and_nothing_else_does(source):
                 *([{name: RUN[name] + 1}] if name in ("n_samples", "batch_size") else []),
             ]
             changed = [convert_alpha(number, source, target, **(asked | other)) for other in others]
-            facts = {(result.alpha, result.exact) for result in (*changed, conversion)}
+            facts = {(result.alpha, result.sense) for result in (*changed, conversion)}
             assert len(facts) > 1, (target, name)
 
 

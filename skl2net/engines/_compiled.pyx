@@ -206,14 +206,17 @@ def losses(task, vectors):
 
 
 def epochs_per_call(task):
-    """How many epochs `run_updates` should be asked for at most."""
-    return max(1, _rows_per_call(task.network) // max(1, task.n_rows))
+    """How many epochs `run_updates` should be asked for at most: for about 0.1 s, so that Ctrl-C is heard."""
+    network = task.network
+    return max(1, int(_WORK_PER_CALL / (max(1, task.n_rows) * _row_work(network.n_weights))))
 
 
-cdef object _rows_per_call(network):
-    """Rows to train on in one call of the kernels: for about 0.1 s, so that Ctrl-C is heard."""
-    # six operations a weight and row, forward and backward, and some a row, at no less than ten a nanosecond
-    return max(1, int(1e9 / (6 * network.n_weights + 10000)))
+_WORK_PER_CALL = 1e9  # operations, of which at least ten take a nanosecond: about 0.1 s
+
+
+cdef double _row_work(double n_weights):
+    """Operations to train on one row: six a weight, forward and backward, and some a row."""
+    return 6 * n_weights + 10000
 
 
 def run_updates(task, state, batches, coefficients, optimiser, learning_rate):
@@ -265,8 +268,10 @@ def run_updates(task, state, batches, coefficients, optimiser, learning_rate):
 
     # an epoch that takes too long for one call of the kernels is trained in parts
     cdef index_t n_left = n_updates, part = n_updates
+    cdef double work
     if n_epochs == 1 and n_updates:
-        part = min(n_updates, max(1, n_updates * _rows_per_call(task.network) // max(1, bounds[-1] - bounds[0])))
+        work = (bounds[-1] - bounds[0]) * _row_work(call.weights_per_row()) + 10.0 * n_updates * task.network.n_weights
+        part = max(1, min(n_updates, int(n_updates * _WORK_PER_CALL / work)))
     cdef int failed
     sums = np.zeros(3)  # of the totals but Σw², which is that of the last part
     while True:
@@ -502,6 +507,15 @@ cdef class _Call:
                 raise ValueError(f"sample_weight must have shape ({n_rows},), got {task.sample_weight.shape}.")
             self.data.weights = _address(self.hold(task.sample_weight))
         return 0
+
+    cdef double weights_per_row(self):
+        """Number of weights that a row meets: of CSR, in the first layer those of its stored entries."""
+        cdef index_t i
+        cdef double n = self.network.sizes[0] if self.data.indptr == NULL else self.data.stored_per_row + 1
+        n *= self.network.sizes[1]
+        for i in range(1, self.network.n_layers):
+            n += <double>self.network.sizes[i] * self.network.sizes[i + 1]
+        return n
 
     cdef object hold(self, values, dtype=None):
         """The values as the kernels take them, kept for as long as the call lasts."""

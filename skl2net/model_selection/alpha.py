@@ -181,12 +181,13 @@ class _AlphaSearch(BaseL2Net):
                 raise ValueError("alphas is empty; pass at least one strength, or a number of them.")
             return alphas.tolist()
         n_samples = data.X.shape[0]
+        batch_size = getattr(net._solver(n_samples), "batch_size", n_samples)
         if self.l2_mode in PENALTIES:
             source, values = "prior", np.geomspace(1e-2, 1e3, self.alphas)
         else:
-            # from ten times the training down to a single epoch, or to two updates
-            source, values = "timescale", np.geomspace(10 * self.max_iter, 1, self.alphas)
-        batch_size = getattr(net._solver(n_samples), "batch_size", n_samples)
+            # from ten times the training down to one epoch, or to two updates: no decay removes a whole weight
+            shortest = max(1.0, 2 * batch_size / n_samples)
+            source, values = "timescale", np.geomspace(10 * self.max_iter, shortest, self.alphas)
         return [
             convert_alpha(
                 float(value),
