@@ -251,7 +251,7 @@ def _describe(coefficients, updates_per_epoch, objective):
 def _remarks(applied, share, coefs):
     if share is not None and np.min(share) < 0:
         yield (
-            "A negative share means that the penalty moves each weight past zero and makes it larger. Decrease alpha "
+            "A share below 0 means that the penalty moves each weight past zero and makes it larger. Decrease alpha "
             "or learning_rate_init."
         )
     if not float(applied.n).is_integer():
