@@ -565,7 +565,7 @@ class _Run:
         found = [*self._rule_differences(), *self._model_differences()]
         if not (self.has_closed_form or self.has_measure):
             found += self._optimiser_differences()
-        is_mild = all(sense in ("limit", "parts") for sense, _ in found)
+        is_mild = all(sense == "limit" for sense, _ in found)
         if is_mild or self._is_known(("batch_size", "n_samples")):
             found += self._batch_differences()
         return found
