@@ -43,7 +43,8 @@ def tensorflow(job):
             if job["target"] == "tf.l2_loss":
                 execute(job["code"].split("\n")[0], scope)  # the penalty at the present weights
             value = loss(tf.constant(Y, tf.float64), model(tf.constant(X, tf.float64))) + scope.get("penalty", 0.0)
-        optimizer.apply_gradients(zip(tape.gradient(value, model.trainable_variables), model.trainable_variables))
+        variables = model.trainable_variables
+        optimizer.apply_gradients(zip(tape.gradient(value, variables), variables, strict=True))
     parameters = model.get_weights()
     return parameters[::2], parameters[1::2]
 

@@ -494,8 +494,8 @@ _RECORDS = (
         },
         remark=(
             "Gluon decays biases too; the older Module interface leaves out whatever is not called *_weight. Its "
-            '"sgd" has plain momentum; its "nag" treats the decay in another way. The gradient is the mean over samples '
-            "if trainer.step is given the batch size."
+            '"sgd" has plain momentum; its "nag" treats the decay in another way. The gradient is the mean over '
+            "samples if trainer.step is given the batch size."
         ),
         source="https://github.com/apache/mxnet, python/mxnet/optimizer/optimizer.py and python/mxnet/gluon/trainer.py",
         code={
