@@ -866,7 +866,7 @@ _RECORDS = (
         "spark.LogisticRegression",
         library="Spark ML",
         version="3.5",
-        read="documentation",
+        read="tested",
         parameter="LogisticRegression(regParam=λ, standardization=False)",
         formula="minimise mean log loss + λ/2·Σw²",
         rule="penalty",
