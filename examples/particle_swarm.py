@@ -2,17 +2,17 @@
 Training by particle swarm
 ==========================
 
-A swarm of networks flies through the space of weights; each is drawn towards the best place that it has visited itself
-and the best that the swarm has found. No gradient is needed, only errors to compare, and a penalty is part of the
-error. This example trains the same networks by a swarm, by a swarm whose best particle L-BFGS finishes (``polish``),
-and by L-BFGS alone, and then does with a swarm what no gradient can do.
+A swarm of networks moves through the space of weights. Each network is attracted by the best position that it has
+visited and by the best position that the swarm has found. No gradient is needed, and a penalty is part of the error.
+This example trains the same networks by a swarm, by a swarm whose best particle is improved by L-BFGS (``polish``), and
+by L-BFGS alone. Then it minimises a loss that has no useful gradient.
 """
 
 # %%
-# Two data sets, both penalties
-# -----------------------------
+# Two data sets
+# -------------
 #
-# ``penalty_per_sample`` divides alpha by the number of items, so that alpha times that number is the same penalty.
+# All settings minimise the same objective, with the prior that is the default, and with one ten times as strong.
 
 import warnings
 
@@ -26,7 +26,7 @@ from sklearn.preprocessing import StandardScaler, scale
 
 from skl2net import L2NetClassifier, L2NetRegressor, ParticleSwarm
 
-warnings.simplefilter("ignore", ConvergenceWarning)  # everyone gets a fixed number of iterations
+warnings.simplefilter("ignore", ConvergenceWarning)  # the swarms get a fixed number of iterations
 
 SOLVERS = {
     "swarm": ParticleSwarm(patience=np.inf),
@@ -35,18 +35,16 @@ SOLVERS = {
 }
 
 
-def compare(title, estimator, hidden, X, y, score, alpha=0.005):
-    """Print one row per penalty and solver."""
+def compare(title, estimator, hidden, X, y, score):
+    """Print a row for each strength and solver."""
     print(f"\n{title}")
-    print(f"{'':<20}{'alpha':>8}  {'solver':<16}{'loss':>9}{score:>10}{'largest |w|':>13}")
-    for mode, strength in (("penalty", alpha), ("penalty_per_sample", alpha * len(X))):
+    print(f"{'alpha':>8}  {'solver':<16}{'loss':>9}{score:>10}{'largest |w|':>13}")
+    for alpha in (1, 10):
         for name, solver in SOLVERS.items():
-            net = estimator(
-                hidden, "tanh", solver=solver, l2_mode=mode, alpha=strength, max_iter=1000, tol=1e-6, random_state=0
-            )
+            net = estimator(hidden, "tanh", solver=solver, alpha=alpha, max_iter=1000, tol=1e-6, random_state=0)
             net.fit(X, y)
             largest = net.l2_report().largest.max()
-            print(f"{mode:<20}{strength:>8.4g}  {name:<16}{net.loss_:>9.4f}{net.score(X, y):>10.3f}{largest:>13.2f}")
+            print(f"{alpha:>8.4g}  {name:<16}{net.loss_:>9.4f}{net.score(X, y):>10.3f}{largest:>13.2f}")
 
 
 X, y = load_iris(return_X_y=True)
@@ -59,14 +57,15 @@ compare("Diabetes, 10-8-1, squared error", L2NetRegressor, (8,), StandardScaler(
 # A loss without a useful gradient
 # --------------------------------
 #
-# A tumour that is taken for benign costs ten times as much as a false alarm. What is to be minimised is the cost of the
-# decisions, a step function of the weights: its gradient is zero wherever it exists. The swarm minimises it as it is,
-# the penalty added. The log loss, the usual stand-in, knows nothing of the cost; class weights tell it a part.
+# A malignant tumour that is classified as benign costs ten times as much as a false alarm. The mean cost of the decisions
+# is a step function of the weights, whose gradient is zero wherever it exists. The swarm minimises this cost plus the
+# penalty. The usual surrogate, the log loss, does not know the cost; class weights take it into account.
 #
-# The swarm ends with by far the smallest cost on the items it was trained on. On new items it is here no better than
-# even the plain log loss: a cost that only counts decisions leaves no margin around them, and a stand-in does.
+# The swarm has a smaller cost on the training samples than the log loss, but not on test samples: a cost that only counts
+# decisions leaves no margin around them, and the log loss does. The weighted log loss is the best of the three. Prefer
+# such a surrogate if there is one. The swarm minimises objectives that have none.
 
-COST = np.array([[0.0, 10.0], [1.0, 0.0]])  # rows: malignant, benign; columns: taken for malignant, for benign
+COST = np.array([[0.0, 10.0], [1.0, 0.0]])  # rows: malignant, benign; columns: classified as malignant, as benign
 
 
 def mean_cost(y_true, y_pred, sample_weight=None):
@@ -76,9 +75,9 @@ def mean_cost(y_true, y_pred, sample_weight=None):
 
 X, y = load_breast_cancer(return_X_y=True)
 NETS = {
-    "log loss, L-BFGS": L2NetClassifier((4,), solver="lbfgs", alpha=0.01),
-    "weighted log loss, L-BFGS": L2NetClassifier((4,), solver="lbfgs", alpha=0.01, class_weight={0: 10, 1: 1}),
-    "cost, swarm": L2NetClassifier((4,), solver=ParticleSwarm(objective=mean_cost), alpha=0.003),
+    "log loss, L-BFGS": L2NetClassifier((4,), solver="lbfgs"),
+    "weighted log loss, L-BFGS": L2NetClassifier((4,), solver="lbfgs", class_weight={0: 10, 1: 1}),
+    "cost, swarm": L2NetClassifier((4,), solver=ParticleSwarm(objective=mean_cost)),
 }
 N_SPLITS = 5
 

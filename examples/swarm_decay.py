@@ -3,8 +3,8 @@ Why shrinking positions does not regularise a swarm
 ===================================================
 
 In gradient descent, "multiply every weight by 0.99 after each update" keeps the weights small. This experiment does the
-same to a swarm: a swarm of thirty networks, written out in a few lines below, is trained on Iris without any rule, with
-all weights shrunk by a share in each iteration before they move, and with a penalty as part of the error.
+same to a swarm. Thirty networks, written out in a few lines below, are trained on Iris without any rule, with weights
+that shrink by a share in each iteration before they move, and with a penalty as part of the error.
 """
 
 import argparse
@@ -35,12 +35,12 @@ def log_losses(swarm):
 
 
 def sums_of_squares(swarm):
-    """Sum of the squared weights of each particle, biases left out."""
+    """Sum of the squared weights of each particle, without biases."""
     return (swarm[:, :N_WEIGHTS] ** 2).sum(axis=1)
 
 
-def fly(seed, *, share=0.0, alpha=0.0):
-    """Log loss and sum of squares of the best particle, and the median sum of squares of all, at the end."""
+def train(seed, *, share=0.0, alpha=0.0):
+    """Final log loss and sum of squares of the best particle, and the median sum of squares of all particles."""
     rng = np.random.default_rng(seed)
     shape = N_PARTICLES, N_WEIGHTS + N_HIDDEN + N_OUTPUTS
     position, velocity = rng.uniform(-1, 1, shape), np.zeros(shape)
@@ -67,12 +67,12 @@ for title, rule in (
     ("penalty, 0.001", {"alpha": 0.001}),
     ("penalty, 0.01", {"alpha": 0.01}),
 ):
-    log_loss, squares, swarm = np.median([fly(seed, **rule) for seed in range(options.seeds)], axis=0)
+    log_loss, squares, swarm = np.median([train(seed, **rule) for seed in range(options.seeds)], axis=0)
     print(f"{title:<20}{log_loss:>22.6f}{squares:>18.1f}{swarm:>22.1f}")
 
 # %%
-# A decay has no objective, and a swarm is steered by nothing else: a particle returns to the best places that it and
-# its leader remember, and a memory does not shrink. Large weights with a smaller error stay the best that was seen, and
-# the positions are pulled back to them. A small share leaves the weights as large as without any rule, or larger; a
-# large one disturbs the search until it stalls, and the weights are whatever they were when it did. What a penalty does
-# is to make a place with large weights *worse than another one*, in every comparison.
+# A decay has no objective, and a swarm follows nothing else. A particle is attracted by the best positions that it and
+# the swarm have found, and these do not shrink. Large weights with a small error remain the best position, and pull the
+# shrunken particles back. With a small share, the weights are as large as without any rule, or larger. With a large
+# share, the search stalls before it has found a good network. A penalty, in contrast, makes positions with large weights
+# *worse* in every comparison.

@@ -1,10 +1,24 @@
 """skl2net: a scikit-learn compatible multi-layer perceptron with explicit, exact, translatable L2 regularisation."""
 
 from skl2net.conventions import convert_alpha, list_conventions
+from skl2net.display import L2PathDisplay, NodeSweepDisplay
 from skl2net.estimators import L2NetClassifier, L2NetRegressor
+from skl2net.model_selection import L2NetClassifierCV, L2NetRegressorCV, NodeSweepCV
 from skl2net.solvers.swarm import ParticleSwarm
 from skl2net.versions import show_versions
 
 __version__ = "0.1.0"
 
-__all__ = ["L2NetClassifier", "L2NetRegressor", "ParticleSwarm", "convert_alpha", "list_conventions", "show_versions"]
+__all__ = [
+    "L2NetClassifier",
+    "L2NetClassifierCV",
+    "L2NetRegressor",
+    "L2NetRegressorCV",
+    "L2PathDisplay",
+    "NodeSweepCV",
+    "NodeSweepDisplay",
+    "ParticleSwarm",
+    "convert_alpha",
+    "list_conventions",
+    "show_versions",
+]

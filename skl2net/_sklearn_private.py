@@ -6,7 +6,10 @@ Tried with scikit-learn 1.9. A test imports each of them.
 import os
 
 from sklearn.base import _fit_context
+from sklearn.model_selection._search import BaseSearchCV
+from sklearn.model_selection._split import _yields_constant_splits
 from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.metadata_routing import _raise_for_params, _routing_enabled
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 from sklearn.utils.validation import _check_sample_weight
 
@@ -24,8 +27,12 @@ except ImportError:
 check_partial_fit_first_call = _check_partial_fit_first_call
 check_sample_weight = _check_sample_weight
 fit_context = _fit_context
+raise_for_params = _raise_for_params
+routing_enabled = _routing_enabled
+yields_constant_splits = _yields_constant_splits
 
 __all__ = [
+    "BaseSearchCV",
     "Interval",
     "Options",
     "StrOptions",
@@ -33,4 +40,7 @@ __all__ = [
     "check_sample_weight",
     "fit_context",
     "openmp_effective_n_threads",
+    "raise_for_params",
+    "routing_enabled",
+    "yields_constant_splits",
 ]

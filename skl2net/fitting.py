@@ -1,11 +1,12 @@
-"""One fit as one pure function: `fit_network` knows no estimator, changes nothing that it is given and returns all.
+"""One fit as one pure function: `fit_network` knows no estimator, changes none of its arguments and returns everything.
 
 The estimators (`skl2net.estimators`) validate and encode, call it, and turn the `FitResult` into their attributes. The
-solvers (`skl2net.solvers`) do the work and report to a monitor; what happens when a fit ends early, by Ctrl-C or
-because the numbers overflow, is decided here, in one place.
+solvers (`skl2net.solvers`) do the work and report to a monitor. What happens when a fit ends early, because of Ctrl-C
+or overflow, is decided here and nowhere else.
 """
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -20,20 +21,20 @@ from skl2net.solvers.monitor import Monitor
 
 @dataclass(frozen=True)
 class Start:
-    """What a fit begins with.
+    """Where a fit starts.
 
     Parameters
     ----------
     random_state : numpy.random.RandomState
-        Source of the initial weights, the validation set, and all that the solver draws; not changed.
+        Source of the initial weights, the validation set and the random numbers of the solver; not changed.
     parameters : ndarray of shape (n_parameters,), default=None
-        Where to start. None for random initial weights.
+        Initial parameters. None for random ones.
     state : object, default=None
         `FitResult.state` of the fit that this one continues.
     curves : Curves, default=Curves()
         Curves of the fits that this one continues.
     t : int, default=0
-        Number of rows that they have visited.
+        Number of rows visited by these fits.
     """
 
     random_state: np.random.RandomState
@@ -45,14 +46,14 @@ class Start:
 
 @dataclass(frozen=True)
 class EarlyStopping:
-    """A validation set.
+    """How to choose the validation set of early stopping.
 
     Parameters
     ----------
     fraction : float
-        Share of the rows.
+        Proportion of the rows in the validation set.
     stratify : ndarray of shape (n_rows,), default=None
-        Labels whose proportions the two sets share.
+        Labels by which the split is stratified.
     """
 
     fraction: float
@@ -61,49 +62,53 @@ class EarlyStopping:
 
 @dataclass(frozen=True)
 class Watch:
-    """What watches a fit.
+    """How a fit is monitored.
 
     Parameters
     ----------
     early_stopping : EarlyStopping, default=None
-        None to train on all rows. Ignored by solvers that do not stop early.
+        None to train on all rows. Ignored by solvers that do not support early stopping.
     verbose : bool or int, default=False
         Whether to print each iteration.
+    is_cancelled : callable, default=None
+        ``is_cancelled() -> bool``, asked after each call of the engine: whether the result is no
+        longer needed. If given, Ctrl-C ends the fit without a result.
     """
 
     early_stopping: EarlyStopping | None = None
     verbose: bool = False
+    is_cancelled: Callable | None = None
 
 
 @dataclass(frozen=True)
 class FitResult:
-    """All that a fit leaves behind.
+    """Everything that a fit returns.
 
     Parameters
     ----------
     parameters : ndarray of shape (n_parameters,)
     state : object
-        What a later fit continues.
+        State of the optimiser or the swarm, from which a later fit continues.
     curves : Curves
-        With those of the fits that this one continued.
+        Curves of this fit, appended to those of the fits that it continued.
     random_state : numpy.random.RandomState
-        The random stream after the last finished iteration.
+        Random stream after the last finished iteration.
     n_iter : int
         Number of iterations of this fit.
     t : int
-        Number of rows visited, with those of the fits that this one continued.
+        Number of rows visited by this fit and by the fits that it continued.
     loss, data_loss : float
         Loss of the last iteration, with and without the penalty.
     best_loss : float or None
-        Smallest loss of this fit; None under early stopping.
+        Smallest loss of this fit; None with early stopping.
     best_validation_score : float or None
         None without early stopping.
     n_total : float
-        Number of training samples, in a stream of all samples so far.
+        Number of training samples; for `partial_fit`, of all samples so far.
     applied_rule : AppliedRule
         The L2 rule as it ran.
     warnings : tuple of (str, type)
-        What the user has to know: messages and categories.
+        Warnings for the user: messages and categories.
     """
 
     parameters: np.ndarray
@@ -127,15 +132,15 @@ def fit_network(problem, solver, start, stopping, watch):
     Parameters
     ----------
     problem : Problem
-        What is minimised.
+        The objective.
     solver : Solver
-        How.
+        The algorithm that minimises it.
     start : Start
-        Where training begins.
+        Where training starts.
     stopping : StoppingRule
-        When it ends.
+        When training stops.
     watch : Watch
-        Who looks on.
+        How training is monitored.
 
     Returns
     -------
@@ -144,10 +149,12 @@ def fit_network(problem, solver, start, stopping, watch):
     Raises
     ------
     ValueError
-        If training diverges and there are no finite parameters of an earlier iteration to keep.
+        If training diverges, unless early stopping has kept the parameters of an earlier iteration.
+    Cancelled
+        If `watch` says that the result is no longer needed.
     KeyboardInterrupt
-        If Ctrl-C comes before the first iteration is finished. Later, the last finished iteration is kept, with a
-        warning.
+        If training is interrupted before the first iteration is finished. If it is interrupted later, the last finished
+        iteration is returned, with a warning.
     """
     stream = copy.deepcopy(start.random_state)
     parameters = start.parameters
@@ -159,7 +166,9 @@ def fit_network(problem, solver, start, stopping, watch):
     if watch.early_stopping is not None and solver.uses_validation:
         problem, validation = _split(problem, watch.early_stopping, stream)
         validate = _validation_of(validation)
-    monitor = Monitor(solver.stopping(stopping), validate=validate, verbose=watch.verbose)
+    monitor = Monitor(
+        solver.stopping(stopping), validate=validate, verbose=watch.verbose, is_cancelled=watch.is_cancelled
+    )
     warnings, is_lost = [], False
     try:
         message = solver.minimise(problem, SolverStart(parameters, stream, start.state, start.t), monitor)
@@ -173,7 +182,7 @@ def fit_network(problem, solver, start, stopping, watch):
         warnings.append((f"{message} The weights of the best validation score are kept.", UserWarning))
         is_lost = True
     except KeyboardInterrupt:
-        if monitor.finished is None:
+        if monitor.finished is None or watch.is_cancelled is not None:
             raise
         message = f"Training interrupted by user: the weights of iteration {monitor.n_iter} are kept."
         warnings.append((message, UserWarning))
@@ -185,7 +194,7 @@ def fit_network(problem, solver, start, stopping, watch):
     best = progress.best_parameters
     return FitResult(
         parameters=(iterate.parameters if best is None else best).copy(),
-        state=None if is_lost else iterate.state,  # moments that led away from the kept weights are no help
+        state=None if is_lost else iterate.state,  # the moments belong to weights that diverged
         curves=monitor.curves(start.curves),
         random_state=stream,
         n_iter=finished.n_iter,
@@ -201,7 +210,7 @@ def fit_network(problem, solver, start, stopping, watch):
 
 
 def _split(problem, early_stopping, stream):
-    """The problem on the rows to train on, and on those of the validation set, chosen as scikit-learn's MLP does."""
+    """The problem on the training rows, and on the validation rows, split as in scikit-learn's MLP."""
     task = problem.task
     rows = np.arange(task.n_rows) if task.rows is None else task.rows
     try:
@@ -211,19 +220,19 @@ def _split(problem, early_stopping, stream):
     except ValueError as error:
         raise ValueError(
             f"early_stopping=True could not set validation_fraction={early_stopping.fraction} of {task.n_rows} samples "
-            f"apart: {error} Change validation_fraction, or set early_stopping=False."
+            f"aside: {error} Change validation_fraction, or set early_stopping=False."
         ) from error
     if len(validation) < 2:
         raise ValueError(
             f"The validation set is too small: validation_fraction={early_stopping.fraction} of the data is "
-            f"{len(validation)} sample(s), and early stopping needs 2. Increase 'validation_fraction' or the size of "
-            "your dataset."
+            f"{len(validation)} sample(s), and early stopping needs at least 2. Increase 'validation_fraction' or the "
+            "size of your dataset."
         )
     for part, name in ((training, "training"), (validation, "validation")):
         if task.sample_weight is not None and not task.sample_weight[part].any():
             raise ValueError(
-                f"All samples that early stopping put into the {name} set have a sample weight of zero. Leave the "
-                "samples without weight out of the data, or change validation_fraction or random_state."
+                f"All samples in the {name} set of early stopping have a sample weight of zero. Remove the samples "
+                "without weight from the data, or change validation_fraction or random_state."
             )
     return tuple(replace(problem, task=task.with_rows(part)) for part in (training, validation))
 

@@ -23,11 +23,11 @@ class Network:
     Parameters
     ----------
     layer_sizes : tuple of int
-        Units of the input, of each hidden layer, and of the output.
+        Number of units of the input, of each hidden layer, and of the output.
     activation : {"identity", "logistic", "tanh", "relu", "softplus"}
-        Function of the hidden units.
+        Activation function of the hidden units.
     output : {"identity", "logistic", "softmax", "exp"}
-        Function of the output units.
+        Activation function of the output units.
     """
 
     layer_sizes: tuple[int, ...]
@@ -46,7 +46,7 @@ class Network:
 
     @cached_property
     def n_weights(self):
-        """Number of weights, biases not counted: ``parameters[:n_weights]`` is what the L2 rules act on."""
+        """Number of weights, without biases: the L2 rules act on ``parameters[:n_weights]``."""
         return sum(fan_in * fan_out for fan_in, fan_out in self.shapes)
 
     @cached_property
@@ -56,12 +56,12 @@ class Network:
 
     @cached_property
     def weight_slices(self):
-        """Where each layer's weights are in the flat vector."""
+        """Slice of each layer's weights in the flat vector."""
         return _slices([fan_in * fan_out for fan_in, fan_out in self.shapes], start=0)
 
     @cached_property
     def bias_slices(self):
-        """Where each layer's biases are in the flat vector."""
+        """Slice of each layer's biases in the flat vector."""
         return _slices(self.layer_sizes[1:], start=self.n_weights)
 
     def unpack(self, parameters):
@@ -81,9 +81,10 @@ class Network:
         return coefs, [parameters[s] for s in self.bias_slices]
 
     def pack(self, coefs, intercepts):
-        """The flat vector of the given matrices: the one that they are views of where there is one, or a new one.
+        """Join weight matrices and bias vectors to a flat vector.
 
-        A small vector is always a new one: copying it takes less time than looking.
+        If they are views of one large vector, that vector is returned without a copy. Small vectors are always copied,
+        which takes less time than checking.
         """
         arrays = [*coefs, *intercepts]
         if self.n_parameters > 2**14 and self._are_views(arrays):
@@ -125,7 +126,7 @@ class Network:
         return parameters
 
     def layer_sums_of_squares(self, parameters):
-        """Σw² of each layer, in double precision: ndarray of shape (..., n_layers) for that of (..., n_parameters)."""
+        """Σw² of each layer in double precision, shape (..., n_layers), for parameters of (..., n_parameters)."""
         sums = np.empty((*parameters.shape[:-1], self.n_layers))
         for layer, s in enumerate(self.weight_slices):
             weights = parameters[..., s]

@@ -1,6 +1,6 @@
 """Task + L2 rule = one objective over a flat parameter vector.
 
-This is all that a solver (`skl2net.solvers`) sees of what it minimises.
+A solver (`skl2net.solvers`) sees nothing else of the data and the network.
 """
 
 from collections.abc import Callable
@@ -16,18 +16,18 @@ from skl2net.l2 import L2Rule
 
 @dataclass(frozen=True)
 class Decoder:
-    """What the numbers of a network mean: from targets and outputs to what a user passes to `fit` and gets back.
+    """Converts encoded targets and outputs back to the labels or values that users pass and receive.
 
     Parameters
     ----------
     truth : callable
-        ``truth(Y) -> y_true``: labels or values, from encoded targets.
+        ``truth(Y) -> y_true``: the labels or values of encoded targets.
     predictions : callable
-        ``predictions(outputs) -> y_pred``: what `predict` returns.
+        ``predictions(outputs) -> y_pred``: the result of `predict`.
     score : callable
-        ``score(Y, outputs, sample_weight) -> float``: what the estimator's `score` returns.
+        ``score(Y, outputs, sample_weight) -> float``: the result of `score`.
     raw : bool
-        Whether `predictions` and `score` take raw outputs.
+        Whether `predictions` and `score` take raw outputs (logits).
     """
 
     truth: Callable
@@ -48,9 +48,9 @@ class Problem:
     engine : module
         See `skl2net.engines`.
     decoder : Decoder
-        What the targets and outputs mean, for validation scores and objectives of the user's own.
+        Converts targets and outputs for validation scores and user-defined objectives.
     n_seen : float, default=0.0
-        Number of samples that a stream has brought before these; they count in the rule's N.
+        Number of samples in earlier calls of `partial_fit`. They count in N of the L2 rule.
     """
 
     task: Task
@@ -77,12 +77,12 @@ class Problem:
 
     @property
     def n_samples(self):
-        """Number of samples: rows, or the sum of their weights."""
+        """Number of samples: of rows, or the sum of their weights."""
         return self.task.n_samples
 
     @property
     def n_total(self):
-        """N of the L2 rule: the number of training samples, or in a stream of all samples so far."""
+        """N of the L2 rule: the number of training samples; for `partial_fit`, of all samples so far."""
         return self.n_seen + self.n_samples
 
     @property
@@ -91,23 +91,23 @@ class Problem:
 
     @property
     def loss_name(self):
-        """The name by which `skl2net.convert_alpha` knows the loss: that of multilabel targets is another."""
+        """Name of the loss in `skl2net.convert_alpha`, which distinguishes multilabel targets."""
         is_multilabel = self.network.output == "logistic" and self.network.layer_sizes[-1] > 1
         return "multilabel_log_loss" if self.task.loss == "log_loss" and is_multilabel else self.task.loss
 
     @cached_property
     def coefficients(self):
-        """Coefficients of the L2 rule for an update over all samples; only a penalty has them without a step."""
+        """Coefficients of a penalty for an update over all samples."""
         return self.rule.coefficients(n=self.n_samples, n_total=self.n_total)
 
     @cached_property
     def _common_coefficients(self):
-        """The coefficients of all layers as those of a single one if they are the same; else None."""
+        """The coefficients of one layer if all layers have the same; else None."""
         penalty = self.coefficients.penalty
         return None if np.any(penalty != penalty[0]) else self.coefficients[:1]
 
     def penalty(self, parameters):
-        """The penalty's part of the objective, in double precision; 0 for a decay.
+        """Penalty part of the objective, in double precision; 0 for a decay.
 
         Parameters
         ----------
@@ -124,7 +124,7 @@ class Problem:
         return self._common_coefficients.added_loss(total[..., np.newaxis])
 
     def objective_and_gradient(self, parameters):
-        """Data loss plus penalty over all rows, and its gradient.
+        """Data loss over all rows plus penalty, and its gradient.
 
         Parameters
         ----------
@@ -158,18 +158,18 @@ class Problem:
         return float(self.data_losses(parameters[np.newaxis])[0])
 
     def outputs(self, parameters, *, raw=False):
-        """Outputs for all rows, ndarray of shape (n_rows, n_outputs); `raw` leaves the output function out."""
+        """Outputs for all rows, ndarray of shape (n_rows, n_outputs); logits if `raw`."""
         return self.engine.outputs(self.task, parameters, raw=raw)
 
     def weight_norm(self, parameters):
         """Σw² over all weights, in double precision."""
         weights = parameters[: self.network.n_weights]
-        # not np.dot: its BLAS would wake threads that spin on for a while, in the way of the engine's own
+        # not np.dot: it wakes BLAS threads, which keep spinning and slow down the threads of the engine
         return float(np.einsum("i,i", weights, weights, dtype=np.float64))
 
     @property
     def epochs_per_call(self):
-        """Number of epochs that the engine should be asked for at most in one call."""
+        """Largest number of epochs that one call of the engine should run."""
         return self.engine.epochs_per_call(self.task)
 
     def batches(self, orders, bounds, n_epochs, n_samples=None):
@@ -178,11 +178,11 @@ class Problem:
         Parameters
         ----------
         orders : ndarray of intp, shape (n_epochs, n_rows), or None
-            The order in which each epoch visits the rows of the task.
+            Order in which each epoch visits the rows of the task. None for their own order.
         bounds : ndarray of intp, shape (n_updates + 1,)
         n_epochs : int
         n_samples : ndarray, default=None
-            `Batches.n_samples`, if it is known already.
+            `Batches.n_samples` if it is already known.
 
         Returns
         -------

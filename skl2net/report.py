@@ -1,7 +1,8 @@
-"""The report: which L2 rule ran, in plain words, and what it did to the weights."""
+"""The report of a fit: which L2 rule ran, and what it did to the weights."""
 
 from dataclasses import dataclass
 from html import escape
+from textwrap import wrap
 
 import numpy as np
 
@@ -13,13 +14,13 @@ from skl2net.l2 import share_removed, timescale
 _LARGE, _VERY_LARGE = 5.0, 25.0
 
 _NO_SHARE = {
-    "sgd": "With momentum = 1 nothing is ever forgotten, and there is no share to speak of.",
+    "sgd": "With momentum=1, no weight is ever forgotten.",
     "adam": (
-        "Adam divides the penalty's part of the gradient by its own size, so that no fixed share of a weight is "
-        "removed; compare such runs by alpha, or use l2_mode='decoupled', which has a timescale."
+        "Adam divides the gradient of the penalty by its own size, so that no fixed share of a weight is removed; "
+        "compare such runs by alpha, or use l2_mode='decoupled', which has a timescale."
     ),
-    "lbfgs": "L-BFGS minimises the whole objective and has no single update to speak of; compare such runs by alpha.",
-    "pso": "The swarm compares errors and has no single update to speak of; compare such runs by alpha.",
+    "lbfgs": "L-BFGS minimises the whole objective, without updates of a fixed size; compare such runs by alpha.",
+    "pso": "The swarm compares the errors of its particles, without updates; compare such runs by alpha.",
 }
 
 
@@ -27,38 +28,40 @@ _ELSEWHERE = {
     "trajectory": "The same trajectory",
     "limit": "As epsilon goes to 0",
     "objective": "The same objective",
-    "batches": "But for the last batch",
+    "batches": "The same update, except for the last batch",
     "share": "The same share",
 }
 
 
+_COLUMNS = 100  # of the printed report
+
+
 @dataclass(frozen=True)
 class L2Report:
-    """What `l2_report` returns: prints as text, displays as HTML.
+    """The report returned by `l2_report`. Prints as text and displays as HTML.
 
     Attributes
     ----------
     l2_mode : str
         Name of the rule.
     alpha : tuple of float
-        Its strength in each layer.
+        Strength of the rule in each layer, the numbers that ran (also where the parameter `alpha` is None).
     solver : str
         Name of the solver.
     learning_rate, momentum : float or None
-        Of the last update; None where the solver has none.
+        Learning rate of the last update, and momentum; None if the solver has none.
     n : float
-        Number of samples per update: rows, or the sum of their weights.
+        Number of samples per update: of rows, or the sum of their weights.
     n_total : float
-        Number of training samples; in a stream (`partial_fit`), of all that were seen so far.
+        Number of training samples; for `partial_fit`, of all samples seen so far.
     updates_per_epoch : int or None
         None for full-batch solvers.
     schedule : bool
-        Whether the learning rate changed; share and timescale are those of the last one.
+        Whether the learning rate follows a schedule. Share and timescale are then those of the last update.
     rule : str
-        The update, or for full-batch solvers the objective, with its numbers filled in. Several numbers in brackets are
-        those of the layers.
+        The update, or for full-batch solvers the objective, with its numbers. Brackets contain a number for each layer.
     share : ndarray of shape (n_layers,) or None
-        Share of a weight that one update removes when no gradient acts on it; None where `reason` says why.
+        Share of a weight that one update removes when no gradient acts on it; None if there is none, see `reason`.
     timescale : ndarray of shape (n_layers,) or None
         1 / (share * updates_per_epoch), in epochs.
     reason : str or None
@@ -68,11 +71,10 @@ class L2Report:
     largest : ndarray of shape (n_layers,)
         Largest ``|w|`` of each layer.
     remarks : tuple of str
-        What a reader should know besides.
+        Further remarks.
     equivalents : tuple of AlphaConversion
-        What `alpha` would be called in other libraries, exact ones first; empty where `alpha` is 0, where it stands
-        beside an objective of the user's own, and where it differs between layers, which `skl2net.convert_alpha` then
-        converts one by one.
+        The equivalent of `alpha` in other libraries, exact ones first. Empty if `alpha` is 0 or differs between layers,
+        and for a swarm with a user-defined objective.
     """
 
     l2_mode: str
@@ -108,7 +110,7 @@ class L2Report:
         if self.share is None:
             yield "Share removed", f"none: {self.reason}"
         else:
-            yield "Share removed", f"{_number(self.share)} of a weight per update, where no gradient acts"
+            yield "Share removed", f"{_number(self.share)} of a weight per update, when no gradient acts on it"
             yield "Timescale", f"{_number(self.timescale)} epochs: how long a weight is remembered"
         for remark in self.remarks:
             yield "Remark", remark
@@ -120,7 +122,13 @@ class L2Report:
     def __str__(self):
         facts = list(self._facts())
         width = max(len(caption) for caption, _ in facts)
-        lines = [f"{caption:<{width}}  {text}" for caption, text in facts]
+        lines = [
+            line
+            for caption, text in facts
+            for line in wrap(
+                f"{caption:<{width}}  {text}", _COLUMNS, subsequent_indent=" " * (width + 2), break_on_hyphens=False
+            )
+        ]
         lines += ["", f"{'layer':>5}  {'sum of w^2':>12}  {'largest |w|':>12}"]
         lines += [
             f"{i:>5}  {total:>12.6g}  {top:>12.6g}"
@@ -190,7 +198,7 @@ def make_report(applied, coefs):
 
 
 def _equivalents(applied, coefs):
-    """What alpha would be called elsewhere."""
+    """The equivalents of alpha in other libraries."""
     alpha = applied.rule.alpha[0]
     if alpha == 0 or len(set(applied.rule.alpha)) > 1 or applied.objective != "mean loss":
         return ()
@@ -211,12 +219,12 @@ def _equivalents(applied, coefs):
 
 
 def _whole(n):
-    """A number of samples; None if sample weights make it no whole number, for which other libraries have no name."""
+    """A whole number of samples; None if sample weights make it fractional, which other libraries do not have."""
     return int(n) if float(n).is_integer() and n > 0 else None
 
 
 def _elsewhere(conversion):
-    """Name and number of an equivalent, and the learning rate where it is another."""
+    """Name and number of an equivalent, and its learning rate if that is different."""
     text = f"{conversion.target} {conversion.alpha:.6g}"
     if conversion.learning_rate is None or conversion.learning_rate_factor == 1:
         return text
@@ -224,7 +232,7 @@ def _elsewhere(conversion):
 
 
 def _describe(coefficients, updates_per_epoch, objective):
-    """The update, or the objective, with its numbers filled in."""
+    """The update, or the objective, with its numbers."""
     if updates_per_epoch is None:
         if not np.any(coefficients.penalty):
             return objective
@@ -241,8 +249,8 @@ def _describe(coefficients, updates_per_epoch, objective):
 def _remarks(applied, share, coefs):
     if share is not None and np.min(share) < 0:
         yield (
-            "A share below 0 means that the penalty throws each weight past zero and makes it larger. Lower alpha or "
-            "learning_rate_init."
+            "A negative share means that the penalty moves each weight past zero and makes it larger. Decrease alpha "
+            "or learning_rate_init."
         )
     if not float(applied.n).is_integer():
         yield "Samples are counted by their weights."
@@ -253,11 +261,11 @@ def _remarks(applied, share, coefs):
             f"{n_large} {'weight is' if n_large == 1 else 'weights are'} larger than {_LARGE:g}, the largest is "
             f"{largest:.3g}. Weights beyond {_LARGE:g} "
             + (f"and up to {_VERY_LARGE:g} and more " if largest >= _VERY_LARGE else "")
-            + "are typical of over-fitting; compare the score on held-out data with that of a larger alpha."
+            + "are typical of over-fitting. Compare the score on held-out data with that of a larger alpha."
         )
 
 
 def _number(values):
-    """One number where all layers have the same, else a bracketed list."""
+    """One number if all layers have the same, else a list in brackets."""
     texts = [f"{value:.6g}" for value in values]
     return texts[0] if len(set(texts)) == 1 else f"[{', '.join(texts)}]"

@@ -143,7 +143,7 @@ def test_what_scikit_learn_does_not_record_is_nan():
 def test_reports_of_what_was_taken_over():
     report = L2NetClassifier.from_sklearn(fitted(MLPClassifier, "multiclass", "sgd", alpha=0.5)).l2_report()
     assert (report.n, report.updates_per_epoch, report.momentum) == (20, 3, 0.6)
-    with pytest.raises(ValueError, match="does not remember the number of items"):
+    with pytest.raises(ValueError, match="does not remember the number of samples"):
         L2NetClassifier.from_sklearn(fitted(MLPClassifier, "multiclass", "lbfgs")).l2_report()
 
 

@@ -13,9 +13,9 @@ from cases import classes, distance, fit, flat, regression
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from skl2net import L2NetClassifier, L2NetRegressor
-from skl2net.network import ACTIVATIONS
 
 EPOCHS = 20
+ACTIVATIONS = ("identity", "logistic", "tanh", "relu")  # that scikit-learn has too
 MINI_BATCH = {
     "sgd constant": {"solver": "sgd", "learning_rate_init": 0.01},
     "sgd invscaling": {"solver": "sgd", "learning_rate": "invscaling", "learning_rate_init": 0.04, "power_t": 0.3},
@@ -193,10 +193,21 @@ def test_partial_fit(target, solver):
 
 
 @pytest.mark.parametrize("pair", [(L2NetClassifier, MLPClassifier), (L2NetRegressor, MLPRegressor)])
+def test_naming_the_rule_is_all_that_a_user_of_scikit_learn_has_to_do(pair):
+    X, y = classes()
+    ours = fit(pair[0](l2_mode="penalty_per_sample", random_state=0), X, y)
+    theirs = fit(pair[1](random_state=0), X, y)
+    assert distance(flat(ours), flat(theirs)) <= 1e-6
+    assert ours.l2_report().alpha == (theirs.alpha, theirs.alpha)
+
+
+@pytest.mark.parametrize("pair", [(L2NetClassifier, MLPClassifier), (L2NetRegressor, MLPRegressor)])
 def test_parameters_have_scikit_learns_names_and_defaults(pair):
     ours, theirs = (estimator().get_params() for estimator in pair)
     own = {"l2_mode", "alpha", "class_weight"}
-    assert {name: ours[name] for name in theirs if name in ours} == theirs
+    assert {name: ours[name] for name in theirs if name not in own} == {
+        name: value for name, value in theirs.items() if name not in own
+    }
     assert set(ours) - set(theirs) <= own | {"loss"}
 
 

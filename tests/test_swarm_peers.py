@@ -10,12 +10,11 @@ import pytest
 from cases import fit
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
 from sklearn.preprocessing import StandardScaler, scale
+from swarm_cases import make_problem
 
 from skl2net import L2NetClassifier, L2NetRegressor, ParticleSwarm
 from skl2net.engines import default_engine
-from skl2net.l2 import L2Rule
 from skl2net.network import Network
-from skl2net.problem import Problem
 
 pyswarms_single = pytest.importorskip("pyswarms.single")
 turboswarm = pytest.importorskip("turboswarm")
@@ -50,13 +49,11 @@ def objective(name):
     else:
         Y, output, loss = np.eye(y.max() + 1)[y], "softmax", "log_loss"
     network = Network((X.shape[1], n_hidden, Y.shape[1]), "tanh", output)
-    problem = Problem(
-        network, loss, L2Rule("penalty", (ALPHA, ALPHA)), X, Y.astype(X.dtype, order="C"), None, default_engine()
-    )
+    problem = make_problem(network, loss, X, Y.astype(X.dtype, order="C"), alpha=ALPHA, engine=default_engine())
 
     def losses(swarm):
         swarm = np.ascontiguousarray(swarm, dtype=X.dtype)
-        return problem.data_losses(swarm) + problem.numbers.penalty(network.layer_sums_of_squares(swarm))
+        return problem.data_losses(swarm) + problem.penalty(swarm)
 
     return losses, network.n_parameters
 
@@ -68,6 +65,7 @@ def by_skl2net(name, seed):
         (n_hidden,),
         "tanh",
         solver=ParticleSwarm(N_PARTICLES, patience=np.inf),
+        l2_mode="penalty",
         alpha=ALPHA,
         max_iter=N_ITER,
         tol=0,

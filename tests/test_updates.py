@@ -6,20 +6,22 @@ and (output − target) for the bias: the updates below are written out from tha
 
 import numpy as np
 import pytest
-from cases import Case, new_state
+from cases import Case, run
 from sklearn.base import clone
 
 from skl2net import L2NetRegressor
 from skl2net.engines import available_engines
-from skl2net.engines.interface import AdamStep, Batches, SGDStep
-from skl2net.l2 import MODES, l2_numbers
+from skl2net.engines.interface import Batches
+from skl2net.l2 import MODES
 from skl2net.network import Network
+from skl2net.solvers.optimisers import SGD, Adam
 
 ALPHA, RATE, MOMENTUM = 0.3, 0.1, 0.9
 X = np.array([[1.0, -2.0], [0.5, 1.5], [-1.0, 0.25], [2.0, 1.0]])
 Y = np.array([[1.0], [-0.5], [2.0], [0.75]])
 W, B = np.array([0.8, -0.6]), 0.2
 BATCHES = [[0, 1, 2], [3]]  # the last batch is smaller, which changes n
+LINEAR = Network((2, 1), "identity", "identity")
 
 CLOSE = {"rtol": 100 * np.finfo(np.float64).eps}  # a few dozen operations on numbers of size one
 
@@ -52,11 +54,15 @@ def adam(g, memory, t):
 
 
 OPTIMISERS = {
-    "sgd": (sgd, SGDStep(RATE, 0.0, nesterov=False)),
-    "momentum": (momentum, SGDStep(RATE, MOMENTUM, nesterov=False)),
-    "nesterov": (nesterov, SGDStep(RATE, MOMENTUM, nesterov=True)),
-    "adam": (adam, AdamStep(RATE, 0.9, 0.999, 1e-8)),
+    "sgd": (sgd, SGD(0.0, nesterov=False)),
+    "momentum": (momentum, SGD(MOMENTUM, nesterov=False)),
+    "nesterov": (nesterov, SGD(MOMENTUM, nesterov=True)),
+    "adam": (adam, Adam(0.9, 0.999, 1e-8)),
 }
+
+
+def prior(w, g, step, n):
+    return w - step(g + ALPHA / len(X) * w)
 
 
 def penalty(w, g, step, n):
@@ -79,7 +85,7 @@ def decoupled(w, g, step, n):
     return (1 - RATE * ALPHA) * w - step(g)
 
 
-RULES = {rule.__name__: rule for rule in (penalty, penalty_per_sample, decay_before, decay_after, decoupled)}
+RULES = {rule.__name__: rule for rule in (prior, penalty, penalty_per_sample, decay_before, decay_after, decoupled)}
 
 
 def by_hand(rule, optimiser, w=W, b=B, batches=BATCHES):
@@ -93,16 +99,12 @@ def by_hand(rule, optimiser, w=W, b=B, batches=BATCHES):
     return w, b
 
 
-def by_engine(engine, mode, alpha, step):
-    """Weights and bias after the same two updates by an engine."""
-    network = Network((2, 1), "identity", "identity")
-    case = Case(network, "squared_error", np.array([*W, B]), X, Y, None)
-    state = new_state(case.parameters, step)
-    items = np.array([[3.0, 1.0]])
-    numbers = l2_numbers(mode, (alpha,), step.learning_rate, items)
-    batches = Batches(None, np.array([0, 3, 4]), items)
-    engine.run_updates(network, case.loss, state, X, Y, None, batches, numbers, step)
-    return state.parameters[:2], state.parameters[2]
+def by_engine(engine, mode, alpha, optimiser, network=LINEAR, parameters=(*W, B), sizes=(3, 1)):
+    """Parameters after the same two updates by an engine, or after updates of other sizes."""
+    case = Case(network, "squared_error", np.array(parameters), X, Y)
+    batches = Batches(None, np.append(0, np.cumsum(sizes)), np.array([sizes], dtype=np.float64))
+    state, _ = run(engine, case, (optimiser, RATE), mode, alpha, batches)
+    return state.parameters
 
 
 def first_epoch(net):
@@ -120,12 +122,11 @@ def test_every_rule_is_here():
 @pytest.mark.parametrize("name", OPTIMISERS)
 @pytest.mark.parametrize("mode", MODES)
 def test_two_updates_by_hand(engine, mode, name):
-    optimiser, step = OPTIMISERS[name]
-    w, b = by_engine(engine, mode, ALPHA, step)
-    w_by_hand, b_by_hand = by_hand(RULES[mode], optimiser)
-    np.testing.assert_allclose(w, w_by_hand, **CLOSE)
-    np.testing.assert_allclose(b, b_by_hand, **CLOSE)
-    assert np.abs(w - by_engine(engine, mode, 0.0, step)[0]).max() > 0.01  # the rule did something
+    step_by_hand, optimiser = OPTIMISERS[name]
+    computed = by_engine(engine, mode, ALPHA, optimiser)
+    np.testing.assert_allclose(computed, np.append(*by_hand(RULES[mode], step_by_hand)), **CLOSE)
+    difference = computed - by_engine(engine, mode, 0.0, optimiser)
+    assert np.abs(difference[:2]).max() > 1e-3  # the rule did something
 
 
 @pytest.mark.parametrize("name", ["sgd", "momentum", "nesterov", "adam"])
@@ -165,17 +166,12 @@ def test_subtracting_a_fraction_of_the_original_weight_is_decay_before(name):
 
 def test_multiplying_by_0_98_after_the_update_is_decay_after():
     # background 002: wt = wt + wt_delta; wt = wt * 0.98 (or wt - 0.02 * wt)
-    network = Network((2, 1), "identity", "identity")
     error = X @ W + B - Y[:, 0]
     weight_delta = -RATE * error @ X / 4
     expected = (W + weight_delta) * 0.98
     for engine in available_engines():
-        step = SGDStep(RATE, 0.0, nesterov=False)
-        state = new_state(np.array([*W, B]), step)
-        numbers = l2_numbers("decay_after", (0.02,), RATE, np.array([[4.0]]))
-        batches = Batches(None, np.array([0, 4]), np.array([[4.0]]))
-        engine.run_updates(network, "squared_error", state, X, Y, None, batches, numbers, step)
-        np.testing.assert_allclose(state.parameters[:2], expected, **CLOSE)
+        parameters = by_engine(engine, "decay_after", 0.02, SGD(0.0, nesterov=False), sizes=(4,))
+        np.testing.assert_allclose(parameters[:2], expected, **CLOSE)
 
 
 def test_textbook_factor_of_online_training():
@@ -195,17 +191,12 @@ def test_textbook_factor_of_online_training():
 @pytest.mark.parametrize("mode", MODES)
 def test_each_layer_has_its_own_alpha(engine, mode, name):
     # one update of a network with one hidden unit: a layer's strength acts on that layer alone
-    _, step = OPTIMISERS[name]
+    _, optimiser = OPTIMISERS[name]
     network = Network((2, 1, 1), "tanh", "identity")
-    ends = {}
-    for alphas in ((0.0, 0.0), (ALPHA, 0.0), (0.0, ALPHA), (ALPHA, ALPHA)):
-        state = new_state(np.array([*W, 0.7, B, -0.1]), step)
-        items = np.array([[4.0]])
-        numbers = l2_numbers(mode, alphas, step.learning_rate, items)
-        engine.run_updates(
-            network, "squared_error", state, X, Y, None, Batches(None, np.array([0, 4]), items), numbers, step
-        )
-        ends[alphas] = state.parameters
+    ends = {
+        alphas: by_engine(engine, mode, alphas, optimiser, network, (*W, 0.7, B, -0.1), sizes=(4,))
+        for alphas in ((0.0, 0.0), (ALPHA, 0.0), (0.0, ALPHA), (ALPHA, ALPHA))
+    }
     first, second, biases = slice(0, 2), slice(2, 3), slice(3, None)
     np.testing.assert_array_equal(ends[ALPHA, 0.0][first], ends[ALPHA, ALPHA][first])
     np.testing.assert_array_equal(ends[ALPHA, 0.0][second], ends[0.0, 0.0][second])

@@ -5,8 +5,7 @@ This file only translates: it checks what it is given, hands addresses to the ke
 GIL. Nothing that a kernel uses as an address or an index is trusted. The kernels choose the algorithm from the shapes:
 
 - training, prediction, and full-batch evaluations of larger networks go through blocks of rows whose activations stay
-  in the second-level cache, units in the SIMD lanes; a very large matrix product (`BLAS_WORK`) is left to scipy's BLAS,
-  with its threads, and a smaller one is a register-blocked loop of our own;
+  in the second-level cache, units in the SIMD lanes; matrix products are register-blocked loops of our own;
 - updates of one dense row (online training) need no gradient array: each weight is updated as its gradient is known;
 - full-batch evaluations of dense data by networks whose layers have at most 32 units have rows in the SIMD lanes;
 - a swarm moves, is evaluated and remembers its bests for many iterations in one call.
@@ -20,11 +19,10 @@ from dataclasses import replace
 
 from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_STRIDED_RO, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.exc cimport PyErr_CheckSignals
-from cpython.pycapsule cimport PyCapsule_GetName, PyCapsule_GetPointer
+from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.stdint cimport int64_t
 
 import numpy as np
-from scipy.linalg import cython_blas
 
 from skl2net._sklearn_private import openmp_effective_n_threads
 from skl2net.engines.interface import EpochTotals
@@ -99,19 +97,13 @@ cdef extern from "kernels/kernels.h" nogil:
         double *curves
         index_t n_done
 
-    ctypedef struct resources_t:
-        void *sgemm
-        void *dgemm
-        int wide
-        int n_threads
-
     ctypedef struct kernels_t:
         const char *target
-        int (*run_updates)(const network_t *, const data_t *, updates_t *, void *, void **, const resources_t *) noexcept nogil
-        int (*gradient)(const network_t *, const data_t *, const void *, double *, void *, const resources_t *) noexcept nogil
-        int (*losses)(const network_t *, const data_t *, const void *, index_t, double *, const resources_t *) noexcept nogil
-        int (*iterate_swarm)(const network_t *, const data_t *, swarm_t *, const resources_t *) noexcept nogil
-        int (*outputs)(const network_t *, const data_t *, const void *, int, void *, const resources_t *) noexcept nogil
+        int (*run_updates)(const network_t *, const data_t *, updates_t *, void *, void **, int) noexcept nogil
+        int (*gradient)(const network_t *, const data_t *, const void *, double *, void *, int) noexcept nogil
+        int (*losses)(const network_t *, const data_t *, const void *, index_t, double *, int) noexcept nogil
+        int (*iterate_swarm)(const network_t *, const data_t *, swarm_t *, int) noexcept nogil
+        int (*outputs)(const network_t *, const data_t *, const void *, int, void *, int) noexcept nogil
         void (*function)(int, const void *, void *, index_t) noexcept nogil
 
     int n_targets()
@@ -139,24 +131,6 @@ _FUNCTIONS = _numbers(function_names, N_FUNCTIONS)
 _OPTIMISERS = _numbers(optimiser_names, N_OPTIMISERS)
 
 cdef int _target = n_targets() - 1
-cdef resources_t _blas
-
-
-cdef int _find_blas() except -1:
-    """Take scipy's gemm from its capsules, whose names are C signatures: they tell the width of BLAS's integers."""
-    for kind in ("sgemm", "dgemm"):
-        capsule = cython_blas.__pyx_capi__[kind]
-        signature = PyCapsule_GetName(capsule)
-        pointer = PyCapsule_GetPointer(capsule, signature)
-        if kind == "sgemm":
-            _blas.sgemm = pointer
-        else:
-            _blas.dgemm = pointer
-        _blas.wide = signature.decode().split(",")[2].strip() != "int *"
-    return 0
-
-
-_find_blas()
 
 
 def instruction_sets():
@@ -195,7 +169,7 @@ def outputs(task, parameters, *, raw=False):
     cdef void *c_result = _address(result, True)
     cdef int c_raw = raw, failed
     with nogil:
-        failed = call.kernels.outputs(&call.network, &call.data, c_parameters, c_raw, c_result, &call.resources)
+        failed = call.kernels.outputs(&call.network, &call.data, c_parameters, c_raw, c_result, call.n_threads)
     _check_memory(failed)
     return result
 
@@ -209,7 +183,7 @@ def loss_and_gradient(task, parameters):
     cdef double value
     cdef int failed
     with nogil:
-        failed = call.kernels.gradient(&call.network, &call.data, c_parameters, &value, c_gradient, &call.resources)
+        failed = call.kernels.gradient(&call.network, &call.data, c_parameters, &value, c_gradient, call.n_threads)
     _check_memory(failed)
     return value, gradient
 
@@ -217,7 +191,6 @@ def loss_and_gradient(task, parameters):
 def losses(task, vectors):
     """See `skl2net.engines.reference.losses`."""
     cdef _Call call = _Call(task, vectors.dtype)
-    call.do_without_blas()
     if vectors.ndim != 2 or vectors.shape[1] != call.n_parameters:
         raise ValueError(f"The vectors must have shape (n, {call.n_parameters}), got {vectors.shape}.")
     vectors = call.hold(vectors)
@@ -227,20 +200,23 @@ def losses(task, vectors):
     cdef index_t n_vectors = len(vectors)
     cdef int failed
     with nogil:
-        failed = call.kernels.losses(&call.network, &call.data, c_vectors, n_vectors, c_values, &call.resources)
+        failed = call.kernels.losses(&call.network, &call.data, c_vectors, n_vectors, c_values, call.n_threads)
     _check_memory(failed)
     return values
 
 
 def epochs_per_call(task):
-    """How many epochs `run_updates` should be asked for at most."""
-    return max(1, _rows_per_call(task.network) // max(1, task.n_rows))
+    """How many epochs `run_updates` should be asked for at most: for about 0.1 s, so that Ctrl-C is heard."""
+    network = task.network
+    return max(1, int(_WORK_PER_CALL / (max(1, task.n_rows) * _row_work(network.n_weights))))
 
 
-cdef object _rows_per_call(network):
-    """Rows to train on in one call of the kernels: for about 0.1 s, so that Ctrl-C is heard."""
-    # six operations a weight and row, forward and backward, and some a row, at no less than ten a nanosecond
-    return max(1, int(1e9 / (6 * network.n_weights + 10000)))
+_WORK_PER_CALL = 1e9  # operations, of which at least ten take a nanosecond: about 0.1 s
+
+
+cdef double _row_work(double n_weights):
+    """Operations to train on one row: six a weight, forward and backward, and some a row."""
+    return 6 * n_weights + 10000
 
 
 def run_updates(task, state, batches, coefficients, optimiser, learning_rate):
@@ -292,15 +268,17 @@ def run_updates(task, state, batches, coefficients, optimiser, learning_rate):
 
     # an epoch that takes too long for one call of the kernels is trained in parts
     cdef index_t n_left = n_updates, part = n_updates
+    cdef double work
     if n_epochs == 1 and n_updates:
-        part = min(n_updates, max(1, n_updates * _rows_per_call(task.network) // max(1, bounds[-1] - bounds[0])))
+        work = (bounds[-1] - bounds[0]) * _row_work(call.weights_per_row()) + 10.0 * n_updates * task.network.n_weights
+        part = max(1, min(n_updates, int(n_updates * _WORK_PER_CALL / work)))
     cdef int failed
     sums = np.zeros(3)  # of the totals but Σw², which is that of the last part
     while True:
         updates.n_updates = min(part, n_left)
         with nogil:
             failed = call.kernels.run_updates(
-                &call.network, &call.data, &updates, parameters, moments, &call.resources
+                &call.network, &call.data, &updates, parameters, moments, call.n_threads
             )
         _check_memory(failed)
         state.n_updates = updates.t
@@ -348,7 +326,6 @@ def iterate_swarm(task, swarm, penalty, motion):
     """
     cdef _Call call = _Call(task, task.X.dtype)
     cdef swarm_t c_swarm
-    call.do_without_blas()
     n = len(swarm.positions)
     vectors = n, call.n_parameters
     moved = {
@@ -387,7 +364,7 @@ def iterate_swarm(task, swarm, penalty, motion):
     c_swarm.curves = <double *>_address(curves, True)
     cdef int failed
     with bit_generator.lock, nogil:
-        failed = call.kernels.iterate_swarm(&call.network, &call.data, &c_swarm, &call.resources)
+        failed = call.kernels.iterate_swarm(&call.network, &call.data, &c_swarm, call.n_threads)
     _check_memory(failed)
     moved["neighbourhood_best"] = moved["neighbourhood_best"].astype(np.intp, copy=False)
     return replace(swarm, n_iterations=c_swarm.t, **moved), curves[: c_swarm.n_done]
@@ -452,7 +429,7 @@ cdef class _Call:
 
     cdef network_t network
     cdef data_t data
-    cdef resources_t resources
+    cdef int n_threads
     cdef const kernels_t *kernels
     cdef index_t n_parameters
     cdef object dtype
@@ -462,9 +439,8 @@ cdef class _Call:
         self.held = []
         self.dtype = dtype
         self.kernels = _kernels(dtype)
-        self.resources = _blas
         n_threads = effective_n_threads() if task.n_threads is None else task.n_threads
-        self.resources.n_threads = max(1, min(n_threads, MAX_THREADS))
+        self.n_threads = max(1, min(n_threads, MAX_THREADS))
         network = task.network
         sizes = array("q", network.layer_sizes)
         if len(sizes) < 2 or min(sizes) < 1:
@@ -532,9 +508,14 @@ cdef class _Call:
             self.data.weights = _address(self.hold(task.sample_weight))
         return 0
 
-    cdef void do_without_blas(self):
-        """Our own products alone: a swarm's way is the same for any number of threads, of which BLAS makes a difference."""
-        self.resources.sgemm = self.resources.dgemm = NULL
+    cdef double weights_per_row(self):
+        """Number of weights that a row meets: of CSR, in the first layer those of its stored entries."""
+        cdef index_t i
+        cdef double n = self.network.sizes[0] if self.data.indptr == NULL else self.data.stored_per_row + 1
+        n *= self.network.sizes[1]
+        for i in range(1, self.network.n_layers):
+            n += <double>self.network.sizes[i] * self.network.sizes[i + 1]
+        return n
 
     cdef object hold(self, values, dtype=None):
         """The values as the kernels take them, kept for as long as the call lasts."""

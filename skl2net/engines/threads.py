@@ -1,10 +1,12 @@
-"""How many threads the compiled engine uses, and how threadpoolctl limits them.
+"""How many threads the compiled engine and BLAS use, and how threadpoolctl limits them.
 
 OpenMP's limit belongs to a thread: threads that Python starts under ``threadpool_limits(1)`` do not inherit it. So the
-engine has a limit of its own, which belongs to the process, and heeds both.
+engine has a limit of its own, which belongs to the process, and respects both.
 """
 
 import threading
+from contextlib import contextmanager
+from functools import cache
 
 import threadpoolctl
 
@@ -33,3 +35,33 @@ class ThreadLimitController(threadpoolctl.LibController):
     def get_version(self):
         """The engine has no version of its own."""
         return None
+
+
+@contextmanager
+def one_blas_thread():
+    """Hold BLAS to one thread, for vectors that are too short to be shared.
+
+    The limit of BLAS belongs to the process. So the first thread that needs it sets it, and the last one that is done
+    restores what was before.
+    """
+    global _n_holding, _limiter
+    with _holding:
+        if _n_holding == 0:
+            _limiter = _blas().limit(limits=1)
+        _n_holding += 1
+    try:
+        yield
+    finally:
+        with _holding:
+            _n_holding -= 1
+            if _n_holding == 0:
+                _limiter.restore_original_limits()
+
+
+_holding, _n_holding, _limiter = threading.Lock(), 0, None
+
+
+@cache
+def _blas():
+    """The BLAS libraries of this process: to find them takes milliseconds, to limit them microseconds."""
+    return threadpoolctl.ThreadpoolController().select(user_api="blas")

@@ -19,7 +19,7 @@ from skl2net.engines.interface import Task
 from skl2net.fitting import EarlyStopping, Start, Watch, fit_network
 from skl2net.l2 import MODES, check_rule
 from skl2net.network import ACTIVATIONS, Network
-from skl2net.problem import Problem
+from skl2net.problem import Decoder, Problem
 from skl2net.report import make_report
 from skl2net.solvers.curves import Curves
 from skl2net.solvers.gradient import GradientDescent, LearningRate
@@ -33,7 +33,7 @@ FLOATS = (np.float64, np.float32)
 
 @dataclass(frozen=True)
 class Continuation:
-    """What a warm start or `partial_fit` goes on from, besides the weights.
+    """What a warm start or `partial_fit` continues, besides the weights.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class Continuation:
     seed : object
         The parameter `random_state` of that fit.
     n_samples : float
-        Number of samples of that fit, or in a stream of all samples so far.
+        Number of samples of that fit; for `partial_fit`, of all calls so far.
     """
 
     state: object
@@ -55,8 +55,35 @@ class Continuation:
     n_samples: float
 
 
+@dataclass(frozen=True)
+class TrainingData:
+    """Validated and encoded data.
+
+    Parameters
+    ----------
+    X : ndarray or CSR of shape (n_samples, n_features)
+    Y : ndarray of shape (n_samples, n_outputs)
+        Targets, in the dtype of `X`.
+    sample_weight : ndarray of shape (n_samples,) or None
+        Without class weights.
+    output : str
+        Name of the output function.
+    decoder : Decoder
+        What targets and outputs mean.
+    stratify : ndarray of shape (n_samples,) or None
+        Labels whose proportions a validation set shares.
+    """
+
+    X: np.ndarray
+    Y: np.ndarray
+    sample_weight: np.ndarray | None
+    output: str
+    decoder: Decoder
+    stratify: np.ndarray | None
+
+
 class BaseL2Net(BaseEstimator, ABC):
-    """What the classifier and the regressor share."""
+    """Base class of the classifier and the regressor."""
 
     _parameter_constraints: dict = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
@@ -92,11 +119,11 @@ class BaseL2Net(BaseEstimator, ABC):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The input. float32 stays float32; sparse input is converted to CSR.
+            The input data. float32 is kept, other dtypes are converted to float64; sparse input is converted to CSR.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Class labels, a label indicator matrix, or real targets.
+            The target values: class labels, a label indicator matrix, or real numbers.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each sample, in the loss and in the number of samples `n` and `N` of the L2 rule; not negative.
+            Non-negative weight of each sample, in the loss and in the numbers of samples `n` and `N` of the L2 rule.
 
         Returns
         -------
@@ -106,18 +133,18 @@ class BaseL2Net(BaseEstimator, ABC):
         Raises
         ------
         ValueError
-            If the input or a parameter cannot be used, or training diverges. An estimator that was fitted before stays
-            as it was.
+            If the input or a parameter is invalid, or if training diverges. The estimator is left unchanged, with its
+            previous fit if it has one.
         """
         return self._fit(X, y, sample_weight)
 
     def l2_report(self):
-        """Say in plain words which L2 rule ran in the last fit, and what it did to the weights.
+        """Report which L2 rule ran in the last fit, and what it did to the weights.
 
         Returns
         -------
         L2Report
-            Prints as text and displays as HTML; see `skl2net.report.L2Report` for its attributes.
+            Prints as text and displays as HTML. See `skl2net.report.L2Report` for its attributes.
 
         Examples
         --------
@@ -135,17 +162,18 @@ class BaseL2Net(BaseEstimator, ABC):
         check_is_fitted(self)
         if self._applied_rule is None:
             raise ValueError(
-                "There is nothing to report: this network was trained by scikit-learn's L-BFGS, which does not "
+                "There is nothing to report: this network was trained by the L-BFGS of scikit-learn, which does not "
                 "remember the number of samples that alpha was divided by. Call fit first."
             )
         return make_report(self._applied_rule, self.coefs_)
 
     @classmethod
     def from_sklearn(cls, mlp):
-        """Take over a fitted multi-layer perceptron of scikit-learn.
+        """Convert a fitted multi-layer perceptron of scikit-learn.
 
-        It predicts the same, and `partial_fit` without shuffling goes on along the same trajectory: parameters, weights
-        and the state of the optimiser are taken over, and scikit-learn's rule is ``l2_mode="penalty_per_sample"``.
+        Parameters, weights and the state of the optimiser are copied, and scikit-learn's rule is
+        ``l2_mode="penalty_per_sample"``. The result makes the same predictions, and `partial_fit` without shuffling
+        continues along the same trajectory.
 
         Parameters
         ----------
@@ -155,13 +183,13 @@ class BaseL2Net(BaseEstimator, ABC):
         Returns
         -------
         L2NetClassifier or L2NetRegressor
-            A fitted network. What scikit-learn does not record is NaN: `data_loss_`, `validation_loss_curve_`, and all
-            but the last value of `weight_norm_curve_`.
+            A fitted network. Values that scikit-learn does not record are NaN: `data_loss_`, `validation_loss_curve_`,
+            and `weight_norm_curve_` except for its last value.
 
         Raises
         ------
         TypeError
-            If `mlp` is of the other kind.
+            If `mlp` is not an MLPClassifier, or for a regressor not an MLPRegressor.
 
         Examples
         --------
@@ -183,27 +211,27 @@ class BaseL2Net(BaseEstimator, ABC):
         return net
 
     def to_sklearn(self):
-        """Make a fitted multi-layer perceptron of scikit-learn.
+        """Convert to a fitted multi-layer perceptron of scikit-learn.
 
-        It predicts the same. Its `partial_fit` without shuffling goes on along the same trajectory under
-        ``l2_mode="penalty_per_sample"``; and under the other penalties if all batches have the same size, `alpha` being
-        converted.
+        The result makes the same predictions, and its `alpha` is converted. Under ``l2_mode="penalty_per_sample"``, its
+        `partial_fit` without shuffling continues along the same trajectory; under the other penalties, it does if all
+        batches have the same size.
 
         Returns
         -------
         MLPClassifier or MLPRegressor
-            A fitted network. It can be exported to ONNX by skl2onnx.
+            A fitted network, which skl2onnx can export to ONNX.
 
         Raises
         ------
         ValueError
-            If further training would minimise another loss: with ``loss="squared_error"`` on the classifier.
+            If scikit-learn does not support the loss or the activation, as ``loss="squared_error"`` of the classifier.
 
         Warns
         -----
         UserWarning
-            If something that matters to further training only is lost: a decay, one alpha per layer, class weights, the
-            particle swarm.
+            If something is lost that affects further training, but not predictions: a decay, one alpha per layer, class
+            weights, the particle swarm.
 
         Examples
         --------
@@ -220,36 +248,36 @@ class BaseL2Net(BaseEstimator, ABC):
         return to_sklearn(self)
 
     def to_torch(self):
-        """Make a PyTorch module with the same outputs.
+        """Convert to a PyTorch module with the same outputs.
 
         Returns
         -------
         torch.nn.Sequential
-            Takes a tensor of the dtype of `coefs_`, shape (n_samples, n_features), and returns the outputs. Those of
-            classifiers are probabilities; for two classes one column, that of ``classes_[1]``. ``module[:-1]`` returns
-            the raw outputs (logits), for losses that expect these.
+            Takes a tensor of shape (n_samples, n_features) in the dtype of `coefs_`. The outputs of a classifier are
+            probabilities; for two classes, one column with those of ``classes_[1]``. ``module[:-1]`` returns the raw
+            outputs (logits), for losses that expect these.
 
         Notes
         -----
-        Training goes on under the same rule with weight decay on the weights alone::
+        To continue training under the same rule, apply weight decay to the weights only::
 
             weights = [p for p in module.parameters() if p.ndim > 1]
             biases = [p for p in module.parameters() if p.ndim <= 1]
             groups = [{"params": weights, "weight_decay": wd}, {"params": biases, "weight_decay": 0.0}]
 
-        and the optimiser
+        and use the optimiser
 
         - ``torch.optim.SGD(groups, lr, momentum, nesterov=...)`` or ``torch.optim.Adam(groups, lr)`` for the penalties,
           with ``wd = alpha / N`` for ``"prior"``, ``wd = alpha`` for ``"penalty"``, and ``wd = alpha / n`` for
           ``"penalty_per_sample"``;
         - ``torch.optim.AdamW(groups, lr)`` for ``"decoupled"`` under Adam, with ``wd = alpha``, and for
           ``"decay_before"``, with ``wd = alpha / lr``;
-        - any of them with ``wd = 0`` for ``"decay_after"`` and for decays under SGD, and, without gradient,
-          ``p.mul_(1 - share)`` for each weight `p`: after ``step()`` for ``"decay_after"``, otherwise before.
+        - any of them with ``wd = 0`` for ``"decay_after"`` and for decays with SGD; call ``p.mul_(1 - share)`` for each
+          weight `p` under ``torch.no_grad()``, after ``step()`` for ``"decay_after"`` and before it otherwise.
 
-        That is for the log loss: ``torch.nn.CrossEntropyLoss()(module[:-1](X), y)`` with three or more classes, and
-        with two ``torch.nn.BCEWithLogitsLoss()(module[:-1](X)[:, 0], y.to(X.dtype))``. For several labels, and for
-        other losses, :func:`skl2net.convert_alpha` knows the factor.
+        These numbers hold for the log loss: ``torch.nn.CrossEntropyLoss()(module[:-1](X), y)`` for three or more
+        classes, and ``torch.nn.BCEWithLogitsLoss()(module[:-1](X)[:, 0], y.to(X.dtype))`` for two. For multilabel
+        targets and other losses, :func:`skl2net.convert_alpha` gives the factor.
 
         Examples
         --------
@@ -277,60 +305,43 @@ class BaseL2Net(BaseEstimator, ABC):
 
     @property
     def validation_scores_(self):
-        """Score on the validation set after each iteration, list of float; None without early stopping."""
+        """Score on the validation set after each iteration; None without early stopping."""
         return None if self.best_validation_score_ is None else self._curves.validation_score.tolist()
 
     @property
     def validation_loss_curve_(self):
-        """Loss on the validation set after each iteration, list of float; None without early stopping."""
+        """Loss on the validation set after each iteration; None without early stopping."""
         return None if self.best_validation_score_ is None else self._curves.validation_loss.tolist()
 
     def _fit(self, X, y, sample_weight, *, is_stream=False, classes=None):
-        hidden_layer_sizes = self._hidden_layer_sizes()
         continues = hasattr(self, "coefs_") and (self.warm_start or is_stream)
         if is_stream and self.early_stopping:
             raise ValueError(
-                "partial_fit does not support early_stopping=True, since it makes one pass over the data it is "
-                "given; set early_stopping=False, or call fit."
+                "partial_fit does not support early_stopping=True, since each call makes a single pass over its data. "
+                "Set early_stopping=False, or call fit."
             )
-        # what validation records, it records here: a fit that fails leaves this estimator as it was
+        self._hidden_layer_sizes()
+        # validation sets attributes of this copy, so that a fit that fails leaves the estimator unchanged
         fitted = object.__new__(type(self))
         vars(fitted).update(vars(self))
-        X, Y, sample_weight = fitted._validate(
-            X, y, sample_weight, continues=continues, is_stream=is_stream, classes=classes
-        )
-        network = Network((X.shape[1], *hidden_layer_sizes, Y.shape[1]), self.activation, fitted._output())
+        data = fitted._training_data(X, y, sample_weight, continues=continues, is_stream=is_stream, classes=classes)
+        n_seen = self._continuation.n_samples if continues and is_stream else 0.0
+        solver = self._solver(data.X.shape[0], is_stream)
+        problem = fitted._problem(data, solver, self.alpha, n_seen=n_seen)
         if continues:
-            self._check_same_layers(network)
-        solver = self._solver(X.shape[0], is_stream)
-        rule = check_rule(
-            self.l2_mode,
-            self.alpha,
-            n_layers=network.n_layers,
-            solver=solver,
-            learning_rate=self.learning_rate_init,
-        )
-        problem = Problem(
-            Task(network, X, Y, sample_weight, self.loss),
-            rule,
-            default_engine(),
-            fitted._decoder(),
-            n_seen=self._continuation.n_samples if continues and is_stream else 0.0,
-        )
-        early_stopping = EarlyStopping(self.validation_fraction, fitted._stratify(Y)) if self.early_stopping else None
+            self._check_same_layers(problem.network)
+        stopping = self._stopping_rule()
         result = fit_network(
             problem,
             solver,
-            self._start(network, continues),
-            StoppingRule(1 if is_stream else self.max_iter, self.tol, self.n_iter_no_change),
-            Watch(early_stopping, self.verbose),
+            self._start(problem.network, continues),
+            replace(stopping, max_iter=1) if is_stream else stopping,
+            Watch(self._early_stopping(data), self.verbose),
         )
         if is_stream and continues:
             result = replace(result, best_loss=min(result.best_loss, self.best_loss_ or np.inf))
-        fitted._keep(network, result, self.random_state)
-        if not hasattr(fitted, "feature_names_in_"):
-            vars(self).pop("feature_names_in_", None)
-        vars(self).update(vars(fitted))
+        fitted._keep(problem.network, result, self.random_state)
+        self._adopt(vars(fitted))
         if isinstance(self.random_state, np.random.RandomState):
             self.random_state.set_state(result.random_state.get_state(legacy=False))
         for message, category in result.warnings:
@@ -338,13 +349,41 @@ class BaseL2Net(BaseEstimator, ABC):
                 warnings.warn(message, category, stacklevel=4)
         return self
 
+    def _problem(self, data, solver, alpha, *, rows=None, n_threads=None, n_seen=0.0):
+        """The problem of training on some rows of the data, or on all."""
+        network = Network((data.X.shape[1], *self._hidden_layer_sizes(), data.Y.shape[1]), self.activation, data.output)
+        rule = check_rule(
+            self.l2_mode, alpha, n_layers=network.n_layers, solver=solver, learning_rate=self.learning_rate_init
+        )
+        weights = self._with_class_weights(data.Y, data.sample_weight) if rows is None else self._weights_of(data, rows)
+        task = Task(network, data.X, data.Y, weights, self.loss, rows, n_threads)
+        return Problem(task, rule, default_engine(), data.decoder, n_seen)
+
+    def _weights_of(self, data, rows):
+        """Weights of all samples, right for the given rows alone."""
+        weights = data.sample_weight
+        of_rows = self._with_class_weights(data.Y[rows], None if weights is None else weights[rows])
+        if of_rows is None:
+            return None
+        weights = np.zeros(len(data.Y), dtype=data.X.dtype)
+        weights[rows] = of_rows
+        return weights
+
+    def _stopping_rule(self):
+        return StoppingRule(self.max_iter, self.tol, self.n_iter_no_change)
+
+    def _early_stopping(self, data, rows=slice(None)):
+        if not self.early_stopping:
+            return None
+        return EarlyStopping(self.validation_fraction, None if data.stratify is None else data.stratify[rows])
+
     def _hidden_layer_sizes(self):
         sizes = self.hidden_layer_sizes
         sizes = (sizes,) if isinstance(sizes, Integral) else tuple(sizes)
         if not all(isinstance(size, Integral) and size > 0 for size in sizes):
             raise ValueError(
-                f"hidden_layer_sizes must be > 0, whole numbers of units for each hidden layer (or () for a linear "
-                f"model), got {self.hidden_layer_sizes!r}."
+                f"hidden_layer_sizes must be > 0, in whole numbers of units (or () for a linear model), got "
+                f"{self.hidden_layer_sizes!r}."
             )
         return tuple(int(size) for size in sizes)
 
@@ -354,26 +393,30 @@ class BaseL2Net(BaseEstimator, ABC):
         if before == now:
             return
         if before[-1] != now[-1] and before[:-1] == now[:-1]:
-            change = f"`y` has {now[-1]} output(s), and the fitted network has {before[-1]}. Pass targets of that shape"
+            change = f"`y` has {now[-1]} output(s), but the fitted network has {before[-1]}. Pass targets of that shape"
         else:
-            change = f"The fitted network has layers of {before} units, and hidden_layer_sizes now asks for {now}. "
+            change = f"The fitted network has layers of {before} units, but hidden_layer_sizes now asks for {now}. "
             change += f"Set hidden_layer_sizes={before[1:-1]}"
-        raise ValueError(f"{change}, or call fit with warm_start=False to start anew.")
+        raise ValueError(f"{change}, or call fit with warm_start=False to train a new network.")
 
-    def _sample_weights(self, X, Y, sample_weight):
-        """Weight of each row in the dtype of `X`, class weights included; None if all are one."""
+    def _checked_weights(self, X, sample_weight):
+        """Weight of each row in the dtype of `X`; None if all are one."""
         if sample_weight is None:
             return None
         return check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
 
+    def _with_class_weights(self, Y, sample_weight):
+        """Weights of samples with encoded targets, multiplied by those of their classes; None if all are one."""
+        return sample_weight
+
     def _start(self, network, continues):
         """Where this fit begins."""
         if not continues:
-            return Start(_stream(self.random_state))
+            return Start(random_stream(self.random_state))
         before = self._continuation
         # with another seed, from now on the numbers of that seed; a RandomState is a stream that others may have used
         is_same = isinstance(self.random_state, (Integral, type(None))) and self.random_state == before.seed
-        stream = before.random_state if is_same else _stream(self.random_state)
+        stream = before.random_state if is_same else random_stream(self.random_state)
         parameters = network.pack(self.coefs_, self.intercepts_)
         return Start(stream, parameters, before.state, before.curves, self.t_)
 
@@ -423,6 +466,12 @@ class BaseL2Net(BaseEstimator, ABC):
             _continuation=Continuation(result.state, result.curves, result.random_state, seed, result.n_total),
         )
 
+    def _adopt(self, attributes):
+        """Take over the attributes of a finished fit, and drop those of an earlier one that it has not."""
+        for name in [name for name in vars(self) if name.endswith("_") and name not in attributes]:
+            delattr(self, name)
+        vars(self).update(attributes)
+
     def _network_outputs(self, X, *, raw=False):
         """Outputs of the fitted network for validated or raw input, ndarray of shape (n_samples, n_outputs)."""
         check_is_fitted(self)
@@ -453,23 +502,23 @@ class BaseL2Net(BaseEstimator, ABC):
         return tags
 
     def set_params(self, **params):
-        """Set parameters of this estimator, and as ``solver__...`` those of a `ParticleSwarm`.
+        """Set the parameters of this estimator, and as ``solver__<parameter>`` those of a `ParticleSwarm`.
 
         Parameters
         ----------
         **params : dict
-            Parameters by name.
+            Estimator parameters.
 
         Returns
         -------
         self : object
-            The estimator.
+            Estimator instance.
         """
         solver = params.get("solver", self.solver)
         of_solver = [name for name in params if name.startswith("solver__")]
         if of_solver and isinstance(solver, str):
             raise ValueError(
-                f"{of_solver[0]} needs a solver that has parameters of its own, and solver={solver!r} has none; set "
+                f"{of_solver[0]} needs a solver with parameters, and solver={solver!r} has none. Set "
                 "solver=ParticleSwarm() first."
             )
         return super().set_params(**params)
@@ -478,33 +527,23 @@ class BaseL2Net(BaseEstimator, ABC):
         """Whether `partial_fit` is available."""
         if self.solver not in ("sgd", "adam"):
             raise AttributeError(
-                f"partial_fit is only available with solver='sgd' or 'adam', which make a pass over the data update by "
-                f"update; solver={self.solver!r} does not."
+                f"partial_fit is only available with solver='sgd' or solver='adam', got solver={self.solver!r}."
             )
         return True
 
     @abstractmethod
-    def _output(self):
-        """Name of the output function."""
+    def _training_data(self, X, y, sample_weight, *, continues=False, is_stream=False, classes=None):
+        """Validate and encode, recording what has to be remembered of it in the attributes of this estimator.
 
-    @abstractmethod
-    def _validate(self, X, y, sample_weight, *, continues, is_stream, classes):
-        """Validated input, targets of shape (n_samples, n_outputs) in its dtype, and the weights of the samples."""
-
-    @abstractmethod
-    def _decoder(self):
-        """What targets and outputs mean, a `Decoder`."""
-
-    @abstractmethod
-    def _stratify(self, Y):
-        """Labels whose proportions a validation set shares; None for none."""
+        Class weights are not included yet: they may depend on the rows that are trained on.
+        """
 
 
 # Predicting one row takes less time than working out where each layer's parameters are.
 _cached_network = lru_cache(maxsize=64)(Network)
 
 
-def _stream(random_state):
+def random_stream(random_state):
     """A random stream of this fit's own: that of a seed, or one that goes on where the user's stands."""
     stream = check_random_state(random_state)
     if stream is check_random_state(None):

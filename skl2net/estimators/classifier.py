@@ -10,104 +10,110 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import validate_data
 
 from skl2net._sklearn_private import StrOptions, check_partial_fit_first_call, fit_context
-from skl2net.estimators.base import FLOATS, BaseL2Net
+from skl2net.estimators.base import FLOATS, BaseL2Net, TrainingData
 from skl2net.problem import Decoder
 
 
 class L2NetClassifier(ClassifierMixin, BaseL2Net):
     r"""Multi-layer perceptron classifier whose L2 regularisation is a named, exact rule.
 
-    The parameters, attributes and methods are those of :class:`sklearn.neural_network.MLPClassifier`, and
+    `l2_mode` selects the rule and `alpha` its strength. The default, a Gaussian prior of variance 1 on every weight,
+    needs no tuning to start with. Biases are never penalised nor decayed.
+
+    The other parameters, attributes and methods are those of :class:`sklearn.neural_network.MLPClassifier`, and
     ``L2NetClassifier(l2_mode="penalty_per_sample", ...)`` follows the same trajectory as ``MLPClassifier(...)``.
-    `l2_mode` chooses the rule and `alpha` its strength; biases are never penalised nor decayed.
 
     Parameters
     ----------
     hidden_layer_sizes : int or array-like of int, default=(100,)
-        Number of units of each hidden layer. ``()`` is a linear model (logistic regression).
-    activation : {"identity", "logistic", "tanh", "relu"}, default="relu"
-        Function of the hidden units.
+        Number of units in each hidden layer. ``()`` gives a linear model (logistic regression).
+    activation : {"identity", "logistic", "tanh", "relu", "softplus"}, default="relu"
+        Activation function of the hidden units.
     loss : {"log_loss", "squared_error"}, default="log_loss"
-        Mean over samples of the sum over outputs of the log loss, or of
-        :math:`\tfrac12(\mathrm{output}-\mathrm{target})^2` between the softmax/logistic outputs and the one-hot
+        Loss function, a mean over samples of a sum over outputs: of the log loss, or of
+        :math:`\tfrac12(\mathrm{output}-\mathrm{target})^2` between the softmax or logistic outputs and the one-hot
         targets.
     solver : {"lbfgs", "sgd", "adam", "pso"} or ParticleSwarm, default="adam"
-        How the loss is minimised: by L-BFGS, by mini-batch stochastic gradient descent with momentum ("sgd") or by
-        "adam", or by a particle swarm. "pso" is ``ParticleSwarm()``.
+        Algorithm that minimises the loss: L-BFGS, mini-batch stochastic gradient descent with momentum, Adam, or a
+        particle swarm. "pso" is the same as ``ParticleSwarm()``.
     l2_mode : {"prior", "penalty", "penalty_per_sample", "decay_before", "decay_after", "decoupled"}, default="prior"
-        The L2 rule. With :math:`w` a weight, :math:`g` the gradient of the data loss there, :math:`\eta` the learning
-        rate, :math:`n` the number of samples in the update, :math:`N` that in the training set, and "step" what the
-        optimiser subtracts for a gradient:
+        The L2 rule. Let :math:`w` be a weight, :math:`g` the gradient of the data loss, :math:`\eta` the learning
+        rate, :math:`n` the number of samples in the update, :math:`N` the number of training samples, and "step" what
+        the optimiser subtracts for a given gradient:
 
-        - ``"prior"``: :math:`w \leftarrow w - \mathrm{step}(g + \tfrac\alpha N w)`. The loss gains
-          :math:`\tfrac\alpha{2N}\sum w^2`: `alpha` is the precision of a Gaussian prior on each weight, as in
-          :class:`~sklearn.linear_model.Ridge`, and the fit is the maximum a posteriori estimate;
-        - ``"penalty"``: :math:`w \leftarrow w - \mathrm{step}(g + \alpha w)`, the mathematical definition. The loss
-          gains :math:`\tfrac\alpha2\sum w^2`;
+        - ``"prior"``: :math:`w \leftarrow w - \mathrm{step}(g + \tfrac\alpha N w)`. Adds
+          :math:`\tfrac\alpha{2N}\sum w^2` to the loss. `alpha` is the precision of a Gaussian prior on each weight, as
+          in :class:`~sklearn.linear_model.Ridge`, and the fit is the maximum a posteriori estimate;
+        - ``"penalty"``: :math:`w \leftarrow w - \mathrm{step}(g + \alpha w)`, the mathematical definition. Adds
+          :math:`\tfrac\alpha2\sum w^2` to the loss;
         - ``"penalty_per_sample"``: :math:`w \leftarrow w - \mathrm{step}(g + \tfrac\alpha n w)`, scikit-learn's rule.
-          The loss gains :math:`\tfrac\alpha{2n}\sum w^2`. The rule becomes stronger if sample weights are scaled down,
-          since `n` is their sum;
+          Adds :math:`\tfrac\alpha{2n}\sum w^2` to the loss. The rule becomes stronger when sample weights are scaled
+          down, since :math:`n` is their sum;
         - ``"decay_before"``: :math:`w \leftarrow (1-\alpha)w - \mathrm{step}(g)`;
         - ``"decay_after"``: :math:`w \leftarrow (1-\alpha)(w - \mathrm{step}(g))`;
         - ``"decoupled"``: :math:`w \leftarrow (1-\eta\alpha)w - \mathrm{step}(g)`, AdamW and SGDW as in PyTorch,
           Keras and optax [1]_.
 
-        The decays have no objective and run with "sgd" and "adam" only. With "lbfgs" and "pso", :math:`n` is
-        :math:`N`. In `partial_fit`, :math:`N` is the number of samples seen so far.
+        The three decays have no objective and are only supported by "sgd" and "adam". With "lbfgs" and "pso",
+        :math:`n = N`. In `partial_fit`, :math:`N` is the number of samples seen so far. With early stopping, the
+        validation set does not count.
     alpha : float, array-like of shape (n_layers - 1,) or None, default=None
-        Strength of the rule: one number, or one for each weight layer. None for the rule's own strength: 1 for
-        ``"prior"``, 1e-4 for ``"penalty_per_sample"``, 1e-2 for ``"penalty"`` and ``"decoupled"``, 1e-5 for
-        ``"decay_before"`` and ``"decay_after"``. The decays need ``0 <= alpha < 1``, ``"decoupled"`` needs
+        Strength of the rule: one number, or one for each weight layer. None uses the default strength of the rule: 1
+        for ``"prior"``, 1e-4 for ``"penalty_per_sample"``, 1e-2 for ``"penalty"`` and ``"decoupled"``, 1e-5 for
+        ``"decay_before"`` and ``"decay_after"``. The last two require ``alpha < 1``, and ``"decoupled"`` requires
         ``learning_rate_init * alpha < 1``.
     class_weight : dict, list of dict or "balanced", default=None
         Weights of the classes, multiplied with `sample_weight`. "balanced" gives each class the same sum of sample
-        weights, see :func:`sklearn.utils.class_weight.compute_class_weight`. Of a multilabel target, a list has one
-        dict per label, and "balanced" counts samples, see :func:`sklearn.utils.class_weight.compute_sample_weight`.
+        weights, see :func:`sklearn.utils.class_weight.compute_class_weight`. For multilabel targets, a list contains
+        one dict for each label, and "balanced" ignores `sample_weight`, see
+        :func:`sklearn.utils.class_weight.compute_sample_weight`.
     batch_size : int or "auto", default="auto"
         Number of samples per update. "auto" is ``min(200, n_samples)``; 1 is online training. Only used when
         ``solver="sgd"`` or ``"adam"``.
     learning_rate : {"constant", "invscaling", "adaptive"}, default="constant"
-        Schedule of the learning rate. "invscaling" divides it by ``(t + 1) ** power_t`` after each epoch, `t` being the
-        number of samples seen. "adaptive" divides it by 5 each time training has converged. Only used when
-        ``solver="sgd"``.
+        Learning rate schedule. "constant" keeps `learning_rate_init`. "invscaling" divides it by
+        ``(t + 1) ** power_t``, where `t` is the number of samples seen, updated after each epoch. "adaptive" divides
+        it by 5 each time training stops improving. Only used when ``solver="sgd"``.
     learning_rate_init : float, default=0.001
         Initial learning rate. Only used when ``solver="sgd"`` or ``"adam"``.
     power_t : float, default=0.5
-        Exponent of "invscaling". Only used when ``solver="sgd"`` and ``learning_rate="invscaling"``.
+        Exponent of the "invscaling" schedule. Only used when ``solver="sgd"`` and ``learning_rate="invscaling"``.
     max_iter : int, default=200
-        Maximum number of iterations: epochs of "sgd" and "adam", steps of "lbfgs", evaluations of the swarm of "pso".
+        Maximum number of iterations: epochs for "sgd" and "adam", steps for "lbfgs", evaluations of the whole swarm
+        for "pso".
     shuffle : bool, default=True
-        Whether to visit the samples in a new random order in each epoch. Only used when ``solver="sgd"`` or ``"adam"``.
+        Whether to shuffle the samples before each epoch. Only used when ``solver="sgd"`` or ``"adam"``.
     random_state : int, RandomState instance or None, default=None
-        Source of the initial weights, the validation set and the order of the samples. Pass an int for reproducible
-        results.
+        Determines random number generation for the initial weights, the validation set, the order of the samples and
+        the particle swarm. Pass an int for reproducible results.
     tol : float, default=1e-4
-        Smallest improvement of the loss, or under early stopping of the validation score, that counts. "lbfgs" stops
-        when the largest entry of the gradient is at most `tol`.
+        Smallest improvement of the loss, or of the validation score with early stopping, that counts as one. "lbfgs"
+        stops when the largest absolute entry of the gradient is at most `tol`.
     verbose : bool, default=False
         Whether to print the loss of each iteration.
     warm_start : bool, default=False
-        Whether `fit` continues the last fit. Its weights, the optimiser's moments or the swarm, the random stream and
-        the curves are kept, so that 30 fits of one iteration are one fit of 30. Patience, best loss and best validation
-        score begin anew. "lbfgs" starts from the last weights, but rebuilds its model of the curvature.
+        Whether `fit` continues from the previous call. The weights, the state of the optimiser or of the swarm, the
+        random stream and the curves are kept, so that 30 calls with ``max_iter=1`` give the same network as one call
+        with ``max_iter=30``, unless a stopping rule ends training first. Patience, best loss and best validation score
+        are reset in each call. "lbfgs" keeps the weights only and rebuilds its approximation of the curvature.
     momentum : float, default=0.9
         Momentum, in [0, 1]. Only used when ``solver="sgd"``.
     nesterovs_momentum : bool, default=True
         Whether to use Nesterov's momentum. Only used when ``solver="sgd"`` and ``momentum > 0``.
     early_stopping : bool, default=False
-        Whether to set a validation set apart, to stop when its score no longer improves, and to keep the weights of the
-        best score. Ignored when ``solver="lbfgs"``.
+        Whether to set aside a validation set, to stop training when the validation score stops improving, and to keep
+        the weights with the best validation score. Ignored when ``solver="lbfgs"``.
     validation_fraction : float, default=0.1
-        Share of the samples in the validation set, in [0, 1). Only used when ``early_stopping=True``.
+        Proportion of the samples in the validation set, in [0, 1). Only used when ``early_stopping=True``.
     beta_1 : float, default=0.9
-        Decay of the first moment, in [0, 1). Only used when ``solver="adam"``.
+        Decay rate of the first moment, in [0, 1). Only used when ``solver="adam"``.
     beta_2 : float, default=0.999
-        Decay of the second moment, in [0, 1). Only used when ``solver="adam"``.
+        Decay rate of the second moment, in [0, 1). Only used when ``solver="adam"``.
     epsilon : float, default=1e-8
-        Added to the root of the second moment. Only used when ``solver="adam"``.
+        Added to the square root of the second moment. Only used when ``solver="adam"``.
     n_iter_no_change : int or inf, default=10
-        Number of consecutive iterations with an improvement smaller than `tol` before training stops. "pso" waits for
-        the swarm's `patience` if that is more. Ignored when ``solver="lbfgs"``.
+        Number of consecutive iterations with an improvement smaller than `tol` before training stops. With "pso", the
+        larger of this number and the swarm's `patience` applies. Ignored when ``solver="lbfgs"``.
     max_fun : int, default=15000
         Maximum number of evaluations of the loss. Only used when ``solver="lbfgs"``.
 
@@ -120,15 +126,16 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
     intercepts_ : list of ndarray of shape (fan_out,)
         Biases of each layer.
     loss_ : float
-        Loss of the last iteration, including the penalty if the rule has one.
+        Loss of the last iteration, including the penalty. The decays have none.
     data_loss_ : float
         Loss of the last iteration, without the penalty.
     loss_curve_ : list of float
-        Loss of each iteration; for "sgd" and "adam" the average over the epoch, each batch taken before its update.
+        Loss of each iteration. For "sgd" and "adam", the average over the batches of the epoch, each evaluated before
+        its update.
     weight_norm_curve_ : list of float
         :math:`\sum w^2` after each iteration.
     best_loss_ : float or None
-        Smallest loss of the last fit; None under early stopping.
+        Smallest loss of the last fit; None with early stopping.
     validation_scores_ : list of float or None
         Accuracy on the validation set after each iteration; None without early stopping.
     validation_loss_curve_ : list of float or None
@@ -138,24 +145,24 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
     n_iter_ : int
         Number of iterations of the last fit.
     t_ : int
-        Number of samples visited in all calls; 0 with "lbfgs".
+        Number of samples visited in all calls, repeated visits included; 0 with "lbfgs".
     swarm_ : SwarmState or None
-        Final state of the swarm of "pso"; None with other solvers.
+        Final state of the swarm; None unless ``solver="pso"`` or a `ParticleSwarm`.
     n_layers_ : int
-        Number of layers, input and output included.
+        Number of layers, including the input and the output layer.
     n_outputs_ : int
         Number of outputs.
     out_activation_ : str
-        Function of the outputs: "softmax" for several classes, "logistic" for two, and for multilabel targets.
+        Activation function of the outputs: "logistic" for two classes and for multilabel targets, otherwise "softmax".
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, if `X` has any.
+        Names of the features. Defined only when `X` has feature names that are all strings.
 
     See Also
     --------
-    L2NetRegressor : The same for real targets.
-    ParticleSwarm : The swarm and its parameters.
+    L2NetRegressor : Multi-layer perceptron regressor with the same L2 rules.
+    ParticleSwarm : Particle swarm optimisation, with its parameters.
 
     References
     ----------
@@ -166,7 +173,7 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
     >>> from sklearn.datasets import load_iris
     >>> from skl2net import L2NetClassifier
     >>> X, y = load_iris(return_X_y=True)
-    >>> net = L2NetClassifier((10,), solver="lbfgs", l2_mode="penalty", alpha=0.01, random_state=0).fit(X, y)
+    >>> net = L2NetClassifier((10,), solver="lbfgs", random_state=0).fit(X, y)
     >>> net.score(X, y) > 0.95
     True
     >>> print(net.predict(X[:3]))
@@ -239,7 +246,11 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
     @available_if(lambda estimator: estimator._has_updates())
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, sample_weight=None, classes=None):
-        """Make one pass over the given data, from where the last call left off.
+        """Train for one pass over the given data, continuing from the previous call.
+
+        Under ``l2_mode="prior"``, `N` is the number of samples seen so far, as Bayes' rule has it for a stream: the
+        prior counts once, however many batches follow. In repeated passes over the same data the rule therefore becomes
+        weaker; ``l2_mode="penalty"`` keeps it constant.
 
         Parameters
         ----------
@@ -250,18 +261,18 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each sample; not negative.
         classes : array-like of shape (n_classes,), default=None
-            All classes that will ever occur; needed in the first call.
+            All classes that occur in any call. Required in the first call, optional later.
 
         Returns
         -------
         self : object
-            The estimator.
+            The fitted estimator.
         """
         if isinstance(self.class_weight, str):
             raise ValueError(
-                f"class_weight={self.class_weight!r} is not supported for partial_fit, which cannot know how often "
-                "each class will occur. Compute the weights from all the data with "
-                "sklearn.utils.class_weight.compute_class_weight, and pass them as a dict."
+                f"class_weight={self.class_weight!r} is not supported by partial_fit, since the class frequencies of "
+                "the whole stream are unknown. Compute the weights with "
+                "sklearn.utils.class_weight.compute_class_weight and pass them as a dict."
             )
         return self._fit(X, y, sample_weight, is_stream=True, classes=classes)
 
@@ -276,12 +287,12 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_labels)
-            The predicted classes, or label indicator matrix.
+            The predicted classes, or the predicted label indicator matrix.
         """
         return self._labels(self._network_outputs(X, raw=True))
 
     def predict_proba(self, X):
-        """Probabilities of the classes.
+        """Predict class probabilities.
 
         Parameters
         ----------
@@ -291,8 +302,8 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
         Returns
         -------
         ndarray of shape (n_samples, n_classes)
-            Columns in the order of `classes_`. Every entry lies in the open interval (0, 1); a single class has
-            probability 1.
+            Columns in the order of `classes_`. All probabilities are in the open interval (0, 1); if there is only one
+            class, its probability is 1.
         """
         P = self._network_outputs(X)
         if len(self.classes_) == 1:
@@ -302,7 +313,7 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
         return np.hstack([1 - P, P]) if P.shape[1] == 1 else P
 
     def predict_log_proba(self, X):
-        """Logarithm of `predict_proba`.
+        """Predict the logarithm of class probabilities.
 
         Parameters
         ----------
@@ -318,7 +329,7 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
         return np.log(P, out=P)
 
     def decision_function(self, X):
-        """Logits: the raw outputs of the network, before softmax or logistic function.
+        """Compute the logits, the outputs of the network before the softmax or logistic function.
 
         Parameters
         ----------
@@ -328,12 +339,12 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_classes)
-            One column, for ``classes_[1]``, where there are two classes.
+            Columns in the order of `classes_`. For two classes, the logits of ``classes_[1]``.
         """
         raw = self._network_outputs(X, raw=True)
         return raw.ravel() if raw.shape[1] == 1 else raw
 
-    def _validate(self, X, y, sample_weight, *, continues, is_stream, classes):
+    def _training_data(self, X, y, sample_weight, *, continues=False, is_stream=False, classes=None):
         is_first_of_stream = is_stream and check_partial_fit_first_call(self, classes)
         X, y = validate_data(
             self, X, y, accept_sparse="csr", multi_output=True, dtype=FLOATS, order="C", reset=not continues
@@ -350,34 +361,40 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
         if continues or is_stream:
             self._check_labels(unique_labels(y), same=self.warm_start and not is_stream)
         Y = self._label_binarizer.transform(y).astype(X.dtype)
-        return X, Y, self._sample_weights(X, Y, sample_weight)
+        return TrainingData(
+            X,
+            Y,
+            self._checked_weights(X, sample_weight),
+            self._output(),
+            Decoder(lambda Y: self._labels(Y - 0.5), self._labels, self._accuracy, raw=True),
+            stratify=self._labels(Y - 0.5) if self.early_stopping and Y.shape[1] == 1 else None,
+        )
 
     def _check_labels(self, labels, *, same):
         if same and set(labels) != set(self.classes_):
             raise ValueError(
-                "warm_start can only be used where `y` has the same classes as in the previous call to fit. "
-                f"Previously got {self.classes_}, `y` has {labels}. Set warm_start=False to start anew."
+                "warm_start can only be used if `y` has the same classes as in the previous call to fit. "
+                f"Previously got {self.classes_}, `y` has {labels}. Set warm_start=False to train a new network."
             )
         if len(np.setdiff1d(labels, self.classes_, assume_unique=True)):
             raise ValueError(
-                f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. 'y' has {labels}. Name "
-                "all classes in the first call of partial_fit."
+                f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. `y` has {labels}. Name "
+                "all classes in the first call to partial_fit."
             )
 
-    def _sample_weights(self, X, Y, sample_weight):
-        weight = super()._sample_weights(X, Y, sample_weight)
+    def _with_class_weights(self, Y, sample_weight):
         if self.class_weight is None:
-            return weight
+            return sample_weight
         if self._label_binarizer.y_type_.startswith("multilabel"):
             of_samples = compute_sample_weight(self.class_weight, Y)
         else:
-            of_samples = self._weights_of_classes(_codes(Y - 0.5), weight)
-        of_samples = of_samples.astype(X.dtype)
-        weight = of_samples if weight is None else weight * of_samples
+            of_samples = self._weights_of_classes(_codes(Y - 0.5), sample_weight)
+        of_samples = of_samples.astype(Y.dtype)
+        weight = of_samples if sample_weight is None else sample_weight * of_samples
         if np.any(weight < 0) or not np.any(weight):
             raise ValueError(
-                f"class_weight={self.class_weight!r} makes the weight of a sample negative, or that of all samples "
-                "zero; pass weights of at least 0, and some above."
+                f"class_weight={self.class_weight!r} gives a sample a negative weight, or all samples a weight of "
+                "zero. Pass non-negative weights, at least one of them positive."
             )
         return weight
 
@@ -396,12 +413,6 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
 
     def _output(self):
         return "softmax" if self._label_binarizer.y_type_ == "multiclass" else "logistic"
-
-    def _decoder(self):
-        return Decoder(lambda Y: self._labels(Y - 0.5), self._labels, self._accuracy, raw=True)
-
-    def _stratify(self, Y):
-        return self._labels(Y - 0.5) if Y.shape[1] == 1 else None
 
     def _labels(self, raw):
         """Labels, or label indicator matrix, for the raw outputs of the network."""

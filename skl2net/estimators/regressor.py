@@ -9,100 +9,106 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import validate_data
 
 from skl2net._sklearn_private import StrOptions, fit_context
-from skl2net.estimators.base import FLOATS, BaseL2Net
+from skl2net.estimators.base import FLOATS, BaseL2Net, TrainingData
 from skl2net.problem import Decoder
 
 
 class L2NetRegressor(RegressorMixin, BaseL2Net):
     r"""Multi-layer perceptron regressor whose L2 regularisation is a named, exact rule.
 
-    The parameters, attributes and methods are those of :class:`sklearn.neural_network.MLPRegressor`, and
-    ``L2NetRegressor(l2_mode="penalty_per_sample", ...)`` follows the same trajectory as ``MLPRegressor(...)`` where the
-    latter is right (its L-BFGS is wrong for several outputs). `l2_mode` chooses the rule and `alpha` its strength;
-    biases are never penalised nor decayed.
+    `l2_mode` selects the rule and `alpha` its strength. The default, a Gaussian prior of variance 1 on every weight,
+    needs no tuning to start with; it assumes targets of about unit variance. Biases are never penalised nor decayed.
+
+    The other parameters, attributes and methods are those of :class:`sklearn.neural_network.MLPRegressor`, and
+    ``L2NetRegressor(l2_mode="penalty_per_sample", ...)`` follows the same trajectory as ``MLPRegressor(...)``, except
+    with ``solver="lbfgs"`` and several outputs, where the gradient of the latter is wrong.
 
     Parameters
     ----------
     hidden_layer_sizes : int or array-like of int, default=(100,)
-        Number of units of each hidden layer. ``()`` is a linear model (ridge regression).
-    activation : {"identity", "logistic", "tanh", "relu"}, default="relu"
-        Function of the hidden units.
+        Number of units in each hidden layer. ``()`` gives a linear model (ridge regression).
+    activation : {"identity", "logistic", "tanh", "relu", "softplus"}, default="relu"
+        Activation function of the hidden units.
     loss : {"squared_error", "poisson"}, default="squared_error"
-        Mean over samples of the sum over outputs of :math:`\tfrac12(\mathrm{output}-\mathrm{target})^2`, or of half the
-        Poisson deviance; "poisson" has an exponential output and needs ``y >= 0``.
+        Loss function, a mean over samples of a sum over outputs: of
+        :math:`\tfrac12(\mathrm{output}-\mathrm{target})^2`, or of half the Poisson deviance. "poisson" uses an
+        exponential output and requires ``y >= 0``.
     solver : {"lbfgs", "sgd", "adam", "pso"} or ParticleSwarm, default="adam"
-        How the loss is minimised: by L-BFGS, by mini-batch stochastic gradient descent with momentum ("sgd") or by
-        "adam", or by a particle swarm. "pso" is ``ParticleSwarm()``.
+        Algorithm that minimises the loss: L-BFGS, mini-batch stochastic gradient descent with momentum, Adam, or a
+        particle swarm. "pso" is the same as ``ParticleSwarm()``.
     l2_mode : {"prior", "penalty", "penalty_per_sample", "decay_before", "decay_after", "decoupled"}, default="prior"
-        The L2 rule. With :math:`w` a weight, :math:`g` the gradient of the data loss there, :math:`\eta` the learning
-        rate, :math:`n` the number of samples in the update, :math:`N` that in the training set, and "step" what the
-        optimiser subtracts for a gradient:
+        The L2 rule. Let :math:`w` be a weight, :math:`g` the gradient of the data loss, :math:`\eta` the learning
+        rate, :math:`n` the number of samples in the update, :math:`N` the number of training samples, and "step" what
+        the optimiser subtracts for a given gradient:
 
-        - ``"prior"``: :math:`w \leftarrow w - \mathrm{step}(g + \tfrac\alpha N w)`. The loss gains
-          :math:`\tfrac\alpha{2N}\sum w^2`: `alpha` is the precision of a Gaussian prior on each weight, as in
-          :class:`~sklearn.linear_model.Ridge`, and the fit is the maximum a posteriori estimate;
-        - ``"penalty"``: :math:`w \leftarrow w - \mathrm{step}(g + \alpha w)`, the mathematical definition. The loss
-          gains :math:`\tfrac\alpha2\sum w^2`;
+        - ``"prior"``: :math:`w \leftarrow w - \mathrm{step}(g + \tfrac\alpha N w)`. Adds
+          :math:`\tfrac\alpha{2N}\sum w^2` to the loss. `alpha` is the precision of a Gaussian prior on each weight, as
+          in :class:`~sklearn.linear_model.Ridge`, and the fit is the maximum a posteriori estimate;
+        - ``"penalty"``: :math:`w \leftarrow w - \mathrm{step}(g + \alpha w)`, the mathematical definition. Adds
+          :math:`\tfrac\alpha2\sum w^2` to the loss;
         - ``"penalty_per_sample"``: :math:`w \leftarrow w - \mathrm{step}(g + \tfrac\alpha n w)`, scikit-learn's rule.
-          The loss gains :math:`\tfrac\alpha{2n}\sum w^2`. The rule becomes stronger if sample weights are scaled down,
-          since `n` is their sum;
+          Adds :math:`\tfrac\alpha{2n}\sum w^2` to the loss. The rule becomes stronger when sample weights are scaled
+          down, since :math:`n` is their sum;
         - ``"decay_before"``: :math:`w \leftarrow (1-\alpha)w - \mathrm{step}(g)`;
         - ``"decay_after"``: :math:`w \leftarrow (1-\alpha)(w - \mathrm{step}(g))`;
         - ``"decoupled"``: :math:`w \leftarrow (1-\eta\alpha)w - \mathrm{step}(g)`, AdamW and SGDW as in PyTorch,
           Keras and optax [1]_.
 
-        The decays have no objective and run with "sgd" and "adam" only. With "lbfgs" and "pso", :math:`n` is
-        :math:`N`. In `partial_fit`, :math:`N` is the number of samples seen so far.
+        The three decays have no objective and are only supported by "sgd" and "adam". With "lbfgs" and "pso",
+        :math:`n = N`. In `partial_fit`, :math:`N` is the number of samples seen so far. With early stopping, the
+        validation set does not count.
     alpha : float, array-like of shape (n_layers - 1,) or None, default=None
-        Strength of the rule: one number, or one for each weight layer. None for the rule's own strength: 1 for
-        ``"prior"``, 1e-4 for ``"penalty_per_sample"``, 1e-2 for ``"penalty"`` and ``"decoupled"``, 1e-5 for
-        ``"decay_before"`` and ``"decay_after"``. The decays need ``0 <= alpha < 1``, ``"decoupled"`` needs
+        Strength of the rule: one number, or one for each weight layer. None uses the default strength of the rule: 1
+        for ``"prior"``, 1e-4 for ``"penalty_per_sample"``, 1e-2 for ``"penalty"`` and ``"decoupled"``, 1e-5 for
+        ``"decay_before"`` and ``"decay_after"``. The last two require ``alpha < 1``, and ``"decoupled"`` requires
         ``learning_rate_init * alpha < 1``.
     batch_size : int or "auto", default="auto"
         Number of samples per update. "auto" is ``min(200, n_samples)``; 1 is online training. Only used when
         ``solver="sgd"`` or ``"adam"``.
     learning_rate : {"constant", "invscaling", "adaptive"}, default="constant"
-        Schedule of the learning rate. "invscaling" divides it by ``(t + 1) ** power_t`` after each epoch, `t` being the
-        number of samples seen. "adaptive" divides it by 5 each time training has converged. Only used when
-        ``solver="sgd"``.
+        Learning rate schedule. "constant" keeps `learning_rate_init`. "invscaling" divides it by
+        ``(t + 1) ** power_t``, where `t` is the number of samples seen, updated after each epoch. "adaptive" divides
+        it by 5 each time training stops improving. Only used when ``solver="sgd"``.
     learning_rate_init : float, default=0.001
         Initial learning rate. Only used when ``solver="sgd"`` or ``"adam"``.
     power_t : float, default=0.5
-        Exponent of "invscaling". Only used when ``solver="sgd"`` and ``learning_rate="invscaling"``.
+        Exponent of the "invscaling" schedule. Only used when ``solver="sgd"`` and ``learning_rate="invscaling"``.
     max_iter : int, default=200
-        Maximum number of iterations: epochs of "sgd" and "adam", steps of "lbfgs", evaluations of the swarm of "pso".
+        Maximum number of iterations: epochs for "sgd" and "adam", steps for "lbfgs", evaluations of the whole swarm
+        for "pso".
     shuffle : bool, default=True
-        Whether to visit the samples in a new random order in each epoch. Only used when ``solver="sgd"`` or ``"adam"``.
+        Whether to shuffle the samples before each epoch. Only used when ``solver="sgd"`` or ``"adam"``.
     random_state : int, RandomState instance or None, default=None
-        Source of the initial weights, the validation set and the order of the samples. Pass an int for reproducible
-        results.
+        Determines random number generation for the initial weights, the validation set, the order of the samples and
+        the particle swarm. Pass an int for reproducible results.
     tol : float, default=1e-4
-        Smallest improvement of the loss, or under early stopping of the validation score, that counts. "lbfgs" stops
-        when the largest entry of the gradient is at most `tol`.
+        Smallest improvement of the loss, or of the validation score with early stopping, that counts as one. "lbfgs"
+        stops when the largest absolute entry of the gradient is at most `tol`.
     verbose : bool, default=False
         Whether to print the loss of each iteration.
     warm_start : bool, default=False
-        Whether `fit` continues the last fit. Its weights, the optimiser's moments or the swarm, the random stream and
-        the curves are kept, so that 30 fits of one iteration are one fit of 30. Patience, best loss and best validation
-        score begin anew. "lbfgs" starts from the last weights, but rebuilds its model of the curvature.
+        Whether `fit` continues from the previous call. The weights, the state of the optimiser or of the swarm, the
+        random stream and the curves are kept, so that 30 calls with ``max_iter=1`` give the same network as one call
+        with ``max_iter=30``, unless a stopping rule ends training first. Patience, best loss and best validation score
+        are reset in each call. "lbfgs" keeps the weights only and rebuilds its approximation of the curvature.
     momentum : float, default=0.9
         Momentum, in [0, 1]. Only used when ``solver="sgd"``.
     nesterovs_momentum : bool, default=True
         Whether to use Nesterov's momentum. Only used when ``solver="sgd"`` and ``momentum > 0``.
     early_stopping : bool, default=False
-        Whether to set a validation set apart, to stop when its score no longer improves, and to keep the weights of the
-        best score. Ignored when ``solver="lbfgs"``.
+        Whether to set aside a validation set, to stop training when the validation score stops improving, and to keep
+        the weights with the best validation score. Ignored when ``solver="lbfgs"``.
     validation_fraction : float, default=0.1
-        Share of the samples in the validation set, in [0, 1). Only used when ``early_stopping=True``.
+        Proportion of the samples in the validation set, in [0, 1). Only used when ``early_stopping=True``.
     beta_1 : float, default=0.9
-        Decay of the first moment, in [0, 1). Only used when ``solver="adam"``.
+        Decay rate of the first moment, in [0, 1). Only used when ``solver="adam"``.
     beta_2 : float, default=0.999
-        Decay of the second moment, in [0, 1). Only used when ``solver="adam"``.
+        Decay rate of the second moment, in [0, 1). Only used when ``solver="adam"``.
     epsilon : float, default=1e-8
-        Added to the root of the second moment. Only used when ``solver="adam"``.
+        Added to the square root of the second moment. Only used when ``solver="adam"``.
     n_iter_no_change : int or inf, default=10
-        Number of consecutive iterations with an improvement smaller than `tol` before training stops. "pso" waits for
-        the swarm's `patience` if that is more. Ignored when ``solver="lbfgs"``.
+        Number of consecutive iterations with an improvement smaller than `tol` before training stops. With "pso", the
+        larger of this number and the swarm's `patience` applies. Ignored when ``solver="lbfgs"``.
     max_fun : int, default=15000
         Maximum number of evaluations of the loss. Only used when ``solver="lbfgs"``.
 
@@ -113,42 +119,43 @@ class L2NetRegressor(RegressorMixin, BaseL2Net):
     intercepts_ : list of ndarray of shape (fan_out,)
         Biases of each layer.
     loss_ : float
-        Loss of the last iteration, including the penalty if the rule has one.
+        Loss of the last iteration, including the penalty. The decays have none.
     data_loss_ : float
         Loss of the last iteration, without the penalty.
     loss_curve_ : list of float
-        Loss of each iteration; for "sgd" and "adam" the average over the epoch, each batch taken before its update.
+        Loss of each iteration. For "sgd" and "adam", the average over the batches of the epoch, each evaluated before
+        its update.
     weight_norm_curve_ : list of float
         :math:`\sum w^2` after each iteration.
     best_loss_ : float or None
-        Smallest loss of the last fit; None under early stopping.
+        Smallest loss of the last fit; None with early stopping.
     validation_scores_ : list of float or None
         :math:`R^2` on the validation set after each iteration; None without early stopping.
     validation_loss_curve_ : list of float or None
         Loss on the validation set after each iteration, without the penalty; None without early stopping.
     best_validation_score_ : float or None
-        :math:`R^2` of the best iteration on the validation set; None without early stopping.
+        Best :math:`R^2` on the validation set; None without early stopping.
     n_iter_ : int
         Number of iterations of the last fit.
     t_ : int
-        Number of samples visited in all calls; 0 with "lbfgs".
+        Number of samples visited in all calls, repeated visits included; 0 with "lbfgs".
     swarm_ : SwarmState or None
-        Final state of the swarm of "pso"; None with other solvers.
+        Final state of the swarm; None unless ``solver="pso"`` or a `ParticleSwarm`.
     n_layers_ : int
-        Number of layers, input and output included.
+        Number of layers, including the input and the output layer.
     n_outputs_ : int
         Number of outputs.
     out_activation_ : str
-        Function of the outputs: "identity", or "exp" with the Poisson loss.
+        Activation function of the outputs: "exp" with ``loss="poisson"``, otherwise "identity".
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, if `X` has any.
+        Names of the features. Defined only when `X` has feature names that are all strings.
 
     See Also
     --------
-    L2NetClassifier : The same for classes.
-    ParticleSwarm : The swarm and its parameters.
+    L2NetClassifier : Multi-layer perceptron classifier with the same L2 rules.
+    ParticleSwarm : Particle swarm optimisation, with its parameters.
 
     References
     ----------
@@ -161,9 +168,9 @@ class L2NetRegressor(RegressorMixin, BaseL2Net):
     >>> from sklearn.preprocessing import StandardScaler
     >>> from skl2net import L2NetRegressor
     >>> X, y = load_diabetes(return_X_y=True)
-    >>> net = L2NetRegressor((5,), solver="lbfgs", alpha=1.0, random_state=0)
-    >>> model = make_pipeline(StandardScaler(), net).fit(X, y)
-    >>> model.score(X, y) > 0.5
+    >>> net = L2NetRegressor((5,), solver="lbfgs", random_state=0)
+    >>> model = make_pipeline(StandardScaler(), net).fit(X, (y - y.mean()) / y.std())
+    >>> model.score(X, (y - y.mean()) / y.std()) > 0.5
     True
     """
 
@@ -230,7 +237,11 @@ class L2NetRegressor(RegressorMixin, BaseL2Net):
     @available_if(lambda estimator: estimator._has_updates())
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, sample_weight=None):
-        """Make one pass over the given data, from where the last call left off.
+        """Train for one pass over the given data, continuing from the previous call.
+
+        Under ``l2_mode="prior"``, `N` is the number of samples seen so far, as Bayes' rule has it for a stream: the
+        prior counts once, however many batches follow. In repeated passes over the same data the rule therefore becomes
+        weaker; ``l2_mode="penalty"`` keeps it constant.
 
         Parameters
         ----------
@@ -244,7 +255,7 @@ class L2NetRegressor(RegressorMixin, BaseL2Net):
         Returns
         -------
         self : object
-            The estimator.
+            The fitted estimator.
         """
         return self._fit(X, y, sample_weight, is_stream=True)
 
@@ -263,7 +274,7 @@ class L2NetRegressor(RegressorMixin, BaseL2Net):
         """
         return _flat_if_single(self._network_outputs(X))
 
-    def _validate(self, X, y, sample_weight, *, continues, is_stream, classes):
+    def _training_data(self, X, y, sample_weight, *, continues=False, is_stream=False, classes=None):
         if sp.issparse(y):
             raise TypeError(
                 f"Sparse targets are not supported, got y of type {type(y).__name__}. Use y.toarray() to convert it to "
@@ -284,20 +295,18 @@ class L2NetRegressor(RegressorMixin, BaseL2Net):
             y = column_or_1d(y, warn=True)
         if self.loss == "poisson" and np.any(y < 0):
             raise ValueError(
-                f"loss='poisson' needs targets y >= 0, got {y.min():g}. Use loss='squared_error' for targets of "
-                "either sign."
+                f"loss='poisson' needs targets y >= 0, got {y.min():g}. Use loss='squared_error' for targets that can "
+                "be negative."
             )
         Y = np.ascontiguousarray(y.reshape(len(y), -1), dtype=X.dtype)
-        return X, Y, self._sample_weights(X, Y, sample_weight)
-
-    def _output(self):
-        return "exp" if self.loss == "poisson" else "identity"
-
-    def _decoder(self):
-        return Decoder(_flat_if_single, _flat_if_single, _r2, raw=False)
-
-    def _stratify(self, Y):
-        return None
+        return TrainingData(
+            X,
+            Y,
+            self._checked_weights(X, sample_weight),
+            "exp" if self.loss == "poisson" else "identity",
+            Decoder(_flat_if_single, _flat_if_single, _r2, raw=False),
+            stratify=None,
+        )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -1,5 +1,5 @@
-"""How to minimise: solvers of a `skl2net.problem.Problem`, which never see a layer.
+"""The solvers, which minimise a `skl2net.problem.Problem` and never see a layer.
 
-`base` says what a solver is. `gradient` (with the `optimisers` SGD and Adam), `lbfgs` and `swarm` are the solvers. They
+`base` defines the interface. `gradient` (with the `optimisers` SGD and Adam), `lbfgs` and `swarm` are the solvers. They
 report each finished iteration to a `monitor`, which keeps the `curves` and applies the `stopping` rule.
 """

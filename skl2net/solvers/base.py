@@ -1,4 +1,4 @@
-"""What a solver is, what it starts from, and what it says about a training."""
+"""The interface of a solver: where it starts, what it reports, and what it returns."""
 
 from dataclasses import dataclass
 
@@ -8,13 +8,15 @@ from skl2net.l2 import AppliedRule
 
 
 class Diverged(Exception):
-    """Raised by a solver whose next parameters are not finite; the message says what was set and what to change.
+    """Raised by a solver when its next parameters are not finite.
+
+    The message names the parameters that were set, and what to change.
 
     Parameters
     ----------
     advice : str
     n_unreported : int, default=0
-        Number of iterations that were finished before, but not reported to the monitor.
+        Number of finished iterations that were not yet reported to the monitor.
     """
 
     def __init__(self, advice, n_unreported=0):
@@ -24,16 +26,16 @@ class Diverged(Exception):
 
 @dataclass(frozen=True)
 class SolverStart:
-    """What a solver starts from.
+    """Where a solver starts.
 
     Parameters
     ----------
     parameters : ndarray of shape (n_parameters,)
         Not changed.
     random_state : numpy.random.RandomState
-        The stream that the solver draws from.
+        Source of the random numbers of the solver.
     state : object, default=None
-        `Iterate.state` of an earlier training, by this solver or another, if this one continues it; not changed.
+        `Iterate.state` of the training that this one continues, by this solver or another; not changed.
     t : int, default=0
         Number of rows visited by earlier trainings.
     """
@@ -46,17 +48,17 @@ class SolverStart:
 
 @dataclass(frozen=True)
 class Iterate:
-    """Where a solver is after a finished iteration. Nobody changes its arrays any more.
+    """The result of a finished iteration. Its arrays are never changed afterwards.
 
     Parameters
     ----------
     parameters : ndarray of shape (n_parameters,)
     state : object
-        What a later training continues; None if the solver keeps nothing.
+        State from which a later training continues; None if the solver has none.
     t : int
-        Number of rows visited so far, by earlier trainings too.
+        Number of rows visited so far, including earlier trainings.
     random_state : dict or None
-        State of the random stream; None if nothing was drawn.
+        State of the random stream; None if no random numbers were drawn.
     """
 
     parameters: np.ndarray
@@ -71,13 +73,13 @@ class Solver:
     Attributes
     ----------
     name : str
-        As `solver` of the estimators calls it.
+        Name of the solver, the value of the parameter `solver` of the estimators.
     why_no_decay : str or None
-        Why it cannot run an L2 rule without an objective; None if it can.
+        Reason why the solver does not support L2 rules without an objective; None if it does.
     uses_validation : bool
-        Whether early stopping applies.
+        Whether the solver supports early stopping.
     objective : callable or None
-        What is minimised in place of the data loss.
+        User-defined objective that replaces the data loss.
     """
 
     name = None
@@ -86,11 +88,20 @@ class Solver:
     objective = None
 
     def stopping(self, rule):
-        """The `skl2net.solvers.stopping.StoppingRule` that this solver makes of the estimator's."""
+        """The stopping rule that this solver makes of the estimator's.
+
+        Parameters
+        ----------
+        rule : StoppingRule
+
+        Returns
+        -------
+        StoppingRule
+        """
         return rule
 
     def minimise(self, problem, start, monitor):
-        """Minimise, reporting each finished iteration to `monitor`.
+        """Minimise the objective of `problem`, and report each finished iteration to `monitor`.
 
         Parameters
         ----------
@@ -101,7 +112,7 @@ class Solver:
         Returns
         -------
         str or None
-            Why training ended before it converged; None if it converged or `monitor` asked to stop.
+            Warning that training stopped before it converged; None if it converged.
 
         Raises
         ------

@@ -1,14 +1,14 @@
-"""The curves of a training: a number for each iteration."""
+"""The learning curves: numbers recorded in each iteration."""
 
 from array import array
 from typing import NamedTuple
 
 
 class Curve:
-    """A sequence of numbers that can only be extended; extending it makes a new one and leaves this as it was.
+    """An immutable sequence of numbers. `extended` returns a longer one.
 
-    The numbers are shared: extending the latest version of a curve takes a time that does not depend on its length, so
-    that the hundred-thousandth call of `partial_fit` takes as long as the first.
+    The two share their memory. Extending the latest version takes a time that does not depend on its length, so that
+    the 100,000th call of `partial_fit` takes as long as the first.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class Curve:
         return self._length
 
     def extended(self, values):
-        """This curve and then `values`."""
+        """Return this curve followed by `values`."""
         is_latest = len(self._values) == self._length
         longer = object.__new__(Curve)
         longer._values = self._values if is_latest else self._values[: self._length]
@@ -38,7 +38,7 @@ class Curve:
         return longer
 
     def tolist(self):
-        """A list of its own."""
+        """Return a copy as a list."""
         return self._values[: self._length].tolist()
 
     def __reduce__(self):
@@ -46,16 +46,16 @@ class Curve:
 
 
 class Curves(NamedTuple):
-    """What a training records; a warm start and `partial_fit` extend it.
+    """The learning curves of a training. Warm starts and `partial_fit` extend them.
 
     Parameters
     ----------
     loss : Curve
-        Loss of each iteration, penalty included.
+        Loss of each iteration, including the penalty.
     weight_norm : Curve
         Σw² after each iteration.
     validation_score, validation_loss : Curve
-        Score and data loss on the validation set after each iteration that had one.
+        Score and data loss on the validation set after each iteration with early stopping.
     """
 
     loss: Curve = Curve()
@@ -64,7 +64,7 @@ class Curves(NamedTuple):
     validation_loss: Curve = Curve()
 
     def extended(self, iterations, validations):
-        """These curves with the iterations of one more training.
+        """Return these curves followed by those of another training.
 
         Parameters
         ----------
@@ -81,7 +81,7 @@ class Curves(NamedTuple):
 
 
 class IterationTotals(NamedTuple):
-    """What a solver reports of an iteration: the loss with and without penalty, and Σw² at the end."""
+    """Totals of an iteration: the loss with and without the penalty, and Σw² at its end."""
 
     loss: float
     data_loss: float

@@ -1,8 +1,8 @@
 """Mini-batch gradient descent: the loop around an optimiser, see `skl2net.solvers.optimisers`.
 
-Each turn of the loop lets the engine run one or more epochs, as many as neither the stopping rule nor the learning
-rate's schedule can end before, and reports them to the monitor. The updates themselves are
-`skl2net.engines.reference.run_updates`.
+In each turn of the loop, the engine runs one or more epochs: as many as it should run in one call, but no more than
+until the stopping rule or the learning rate schedule decides. The loop reports them to the monitor. The updates
+themselves are `skl2net.engines.reference.run_updates`.
 """
 
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ from skl2net.solvers.optimisers import SGD, Adam
 
 @dataclass(frozen=True)
 class LearningRate:
-    """The schedule of the learning rate, as in scikit-learn.
+    """The learning rate schedule, as in scikit-learn.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class LearningRate:
     power_t: float = 0.5
 
     def after(self, t, n_reductions):
-        """Current learning rate, after `t` rows and `n_reductions` divisions by 5."""
+        """Learning rate after `t` rows and `n_reductions` divisions by 5."""
         if self.schedule == "invscaling":
             return self.initial / (t + 1) ** self.power_t
         return self.initial / 5.0**n_reductions
@@ -41,16 +41,16 @@ class LearningRate:
 
 @dataclass(frozen=True)
 class RowOrder:
-    """The order in which the last epoch visited the rows, which the next epoch shuffles again.
+    """The order in which the last epoch visited the rows. The next epoch shuffles it again.
 
-    It is kept as an array, or as the means to draw it again: a fit that nothing may continue need not keep a number for
-    each row.
+    It is stored either as an array, or as the state of the random stream from which it can be drawn again. The latter
+    does not depend on the number of rows.
 
     Parameters
     ----------
     n_rows : int
     order : ndarray of intp, shape (n_rows,), default=None
-        None if it has to be drawn again, or if the rows have not been shuffled.
+        None if it must be drawn again, or if the rows have not been shuffled.
     first_stream : dict, default=None
         State of the random stream before the first shuffle. None if the rows have not been shuffled.
     n_shuffles : int, default=0
@@ -85,24 +85,24 @@ class RowOrder:
         return orders, RowOrder(self.n_rows, previous.copy(), first_stream, self.n_shuffles + n_epochs)
 
     def without_array(self):
-        """The same order, to be drawn again."""
+        """The same order, stored as the random stream."""
         return replace(self, order=None)
 
 
 @dataclass(frozen=True)
 class GradientState:
-    """What a later training continues.
+    """The state from which a later training continues.
 
     Parameters
     ----------
     optimiser : OptimiserState
     name : str
-        Name of the optimiser whose moments these are.
+        Name of the optimiser to which the moments belong.
     order : RowOrder
     learning_rate : float
-        That of the last update.
+        Learning rate of the last update.
     n_reductions : int, default=0
-        How many times the "adaptive" schedule has divided the learning rate by 5.
+        Number of times that the "adaptive" schedule has divided the learning rate by 5.
     """
 
     optimiser: OptimiserState
@@ -123,10 +123,10 @@ class GradientDescent(Solver):
     batch_size : int
     shuffle : bool
     is_stream : bool, default=False
-        Whether this is one pass of `partial_fit`, which goes on with the reduced learning rate of the last call. `fit`
-        begins the "adaptive" schedule anew, since it belongs to the patience of one call.
+        Whether this is a call of `partial_fit`, which keeps the reduced learning rate of the "adaptive" schedule. `fit`
+        starts with the initial learning rate.
     keeps_order : bool, default=False
-        Whether the order of the rows is kept as an array, for a training that will continue this one soon.
+        Whether the order of the rows is stored as an array, for a training that continues this one soon.
     """
 
     optimiser: SGD | Adam
@@ -201,7 +201,7 @@ class GradientDescent(Solver):
         )
 
     def _resumed(self, start, problem):
-        """The state to begin with: that of the training which this one continues, as far as it applies."""
+        """The initial state: that of the training which this one continues, as far as it applies."""
         parameters, before = start.parameters.copy(), start.state
         moments = np.zeros((self.optimiser.n_moments, len(parameters)), dtype=parameters.dtype)
         fresh = GradientState(
@@ -222,7 +222,7 @@ class GradientDescent(Solver):
         return state if self.keeps_order else replace(state, order=state.order.without_array())
 
     def _epochs_per_call(self, problem, monitor):
-        """Number of epochs at one learning rate, after which, at the earliest, something has to be decided."""
+        """Number of epochs, at one learning rate, to run in one call of the engine."""
         if self.learning_rate.schedule == "invscaling":
             return 1
         return max(1, min(problem.epochs_per_call, monitor.n_until_decision))

@@ -1,16 +1,17 @@
-"""L-BFGS, by scipy: full-batch minimisation of data loss plus penalty."""
+"""L-BFGS: full-batch minimisation of data loss plus penalty by `scipy.optimize`."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import scipy.optimize
 
+from skl2net.engines.threads import one_blas_thread
 from skl2net.solvers.base import Diverged, Iterate, Solver
 from skl2net.solvers.curves import IterationTotals
 
 _ADVICE = (
-    "solver='lbfgs' has no learning rate; scale the input, and the targets of a regression, to unit variance, or "
-    "increase alpha."
+    "solver='lbfgs' has no learning rate to decrease; scale the input, and the targets of a regression, to unit "
+    "variance, or increase alpha."
 )
 
 
@@ -18,8 +19,8 @@ _ADVICE = (
 class LBFGS(Solver):
     """L-BFGS with the stopping rules of scikit-learn's MLP.
 
-    It stops when the largest entry of the gradient is at most `tol`, when an iteration lowers the loss by less than
-    2.2e-5·tol times its size (scipy's default at the default tol, and never less than the dtype can resolve), after
+    It stops when the largest absolute entry of the gradient is at most `tol`, when an iteration decreases the loss by a
+    share of less than 2.2e-5·tol (scipy's default if `tol` is 1e-4; at least the rounding error of the dtype), after
     `max_iter` iterations, or after `max_fun` evaluations.
 
     Parameters
@@ -28,7 +29,7 @@ class LBFGS(Solver):
     bounds : scipy.optimize.Bounds, default=None
         Bounds of the parameters. Gradient components pointing out of the bounds are ignored.
     ftol : float, default=None
-        Relative decrease that takes the place of the one above.
+        Replaces 2.2e-5·tol above.
     """
 
     max_fun: int
@@ -40,7 +41,7 @@ class LBFGS(Solver):
     uses_validation = False
 
     def minimise(self, problem, start, monitor):
-        """See `Solver.minimise`; nothing of an earlier training but the parameters is used."""
+        """See `Solver.minimise`. Only the parameters of an earlier training are used, not its state."""
         max_iter, tol = monitor.stopping.max_iter, monitor.stopping.tol
 
         def objective(x):
@@ -56,15 +57,16 @@ class LBFGS(Solver):
             monitor.finish(Iterate(x.astype(problem.dtype)), [totals(x, loss)])
 
         ftol = max(2.2204460492503131e-05 * tol, float(np.finfo(problem.dtype).eps)) if self.ftol is None else self.ftol
-        result = scipy.optimize.minimize(
-            objective,
-            start.parameters.astype(np.float64),
-            method="L-BFGS-B",
-            jac=True,
-            bounds=self.bounds,
-            callback=finish_iteration,
-            options={"maxfun": self.max_fun, "maxiter": max_iter, "gtol": tol, "ftol": ftol},
-        )
+        with one_blas_thread():  # scipy's vector operations wake threads that take longer to wake than to work
+            result = scipy.optimize.minimize(
+                objective,
+                start.parameters.astype(np.float64),
+                method="L-BFGS-B",
+                jac=True,
+                bounds=self.bounds,
+                callback=finish_iteration,
+                options={"maxfun": self.max_fun, "maxiter": max_iter, "gtol": tol, "ftol": ftol},
+            )
         self._check_finite(result.x.astype(problem.dtype), float(result.fun))
         if monitor.n_iter == 0:
             monitor.finish_at_start(Iterate(result.x.astype(problem.dtype)), totals(result.x, float(result.fun)))
@@ -73,8 +75,8 @@ class LBFGS(Solver):
         advice = f"Increase max_iter (now {max_iter}) or max_fun (now {self.max_fun}), or scale the data."
         if result.status != 1:  # neither limit was reached
             advice = (
-                f"Its line search found no smaller loss: tol={tol:g} asks for more than the rounding of "
-                f"{problem.dtype} allows, or the data need scaling. Increase tol, or scale the data."
+                f"The line search found no smaller loss: tol={tol:g} is below the rounding error of {problem.dtype}, "
+                "or the data are not scaled. Increase tol, or scale the data."
             )
         return f"lbfgs failed to converge after {monitor.n_iter} iteration(s): {result.message}. {advice}"
 

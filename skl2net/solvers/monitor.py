@@ -1,7 +1,7 @@
-"""What a solver reports to: the monitor of one training records each finished iteration and applies the stopping rule.
+"""The monitor of a training: it records each finished iteration and applies the stopping rule.
 
-The last finished iteration is one object, assigned at once, so that an interruption at any moment leaves a state that
-belongs together.
+The last finished iteration is one object, assigned at once, so that an interruption at any moment leaves a consistent
+state.
 """
 
 from dataclasses import dataclass, replace
@@ -13,9 +13,13 @@ from skl2net.solvers.curves import IterationTotals
 from skl2net.solvers.stopping import Progress
 
 
+class Cancelled(Exception):
+    """Ends a training whose result is no longer needed."""
+
+
 @dataclass(frozen=True)
 class Finished:
-    """A training after a finished iteration.
+    """The state of a training after a finished iteration.
 
     Parameters
     ----------
@@ -33,27 +37,30 @@ class Finished:
 
 
 class Monitor:
-    """Watches one training.
+    """Records the iterations of one training.
 
     Parameters
     ----------
     stopping : StoppingRule
     validate : callable, default=None
-        ``validate(parameters) -> (score, data loss)`` on the validation set, under early stopping.
+        ``validate(parameters) -> (score, data loss)`` on the validation set, with early stopping.
     verbose : bool or int, default=False
         Whether to print each iteration.
+    is_cancelled : callable, default=None
+        ``is_cancelled() -> bool``: whether the result is no longer needed.
 
     Attributes
     ----------
     finished : Finished or None
-        The training after the last finished iteration; None before the first.
+        State after the last finished iteration; None before the first.
     """
 
-    def __init__(self, stopping, *, validate=None, verbose=False):
+    def __init__(self, stopping, *, validate=None, verbose=False, is_cancelled=None):
         self.stopping = stopping
         self.verbose = verbose
         self.finished = None
         self._validate = validate
+        self._is_cancelled = is_cancelled
         self._iterations = []
         self._validations = []
 
@@ -73,14 +80,21 @@ class Monitor:
         Parameters
         ----------
         iterate : Iterate
-            After the last of them.
+            Result of the last of them.
         totals : list of IterationTotals
-            Of each; at most `n_until_decision`.
+            Totals of each, at most `n_until_decision` of them.
         label : str, default="Iteration"
-            What `verbose` calls them.
+            Label of the messages printed by `verbose`.
+
+        Raises
+        ------
+        Cancelled
+            If the result is no longer needed.
         """
+        if self._is_cancelled is not None and self._is_cancelled():
+            raise Cancelled
         progress, n_iter = self.progress, self.n_iter
-        # an interruption may have come in the middle of this function
+        # remove records of a call that was interrupted
         del self._iterations[n_iter:]
         del self._validations[n_iter:]
         for record in totals:
@@ -110,40 +124,40 @@ class Monitor:
 
     @property
     def n_until_decision(self):
-        """Number of iterations that need no look at their parameters: 1 if each is validated."""
+        """Number of iterations before which training cannot stop; 1 with early stopping, which validates each."""
         if self._validate is not None:
             return 1
         return self.stopping.n_iter_no_change + 1 - self.progress.n_stalled
 
     def renew_patience(self):
-        """Wait for `n_iter_no_change` iterations once more."""
+        """Reset the patience."""
         self.finished = replace(self.finished, progress=replace(self.finished.progress, n_stalled=0))
 
     def announce_convergence(self, consequence):
-        """Print why training stops, if `verbose`, and what follows."""
+        """Print that training has converged, and the consequence, if `verbose`."""
         if self.verbose:
             what = "Training loss" if self._validate is None else "Validation score"
             print(
-                f"{what} did not improve more than tol={self.stopping.tol:f} for {self.stopping.n_iter_no_change} "
+                f"{what} did not improve by more than tol={self.stopping.tol:f} for {self.stopping.n_iter_no_change} "
                 f"consecutive iterations. {consequence}"
             )
 
     @property
     def not_converged(self):
-        """The message that `max_iter` iterations were not enough."""
+        """The warning that training reached `max_iter`."""
         return (
-            f"Maximum number of iterations (max_iter={self.stopping.max_iter}) reached before the training converged. "
-            "Increase max_iter, or increase tol."
+            f"Maximum number of iterations (max_iter={self.stopping.max_iter}) reached and the training has not "
+            "converged yet. Increase max_iter, or increase tol."
         )
 
     def curves(self, before):
-        """Curves that go on from those `before` with the finished iterations."""
+        """The curves `before`, followed by those of the finished iterations."""
         finished = self.finished
-        n = max(finished.n_iter, 1)  # one record if the start was converged
+        n = max(finished.n_iter, 1)  # one record if training had converged before its first iteration
         return before.extended(self._iterations[:n], self._validations[: finished.n_iter])
 
     def _validation_of(self, parameters):
-        """Score and loss on the validation set; those of the last iteration if the parameters are the same."""
+        """Score and loss on the validation set; not computed again if the parameters have not changed."""
         if self.finished is not None and np.array_equal(parameters, self.finished.iterate.parameters):
             return self._validations[-1]
         return self._validate(parameters)

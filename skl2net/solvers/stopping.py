@@ -1,4 +1,4 @@
-"""When iterative training has converged. Each call of `fit` begins with a patience of its own."""
+"""The stopping rule of iterative training. Each call of `fit` starts with its full patience."""
 
 from dataclasses import dataclass, replace
 
@@ -12,14 +12,14 @@ class StoppingRule:
     Parameters
     ----------
     max_iter : int
-        Largest number of iterations.
+        Maximum number of iterations.
     tol : float
         Smallest improvement that counts.
     n_iter_no_change : int or inf
         Training has converged when it has not improved by `tol` for more than this number of consecutive iterations.
     cumulative : bool, default=False
-        What an improvement of the loss is measured from. False: the smallest loss so far, as in scikit-learn. True: the
-        loss at the last improvement, so that small steps add up to one.
+        Whether an improvement is measured from the loss at the last improvement, so that small steps add up, or from
+        the smallest loss so far, as in scikit-learn.
     """
 
     max_iter: int
@@ -30,18 +30,18 @@ class StoppingRule:
 
 @dataclass(frozen=True)
 class Progress:
-    """How a training has improved so far.
+    """The progress of a training.
 
     Parameters
     ----------
     best_loss : float
-        Smallest training loss; not recorded under early stopping.
+        Smallest training loss; inf with early stopping.
     reference_loss : float
-        Loss that the next one is compared with.
+        Loss from which the next improvement is measured.
     best_score : float
         Best validation score.
     best_parameters : ndarray or None
-        Parameters of the best validation score.
+        Parameters with the best validation score.
     n_stalled : int
         Number of consecutive iterations without an improvement.
     """
@@ -53,7 +53,7 @@ class Progress:
     n_stalled: int = 0
 
     def after_loss(self, loss, rule):
-        """The progress after one more iteration, watched by its training loss."""
+        """The progress after an iteration with this training loss."""
         if rule.cumulative:
             stalled = loss >= self.reference_loss - rule.tol
             reference = self.reference_loss if stalled else loss
@@ -68,7 +68,7 @@ class Progress:
         )
 
     def after_score(self, score, parameters, rule):
-        """The progress after one more iteration, watched by its validation score."""
+        """The progress after an iteration with this validation score."""
         n_stalled = self.n_stalled + 1 if score < self.best_score + rule.tol else 0
         if score > self.best_score:
             return replace(self, best_score=score, best_parameters=parameters, n_stalled=n_stalled)

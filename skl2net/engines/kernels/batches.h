@@ -56,14 +56,14 @@ FUNCTION int NAME(finish_epoch)(const NAME(workspace) *ws, updates_t *updates)
 }
 
 FUNCTION int NAME(run_updates)(const network_t *network, const data_t *data, updates_t *updates, void *parameters,
-                               void *const *moments, const resources_t *resources)
+                               void *const *moments, int n_threads)
 {
     const int n_moments = n_moments_of[updates->optimiser];
     index_t largest = 1;
     for (index_t u = 0; u < updates->n_updates; u++)
         largest = max_index(largest, updates->bounds[u + 1] - updates->bounds[u]);
     NAME(workspace) ws;
-    if (NAME(reserve)(&ws, network, resources, largest, NAME(MOMENTS) + n_moments, updates->order && !data->indptr)) {
+    if (NAME(reserve)(&ws, network, n_threads, largest, NAME(MOMENTS) + n_moments, updates->order && !data->indptr)) {
         NAME(release)(&ws);
         return -1;
     }

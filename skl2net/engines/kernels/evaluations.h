@@ -14,7 +14,7 @@ FUNCTION double NAME(total_weight)(const data_t *data)
 FUNCTION int NAME(gathers)(const data_t *data) { return data->order && !data->indptr; }
 
 FUNCTION int NAME(gradient)(const network_t *network, const data_t *data, const void *parameters, double *value,
-                            void *gradient, const resources_t *resources)
+                            void *gradient, int n_threads)
 {
     const double n_samples = NAME(total_weight)(data);
     *value = 0;
@@ -33,7 +33,7 @@ FUNCTION int NAME(gradient)(const network_t *network, const data_t *data, const 
         return failed;
     }
     NAME(workspace) ws;
-    int failed = NAME(reserve)(&ws, network, resources, data->n_rows, NAME(FOR_GRADIENT), NAME(gathers)(data));
+    int failed = NAME(reserve)(&ws, network, n_threads, data->n_rows, NAME(FOR_GRADIENT), NAME(gathers)(data));
     if (!failed) {
         NAME(take)(&ws, NAME(PARAMETERS), (REAL *)parameters);
         NAME(take)(&ws, NAME(GRADIENT), gradient);
@@ -61,10 +61,10 @@ INLINE void NAME(finish)(int output, REAL *z, index_t out, index_t ld)
 }
 
 FUNCTION int NAME(outputs)(const network_t *network, const data_t *data, const void *parameters, int raw, void *result,
-                           const resources_t *resources)
+                           int n_threads)
 {
     NAME(workspace) ws;
-    int failed = NAME(reserve)(&ws, network, resources, data->n_rows, NAME(FOR_OUTPUTS), NAME(gathers)(data));
+    int failed = NAME(reserve)(&ws, network, n_threads, data->n_rows, NAME(FOR_OUTPUTS), NAME(gathers)(data));
     if (!failed) {
         const NAME(layer) *last = ws.layers + ws.n_layers - 1;
         NAME(take)(&ws, NAME(PARAMETERS), (REAL *)parameters);
@@ -98,7 +98,7 @@ typedef struct {
 } NAME(evaluation);
 
 FUNCTION int NAME(open_evaluation)(NAME(evaluation) *x, const network_t *network, const data_t *data, index_t n_vectors,
-                                   const resources_t *resources)
+                                   int n_threads)
 {
     memset(x, 0, sizeof *x);
     x->network = network;
@@ -108,9 +108,9 @@ FUNCTION int NAME(open_evaluation)(NAME(evaluation) *x, const network_t *network
     x->n_samples = NAME(total_weight)(data);
     x->in_lanes = NAME(lanes_suit)(network, data);
     if (!x->in_lanes)
-        return NAME(reserve)(&x->ws, network, resources, data->n_rows, NAME(FOR_OUTPUTS), NAME(gathers)(data));
+        return NAME(reserve)(&x->ws, network, n_threads, data->n_rows, NAME(FOR_OUTPUTS), NAME(gathers)(data));
     const int is_large = n_vectors * x->n_parameters * data->n_rows >= 4 * SHARED_WORK;
-    x->n_threads = is_large ? resources->n_threads : 1;
+    x->n_threads = is_large ? n_threads : 1;
     x->n_chunks = x->n_threads == 1 ? 1 : 2 * x->n_threads;
     x->vectors_per_chunk = (n_vectors + x->n_chunks - 1) / x->n_chunks;
     int failed = 0;
@@ -166,10 +166,10 @@ FUNCTION void NAME(evaluate)(NAME(evaluation) *x, const REAL *vectors, index_t s
 }
 
 FUNCTION int NAME(losses)(const network_t *network, const data_t *data, const void *vectors, index_t n_vectors,
-                          double *values, const resources_t *resources)
+                          double *values, int n_threads)
 {
     NAME(evaluation) evaluation;
-    const int failed = NAME(open_evaluation)(&evaluation, network, data, n_vectors, resources);
+    const int failed = NAME(open_evaluation)(&evaluation, network, data, n_vectors, n_threads);
     if (!failed)
         NAME(evaluate)(&evaluation, vectors, evaluation.n_parameters, values);
     NAME(close_evaluation)(&evaluation);

@@ -145,20 +145,14 @@ typedef struct {
     index_t n_done; /* less than n_iterations if the next positions or velocities, or all losses so far, are not finite */
 } swarm_t;
 
-/* BLAS, from scipy: gemm with 32-bit or 64-bit integers, NULL to do without; and how many threads to use. */
-typedef struct {
-    void *sgemm, *dgemm;
-    int wide;
-    int n_threads;
-} resources_t;
-
+/* The functions of one number type and instruction set. They return 0, or -1 without memory. */
 typedef struct {
     const char *target;
-    int (*run_updates)(const network_t *, const data_t *, updates_t *, void *, void *const *, const resources_t *);
-    int (*gradient)(const network_t *, const data_t *, const void *, double *, void *, const resources_t *);
-    int (*losses)(const network_t *, const data_t *, const void *, index_t, double *, const resources_t *);
-    int (*iterate_swarm)(const network_t *, const data_t *, swarm_t *, const resources_t *);
-    int (*outputs)(const network_t *, const data_t *, const void *, int, void *, const resources_t *);
+    int (*run_updates)(const network_t *, const data_t *, updates_t *, void *, void *const *, int n_threads);
+    int (*gradient)(const network_t *, const data_t *, const void *, double *, void *, int n_threads);
+    int (*losses)(const network_t *, const data_t *, const void *, index_t, double *, int n_threads);
+    int (*iterate_swarm)(const network_t *, const data_t *, swarm_t *, int n_threads);
+    int (*outputs)(const network_t *, const data_t *, const void *, int, void *, int n_threads);
     void (*function)(int, const void *, void *, index_t);
 } kernels_t;
 
@@ -250,12 +244,7 @@ static void find_neighbourhood_bests(swarm_t *swarm)
 #define INLINE static inline __attribute__((always_inline)) TARGET_ATTRIBUTE
 #define FUNCTION static TARGET_ATTRIBUTE
 
-/* A matrix product of at least BLAS_WORK multiplications is left to BLAS. Up to there our own products were as fast as
- * OpenBLAS or faster at every size that was tried, and need no hand-over; with AVX-512 they were twice as fast, since
- * OpenBLAS runs AVX2 kernels on processors that it does not know. */
-
 #define TARGET baseline
-#define BLAS_WORK ((index_t)1 << 20)
 #define TARGET_ATTRIBUTE
 #define VECTOR_BYTES 16
 #define TILE_VECTORS 2
@@ -265,14 +254,12 @@ static void find_neighbourhood_bests(swarm_t *swarm)
 #define HAVE_X86_TARGETS 1
 
 #define TARGET avx2
-#define BLAS_WORK ((index_t)1 << 26)
 #define TARGET_ATTRIBUTE __attribute__((target("avx2,fma")))
 #define VECTOR_BYTES 32
 #define TILE_VECTORS 2
 #include "precisions.h"
 
 #define TARGET avx512
-#define BLAS_WORK ((index_t)1 << 26)
 #define TARGET_ATTRIBUTE __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")))
 #define VECTOR_BYTES 64
 #define TILE_VECTORS 4

@@ -12,7 +12,6 @@
 #undef REAL_INT
 
 #undef TARGET
-#undef BLAS_WORK
 #undef TARGET_ATTRIBUTE
 #undef VECTOR_BYTES
 #undef TILE_VECTORS

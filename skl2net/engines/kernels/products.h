@@ -1,4 +1,7 @@
-/* Matrix products: our own, register-blocked, and BLAS. */
+/* Matrix products, register-blocked.
+ *
+ * There is no BLAS here: its threads and its lock belong to the process, so that trainings side by side would wait for
+ * each other, and its sums depend on its number of threads. */
 
 /* C[mr, nv vectors] = (accumulate ? C : 0) + A[mr, k] @ B[k, nv vectors]; mr, nv are constants where it is inlined. */
 INLINE void NAME(tile)(const int mr, const int nv, index_t k, const REAL *A, index_t row_step, index_t column_step,
@@ -10,6 +13,10 @@ INLINE void NAME(tile)(const int mr, const int nv, index_t k, const REAL *A, ind
 #pragma GCC unroll 4
         for (int v = 0; v < nv; v++)
             acc[i][v] = accumulate ? NAME(load)(C + i * ldc + v * LANES) : NAME(all)(0);
+    /* the next tile of C is in the cache when its turn comes */
+    for (int i = 0; i < mr; i++)
+        for (int v = 0; v < nv; v++)
+            __builtin_prefetch(C + (i + mr) * ldc + v * LANES, 1);
     for (index_t p = 0; p < k; p++) {
         V b[TILE_VECTORS];
 #pragma GCC unroll 4
@@ -91,21 +98,29 @@ FUNCTION void NAME(pack_columns)(index_t k, index_t n, index_t valid, const REAL
             memcpy(P + p * n, B + p * ldb, (size_t)n * sizeof(REAL));
         return;
     }
-    for (index_t p = 0; p < k; p++) {
-        for (index_t j = 0; j < valid; j++)
-            P[p * n + j] = B[j * ldb + p];
-        for (index_t j = valid; j < n; j++)
-            P[p * n + j] = 0;
+    /* a few rows of P at a time, so that the lines of B that they read stay in the cache */
+    for (index_t start = 0; start < k; start += ROW_STEP) {
+        const index_t stop = min_index(k, start + ROW_STEP);
+        for (index_t j = 0; j < n; j++)
+            for (index_t p = start; p < stop; p++)
+                P[p * n + j] = j < valid ? B[j * ldb + p] : 0;
     }
 }
 
-/* P[tile][p][i] = A[i, p], TILE_ROWS rows i to a tile, for an A whose rows are next to each other (row_step 1). */
-FUNCTION void NAME(pack_rows)(index_t m, index_t k, const REAL *A, index_t column_step, REAL *P)
+/* P[tile][p][i] = A[i, p], TILE_ROWS rows i to a tile. */
+FUNCTION void NAME(pack_rows)(index_t m, index_t k, const REAL *A, index_t row_step, index_t column_step, REAL *P)
 {
-    for (index_t i = 0; i < m; i += TILE_ROWS)
-        for (index_t p = 0; p < k; p++)
+    for (index_t i = 0; i < m; i += TILE_ROWS, P += k * TILE_ROWS) {
+        const index_t n = min_index(TILE_ROWS, m - i);
+        if (row_step == 1)
+            for (index_t p = 0; p < k; p++)
+                for (index_t r = 0; r < TILE_ROWS; r++)
+                    P[p * TILE_ROWS + r] = r < n ? A[p * column_step + i + r] : 0;
+        else
             for (index_t r = 0; r < TILE_ROWS; r++)
-                *P++ = i + r < m ? A[p * column_step + i + r] : 0;
+                for (index_t p = 0; p < k; p++)
+                    P[p * TILE_ROWS + r] = r < n ? A[(i + r) * row_step + p * column_step] : 0;
+    }
 }
 
 enum { NAME(PLAIN), NAME(ACTIVATE), NAME(DERIVE) };
@@ -188,7 +203,9 @@ FUNCTION void NAME(product_rows)(void *context, int64_t chunk, int worker)
     const NAME(product) *x = context;
     const index_t first = chunk * x->rows_per_chunk, m = min_index(x->rows_per_chunk, x->m - first);
     const int pack_b = x->transposed || (m >= 16 && x->k * x->ldb * (index_t)sizeof(REAL) > CACHE);
-    const int pack_a = x->row_step == 1 && x->n > PANEL && x->k * x->column_step * (index_t)sizeof(REAL) > CACHE;
+    const index_t distance = x->row_step == 1 ? x->k * x->column_step : TILE_ROWS * x->row_step;
+    const int is_scattered = distance * (index_t)sizeof(REAL) > CACHE;
+    const int pack_a = is_scattered && x->n > (x->row_step == 1 ? 1 : 3) * PANEL;
     REAL *panel = x->scratch + worker * SCRATCH, *rows = panel + SLICE * PANEL;
     for (index_t p = 0; p < x->k; p += SLICE) {
         const index_t slice = min_index(SLICE, x->k - p);
@@ -196,7 +213,7 @@ FUNCTION void NAME(product_rows)(void *context, int64_t chunk, int worker)
             const index_t n_rows = min_index(SLICE_ROWS, m - i);
             const REAL *a = x->A + (first + i) * x->row_step + p * x->column_step;
             if (pack_a) {
-                NAME(pack_rows)(n_rows, slice, a, x->column_step, rows);
+                NAME(pack_rows)(n_rows, slice, a, x->row_step, x->column_step, rows);
                 a = rows;
             }
             for (index_t j = 0; j < x->n; j += PANEL) {
@@ -215,40 +232,12 @@ FUNCTION void NAME(product_rows)(void *context, int64_t chunk, int worker)
     NAME(finish_rows)(x, first, m);
 }
 
-FUNCTION void NAME(blas)(const NAME(product) *x, const resources_t *resources)
+FUNCTION void NAME(do_product)(NAME(product) *x, int n_threads)
 {
-    /* in Fortran order: C' = B' @ A' */
-    const int transposed_a = x->column_step != 1;
-    char ta = transposed_a ? 'T' : 'N', tb = x->transposed ? 'T' : 'N';
-    REAL one = 1, beta = x->accumulate ? 1 : 0, *A = (REAL *)x->A, *B = (REAL *)x->B;
-    int64_t m = x->n_valid, n = x->m, k = x->k, lda = x->ldb, ldb = transposed_a ? x->column_step : x->row_step;
-    int64_t ldc = x->ldc;
-    void *gemm = IS_DOUBLE ? resources->dgemm : resources->sgemm;
-    if (resources->wide) {
-        ((void (*)(char *, char *, int64_t *, int64_t *, int64_t *, REAL *, REAL *, int64_t *, REAL *, int64_t *, REAL *,
-                   REAL *, int64_t *))gemm)(&tb, &ta, &m, &n, &k, &one, B, &lda, A, &ldb, &beta, x->C, &ldc);
-    } else {
-        int m_ = (int)m, n_ = (int)n, k_ = (int)k, lda_ = (int)lda, ldb_ = (int)ldb, ldc_ = (int)ldc;
-        ((void (*)(char *, char *, int *, int *, int *, REAL *, REAL *, int *, REAL *, int *, REAL *, REAL *,
-                   int *))gemm)(&tb, &ta, &m_, &n_, &k_, &one, B, &lda_, A, &ldb_, &beta, x->C, &ldc_);
-    }
-}
-
-FUNCTION void NAME(do_product)(NAME(product) *x, const resources_t *resources)
-{
-    const index_t work = x->m * x->n_valid * x->k;
-    if (x->m > 1 && work >= BLAS_WORK && resources->sgemm) {
-        NAME(blas)(x, resources);
-        NAME(finish_rows)(x, 0, x->m);
-    } else if (work < SHARED_WORK || resources->n_threads == 1) {
-        x->rows_per_chunk = x->m;
-        NAME(product_rows)(x, 0, 0);
-    } else {
-        /* one chunk a thread, since each packs B for itself */
-        const index_t n_chunks = resources->n_threads;
-        x->rows_per_chunk = round_up((x->m + n_chunks - 1) / n_chunks, TILE_ROWS);
-        share((x->m + x->rows_per_chunk - 1) / x->rows_per_chunk, resources->n_threads, NAME(product_rows), x);
-    }
+    /* one chunk a thread, since each packs B for itself */
+    const int n_chunks = x->m * x->n_valid * x->k < SHARED_WORK ? 1 : n_threads;
+    x->rows_per_chunk = round_up((x->m + n_chunks - 1) / n_chunks, TILE_ROWS);
+    share((x->m + x->rows_per_chunk - 1) / x->rows_per_chunk, n_chunks, NAME(product_rows), x);
 }
 
 /* T[columns, n] = A[rows, columns] transposed, with zeros beyond the rows. */

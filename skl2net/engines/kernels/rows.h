@@ -40,7 +40,7 @@ FUNCTION const REAL *NAME(dense_input)(NAME(workspace) *ws, const NAME(rows) *ro
     if (!rows->order || rows->n == 1)
         return (const REAL *)rows->data->values + NAME(row)(rows, 0) * n_features;
     NAME(block) x = {ws, rows, 16, 0};
-    share((rows->n + 15) / 16, rows->n * n_features * 64 >= SHARED_WORK ? ws->resources->n_threads : 1, NAME(gather), &x);
+    share((rows->n + 15) / 16, rows->n * n_features * 64 >= SHARED_WORK ? ws->n_threads : 1, NAME(gather), &x);
     return ws->input;
 }
 
@@ -82,11 +82,11 @@ FUNCTION void NAME(forward)(NAME(workspace) *ws, const NAME(rows) *rows, const R
             x.finish = NAME(ACTIVATE), x.activation = activation;
             x.other = layer->part[NAME(PARAMETERS)].biases;
             x.scratch = ws->scratch;
-            NAME(do_product)(&x, ws->resources);
+            NAME(do_product)(&x, ws->n_threads);
         } else {
             NAME(block) x = {ws, rows, 16, 0};
             const index_t work = rows->data->stored_per_row * rows->n * layer->ld;
-            share((rows->n + 15) / 16, 8 * work >= SHARED_WORK ? ws->resources->n_threads : 1, NAME(sparse_forward), &x);
+            share((rows->n + 15) / 16, 8 * work >= SHARED_WORK ? ws->n_threads : 1, NAME(sparse_forward), &x);
             NAME(activate)(activation, z, layer->part[NAME(PARAMETERS)].biases, rows->n, layer->ld);
         }
         A = z;
@@ -143,7 +143,7 @@ FUNCTION double NAME(loss)(NAME(workspace) *ws, const NAME(rows) *rows, double s
     NAME(block) x = {ws, rows, LOSS_CHUNK, scale};
     const index_t n_chunks = (rows->n + LOSS_CHUNK - 1) / LOSS_CHUNK;
     const index_t work = 32 * rows->n * ws->layers[ws->n_layers - 1].ld;
-    share(n_chunks, work >= SHARED_WORK ? ws->resources->n_threads : 1, NAME(loss_rows), &x);
+    share(n_chunks, work >= SHARED_WORK ? ws->n_threads : 1, NAME(loss_rows), &x);
     double total = 0;
     for (index_t i = 0; i < n_chunks; i++)
         total += ws->totals[i];
@@ -189,7 +189,7 @@ FUNCTION void NAME(backward)(NAME(workspace) *ws, const NAME(rows) *rows, const 
             x.B = d, x.ldb = ld, x.n_valid = layer->out;
             x.C = g, x.ldc = ld, x.accumulate = accumulate;
             x.scratch = ws->scratch;
-            NAME(do_product)(&x, ws->resources);
+            NAME(do_product)(&x, ws->n_threads);
         } else {
             NAME(sparse_backward)(rows, layer, g, accumulate);
         }
@@ -201,7 +201,7 @@ FUNCTION void NAME(backward)(NAME(workspace) *ws, const NAME(rows) *rows, const 
         x.C = below->delta, x.ldc = below->ld;
         x.finish = NAME(DERIVE), x.activation = ws->network->activation, x.other = below->activation;
         x.scratch = ws->scratch;
-        NAME(do_product)(&x, ws->resources);
+        NAME(do_product)(&x, ws->n_threads);
     }
 }
 

@@ -245,11 +245,11 @@ FUNCTION void NAME(iterate)(NAME(padded_swarm) *s, NAME(evaluation) *evaluation)
 }
 #undef SWAP
 
-FUNCTION int NAME(iterate_swarm)(const network_t *network, const data_t *data, swarm_t *swarm, const resources_t *resources)
+FUNCTION int NAME(iterate_swarm)(const network_t *network, const data_t *data, swarm_t *swarm, int n_threads)
 {
     NAME(padded_swarm) s;
     NAME(evaluation) evaluation;
-    int failed = NAME(open_evaluation)(&evaluation, network, data, swarm->n_particles, resources);
+    int failed = NAME(open_evaluation)(&evaluation, network, data, swarm->n_particles, n_threads);
     const index_t d = evaluation.n_parameters;
     failed |= NAME(reserve_swarm)(&s, swarm, d);
     if (!failed) {

@@ -126,7 +126,7 @@ FUNCTION double NAME(update_layer)(NAME(workspace) *ws, const NAME(layer) *layer
     NAME(update) weights = {
         updates, NAME(vectors_of)(layer, 0), layer->part[NAME(GRADIENT)].weights, n, l2, ws->totals,
     };
-    share(n_chunks, 32 * n >= SHARED_WORK ? ws->resources->n_threads : 1, NAME(update_chunk), &weights);
+    share(n_chunks, 32 * n >= SHARED_WORK ? ws->n_threads : 1, NAME(update_chunk), &weights);
     double total = 0;
     for (index_t i = 0; i < n_chunks; i++)
         total += ws->totals[i];

@@ -16,7 +16,7 @@ typedef struct {
 
 typedef struct {
     const network_t *network;
-    const resources_t *resources;
+    int n_threads;
     NAME(layer) *layers;
     index_t n_layers, block;
     REAL *input;      /* gathered rows of a block */
@@ -52,14 +52,14 @@ FUNCTION int NAME(has_memory)(const NAME(layer) *layer, int v, int n_vectors)
 
 /* Lay a workspace out for blocks of at most `rows` rows, which are gathered if they are dense and do not follow each
  * other; 0 on success, -1 without memory. */
-FUNCTION int NAME(reserve)(NAME(workspace) *ws, const network_t *network, const resources_t *resources, index_t rows,
+FUNCTION int NAME(reserve)(NAME(workspace) *ws, const network_t *network, int n_threads, index_t rows,
                            int n_vectors, int gather)
 {
     const index_t n_layers = network->n_layers;
     index_t n_parts = 0, width = 0, n_totals = 1;
     memset(ws, 0, sizeof *ws);
     ws->network = network;
-    ws->resources = resources;
+    ws->n_threads = n_threads;
     ws->n_layers = n_layers;
     ws->layers = calloc((size_t)n_layers, sizeof *ws->layers);
     if (!ws->layers)
@@ -80,7 +80,6 @@ FUNCTION int NAME(reserve)(NAME(workspace) *ws, const network_t *network, const 
 
     const index_t last = ws->layers[n_layers - 1].ld, n_deltas = n_vectors == NAME(FOR_OUTPUTS) ? last : width;
     const index_t n_input = gather ? round_up(min_index(ws->block, rows) * network->sizes[0], ROW_STEP) : 0;
-    const index_t n_threads = resources->n_threads;
     const index_t n_zero = ws->block * (width + n_deltas) + n_threads * last + 2 * ws->block;
     n_totals = max_index(n_totals, ws->block / LOSS_CHUNK + 1);
     ws->memory = malloc((size_t)(n_parts + n_zero + n_threads * SCRATCH + n_input + ROW_STEP) * sizeof(REAL));
@@ -106,8 +105,6 @@ FUNCTION int NAME(reserve)(NAME(workspace) *ws, const network_t *network, const 
                 layer->part[v].memory = layer->part[v].weights = next;
                 layer->part[v].biases = next + layer->in * layer->ld;
                 next += (layer->in + 1) * layer->ld;
-                if (v == NAME(GRADIENT)) /* BLAS writes no padding */
-                    memset(layer->part[v].memory, 0, (size_t)((layer->in + 1) * layer->ld) * sizeof(REAL));
             }
         }
     return 0;

@@ -1,8 +1,7 @@
-"""One iteration of a swarm, in NumPy: `move` (velocities and positions), `apply_bounds`, and `step`, which evaluates and
-remembers.
+"""One iteration of a swarm in NumPy: `move` computes velocities and positions, `step` evaluates and remembers them.
 
-An engine with a function `iterate_swarm` does many of these iterations in one call, with the same random numbers; an
-objective of the user's own is always minimised by `step`.
+An engine with a function `iterate_swarm` runs many of these iterations in one call, with the same random numbers.
+User-defined objectives are always minimised by `step`.
 """
 
 from dataclasses import dataclass, replace
@@ -15,30 +14,30 @@ from skl2net.solvers.swarm.topology import links, neighbourhood_best
 
 @dataclass(repr=False)
 class SwarmState:
-    """A swarm, as `swarm_` shows it and a warm start continues it.
+    """The state of a swarm: the attribute `swarm_`, and what a warm start continues.
 
     Parameters
     ----------
     positions, velocities : ndarray of shape (n_particles, n_parameters)
         Rows are flat parameter vectors: all weights, layer by layer, then all biases.
     best_positions : ndarray of shape (n_particles, n_parameters)
-        Personal bests: where each particle found its smallest loss so far.
+        Personal bests, the positions at which each particle had its smallest loss so far.
     best_losses : ndarray of shape (n_particles,)
-        The loss there, penalty included; inf where a particle has met no finite loss yet.
+        Loss of the personal bests, including the penalty; inf if a particle has not had a finite loss yet.
     best_data_losses : ndarray of shape (n_particles,)
         The same without the penalty.
     neighbourhood_best : ndarray of intp, shape (n_particles,)
-        Which particle's personal best is the best among the informants of each particle.
+        Index of the best personal best among the informants of each particle.
     topology : str
         The `topology` of the links.
     links : ndarray of bool, shape (n_particles, n_particles)
-        Whether the particle of the column informs that of the row. Everyone informs itself.
+        Whether the particle of the column informs that of the row. Each particle informs itself.
     generator : numpy.random.Generator
-        Source of the random numbers of the flight.
+        Source of the random numbers of the motion.
     n_iterations : int
-        Iterations so far, of all calls.
+        Number of iterations in all calls.
     seed_mark : int
-        Checksum of the estimator's random state after the swarm was placed; a new seed shows in it.
+        Checksum of the estimator's random state after initialisation, which detects a new seed.
     """
 
     positions: np.ndarray
@@ -62,19 +61,19 @@ class SwarmState:
 
     @property
     def best(self):
-        """Index of the particle with the best personal best."""
+        """Index of the particle with the smallest loss."""
         return int(self.best_losses.argmin())
 
 
 def step(state, motion, evaluate):
-    """One iteration: the swarm moves, unless it is the first, and remembers what it finds.
+    """One iteration: move the swarm, except in the first iteration, evaluate it, and update the personal bests.
 
     Parameters
     ----------
     state : SwarmState
-        Not changed, but for its generator.
+        Not changed, except for its generator.
     motion : SwarmMotion
-        Of a single iteration.
+        Motion of a single iteration.
     evaluate : callable
         ``evaluate(positions) -> (losses, losses without penalty)``.
 
@@ -110,15 +109,15 @@ def step(state, motion, evaluate):
 
 
 def move(state, motion):
-    """Where a swarm flies: the canonical swarm (see `ParticleSwarm`) or the fully informed one, clamped and bounded.
+    """New positions and velocities of the canonical or the fully informed swarm, see `ParticleSwarm`.
 
     Parameters
     ----------
     state : SwarmState
-        Not changed, but for its generator, which gives r₁ and r₂ of the first particle, then of the second, and so on;
-        in the fully informed swarm an array for each informant.
+        Not changed, except for its generator. It draws r₁ and r₂ of the first particle, then of the second, and so on;
+        in the fully informed swarm, an array for each informant.
     motion : SwarmMotion
-        Of a single iteration.
+        Motion of a single iteration.
 
     Returns
     -------
@@ -144,7 +143,7 @@ def move(state, motion):
 
 
 def apply_bounds(positions, velocities, box, boundary, generator):
-    """Bring entries that have left the box back into it, in place.
+    """Bring entries outside the box back into it, in place.
 
     Parameters
     ----------
@@ -153,7 +152,7 @@ def apply_bounds(positions, velocities, box, boundary, generator):
     boundary : {"bounce", "clamp", "reinitialise"}
         See `ParticleSwarm`.
     generator : numpy.random.Generator
-        Source of the positions that are drawn anew.
+        Source of the positions of "reinitialise".
     """
     low, high = box
     gone = (positions < low) | (positions > high)

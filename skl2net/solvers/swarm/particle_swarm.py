@@ -1,9 +1,9 @@
-"""Particle swarm: minimisation by comparing errors alone, with no gradient.
+"""Particle swarm optimisation: minimisation without a gradient, by comparing errors.
 
 `ParticleSwarm` holds the parameters and the loop. One iteration is `skl2net.solvers.swarm.flight.step`, and
-`skl2net.solvers.swarm.topology` says who informs whom.
+`skl2net.solvers.swarm.topology` has the topologies.
 
-A penalty is added to each particle's error. The decays are refused: the personal bests that steer the swarm are
+A penalty is added to the error of each particle. Decays are not supported: the personal bests that steer the swarm are
 remembered, not moved, so that shrinking positions only disturbs the search.
 """
 
@@ -35,70 +35,76 @@ _POLISH = StoppingRule(max_iter=15000, tol=1e-8, n_iter_no_change=np.inf)  # tol
 class ParticleSwarm(Solver, BaseEstimator):
     r"""Particle swarm optimisation, as a solver of `L2NetClassifier` and `L2NetRegressor`.
 
-    Each particle `x` is a whole network. It remembers its personal best `p`, knows the best `g` of the personal bests
-    of its informants, and flies, with fresh uniform random numbers :math:`r_1, r_2 \in [0, 1)` for each weight:
+    Each particle `x` is the parameter vector of a whole network. `p` is its personal best, and `g` the best of the
+    personal bests of its informants. In each iteration it moves, with new uniform random numbers
+    :math:`r_1, r_2 \in [0, 1)` for each parameter:
 
     .. math::
 
         v \leftarrow \omega v + c_1 r_1 (p - x) + c_2 r_2 (g - x), \qquad x \leftarrow x + v
 
-    The error of a particle is the data loss over all rows, plus the penalty of `l2_mode` and `alpha`. One iteration is
-    one evaluation of all particles; the first iteration evaluates the swarm where it starts.
+    The error of a particle is the data loss over all samples, plus the penalty of `l2_mode` and `alpha`. One iteration
+    is one evaluation of all particles. The first iteration evaluates the initial positions.
 
     Parameters
     ----------
     n_particles : int, default=30
-        Size of the swarm.
+        Number of particles.
     variant : {"inertia", "fips"}, default="inertia"
-        "inertia" is the motion above (Shi & Eberhart 1998, with Clerc & Kennedy's constriction values). "fips", the
-        fully informed swarm, averages over all informants `k` in place of `p` and `g` (Mendes, Kennedy & Neves 2004,
-        their :math:`\chi = \omega` and :math:`\chi\varphi = c_1 + c_2`):
-        :math:`v \leftarrow \omega v + \tfrac{1}{K}\sum_k (c_1 + c_2)\, r_k (p_k - x)`.
+        "inertia" is the motion above ([2]_, with the constants of [3]_). "fips" is the fully informed swarm [4]_, in
+        which all :math:`K` informants attract the particle:
+        :math:`v \leftarrow \omega v + \tfrac{1}{K}\sum_k (c_1 + c_2)\, r_k (p_k - x)`; in the notation of [4]_,
+        :math:`\chi = \omega` and :math:`\chi\varphi = c_1 + c_2`.
     topology : {"global", "ring", "von_neumann", "random"}, default="global"
-        Who informs a particle besides itself: everyone; the two neighbours on a ring; the four neighbours on a torus
-        of r x c particles, where r is the largest divisor of `n_particles` up to its root (a ring, where that is 1);
-        or whoever drew it, each particle drawing 3 to inform, anew after each iteration that has not improved the
-        swarm's best (SPSO-2006).
+        Informants of a particle besides itself:
+
+        - "global": all particles;
+        - "ring": its two neighbours on a ring;
+        - "von_neumann": its four neighbours on a torus of r x c particles, where r is the largest divisor of
+          `n_particles` up to its square root;
+        - "random": each particle informs 3 random particles, drawn again after each iteration that does not improve
+          the best loss of the swarm [5]_.
     inertia : float or (float, float), default=0.7298
-        :math:`\omega`; a pair is a linear schedule from the first value to the second.
+        :math:`\omega`. A pair is a linear schedule from the first value to the second.
     inertia_iterations : int, default=None
-        Iterations of the schedule, those of earlier warm-started calls included; afterwards the second value stays.
-        None stands for `max_iter`.
+        Number of iterations of the schedule, counted over all warm-started calls. Afterwards the second value applies.
+        None uses `max_iter`.
     cognitive, social : float, default=1.49618
         :math:`c_1` and :math:`c_2`.
     initial_spread : float, default=0.5
-        The first particle starts at the network's usual initial weights, the others are drawn from this multiple of
-        the same (Glorot's) distribution, or where that leads out of the `bounds` uniformly between them. All start at
-        rest.
+        The first particle starts at the usual initial weights of the network. The others are drawn from the same
+        (Glorot's) distribution, scaled by this factor; entries outside the `bounds` are drawn uniformly between them.
+        All initial velocities are zero.
     velocity_clamp : float, default=None
-        Largest size of each entry of a velocity.
+        Largest absolute value of each entry of a velocity. None for no limit.
     bounds : float or (float, float), default=None
-        Box that no weight and no bias may leave: ``(low, high)``, or `b` for ``(-b, b)``.
+        Bounds of all weights and biases: ``(low, high)``, or `b` for ``(-b, b)``. None for no bounds.
     boundary : {"bounce", "clamp", "reinitialise"}, default="bounce"
-        What happens to an entry that leaves the box: it is reflected and its velocity turned around; set on the bound
-        and its velocity to zero; or drawn anew, uniformly in the box, and its velocity set to zero.
+        How entries outside the bounds are treated: "bounce" reflects them and reverses their velocity; "clamp" sets
+        them to the bound, and their velocity to zero; "reinitialise" draws them uniformly between the bounds, and sets
+        their velocity to zero. Only used when `bounds` is not None.
     patience : int or inf, default=100
-        Training has come to rest when the loss has not fallen by `tol` in this number of iterations (or in the
-        estimator's `n_iter_no_change`, if that is more). A swarm often stands still for dozens of iterations before it
-        improves again. With early stopping, the validation score is watched instead.
+        Number of consecutive iterations with a total improvement smaller than `tol` before training stops, if it is
+        larger than the estimator's `n_iter_no_change`. A swarm often makes no progress for dozens of iterations before
+        it improves again. With early stopping, the validation score is monitored instead of the loss.
     objective : callable, default=None
-        ``objective(y_true, y_pred, sample_weight) -> float`` to minimise in place of the data loss: it has to fall as
-        predictions get better. The penalty is added to it as usual. `y_true` holds the labels (those of several binary
-        targets as 0 and 1) or the targets (in the dtype of `X`), and `y_pred` the predictions as `predict` gives them,
-        so that metrics of scikit-learn that want labels or values fit; `sample_weight`, passed by its name, is None or
-        holds the weights, class weights included.
+        Function to minimise instead of the data loss, called as ``objective(y_true, y_pred, sample_weight=...)``. It
+        returns a number, the lower the better, to which the penalty is added. `y_true` contains the labels (0 and 1 for
+        multilabel targets) or the targets (in the dtype of `X`), and `y_pred` the result of `predict`, so that metrics
+        of scikit-learn can be passed. `sample_weight` is None or contains the weights, multiplied with the class
+        weights.
     polish : bool, default=False
-        Whether L-BFGS finishes the best particle, within the `bounds`, as in
-        :func:`scipy.optimize.differential_evolution`. It counts as one iteration, beyond `max_iter` perhaps. Not with
-        an `objective`, of which L-BFGS would need a gradient.
+        Whether L-BFGS improves the best particle at the end, within the `bounds`, as in
+        :func:`scipy.optimize.differential_evolution`. It counts as one iteration, possibly beyond `max_iter`. Not
+        supported with an `objective`, which has no gradient.
 
     Notes
     -----
-    The state of the swarm after `fit` is the estimator's `swarm_`, a `SwarmState`. It is kept when the estimator is
-    pickled, because a warm start goes on from it; it takes three times `n_particles` the memory of the weights, and a
-    byte for each pair of particles.
+    After `fit`, the estimator's attribute `swarm_` contains the state of the swarm, a `SwarmState`. It is pickled with
+    the estimator, since a warm start continues from it. It takes ``3 * n_particles`` times the memory of the weights,
+    and one byte for each pair of particles.
 
-    The result depends on the seed alone, not on the number of threads.
+    The result depends on the seed only, not on the number of threads.
 
     References
     ----------
@@ -117,8 +123,8 @@ class ParticleSwarm(Solver, BaseEstimator):
     >>> from skl2net import L2NetClassifier, ParticleSwarm
     >>> X, y = load_iris(return_X_y=True)
     >>> swarm = ParticleSwarm(n_particles=20, objective=zero_one_loss)
-    >>> net = L2NetClassifier((6,), solver=swarm, alpha=1e-5, max_iter=300, random_state=0).fit(X, y)
-    >>> net.data_loss_ < 0.05  # the share of flowers that are misclassified
+    >>> net = L2NetClassifier((6,), solver=swarm, alpha=0.01, max_iter=300, random_state=0).fit(X, y)
+    >>> net.data_loss_ < 0.05  # the proportion of misclassified flowers
     True
     >>> net.swarm_.positions.shape  # 4 * 6 + 6 * 3 weights and 6 + 3 biases
     (20, 51)
@@ -181,14 +187,14 @@ class ParticleSwarm(Solver, BaseEstimator):
     )
 
     def stopping(self, rule):
-        """See `Solver.stopping`. A swarm creeps: what counts is how far the loss falls over many iterations."""
+        """See `Solver.stopping`. A swarm improves in small steps, which are summed over many iterations."""
         return replace(rule, n_iter_no_change=max(self.patience, rule.n_iter_no_change), cumulative=True)
 
-    @np.errstate(over="ignore", invalid="ignore")  # numbers that are not finite are looked for, and explained, below
+    @np.errstate(over="ignore", invalid="ignore")  # non-finite numbers are detected below
     def minimise(self, problem, start, monitor):
         """See `Solver.minimise`.
 
-        A swarm that goes on evaluates its personal bests anew, since the data or the penalty may have changed.
+        A warm start evaluates the personal bests again, since the data or the penalty may have changed.
         """
         box = self._check()
         evaluate = _Evaluation(problem, self.objective)
@@ -203,7 +209,7 @@ class ParticleSwarm(Solver, BaseEstimator):
             per_call = evaluate.iterations_per_call(state, self._motion(state, box, monitor.stopping.max_iter, 1))
             n = min(n_left, monitor.n_until_decision, per_call)
             motion = self._motion(state, box, monitor.stopping.max_iter, n)
-            # the generator moves on: an unfinished iteration must not show in the last finished one
+            # a copy of the generator: an unfinished iteration must not change the last finished one
             flown, totals = evaluate.iterate(replace(state, generator=copy.deepcopy(state.generator)), motion)
             if len(totals) < n:
                 self._raise_if_no_loss_is_finite(flown)
@@ -229,7 +235,7 @@ class ParticleSwarm(Solver, BaseEstimator):
                 )
         if self.polish and self.objective is not None:
             raise ValueError(
-                "polish=True needs a gradient, and an objective of your own has none: set polish=False, or "
+                "polish=True needs a gradient, which a user-defined objective does not have. Set polish=False, or "
                 "objective=None."
             )
         if self.objective is not None and not _takes_weights(self.objective):
@@ -268,7 +274,7 @@ class ParticleSwarm(Solver, BaseEstimator):
         )
 
     def _scatter(self, n, problem, random_state, box, generator):
-        """Initial positions of `n` particles, drawn like the network's initial weights, or else within the box."""
+        """Initial positions of `n` particles, see `initial_spread`."""
         draws = [problem.network.initial_parameters(random_state, problem.dtype) for _ in range(n)]
         positions = np.reshape(draws, (n, problem.n_parameters)) * problem.dtype.type(self.initial_spread)
         outside = (positions < box[0]) | (positions > box[1])
@@ -291,15 +297,15 @@ class ParticleSwarm(Solver, BaseEstimator):
         positions, bests = (np.clip(array.astype(problem.dtype), *box) for array in (positions, bests))
         velocities = velocities.astype(problem.dtype)
         if not np.array_equal(bests[best], parameters):
-            # the network is no longer the swarm's best: its weights were edited, or chosen by a validation score
+            # the weights of the network were edited, or selected by their validation score
             positions[best] = bests[best] = parameters
             velocities[best] = 0
         linked = before.links
         if (before.topology, len(linked)) != (self.topology, n):
             linked = links(self.topology, n, generator)
         losses, data_losses = evaluate(bests)
-        losses = np.where(np.isfinite(losses), losses, np.inf)  # so that any loss is better
-        # rounding alone, of the penalty's sum here and in the engine, is no change of the data or the penalty
+        losses = np.where(np.isfinite(losses), losses, np.inf)  # any finite loss is better
+        # differences of rounding between here and the engine do not mean that the data or the penalty have changed
         if len(losses) == len(before.best_losses) and np.allclose(losses, before.best_losses, rtol=1e-12, atol=0):
             losses, data_losses = before.best_losses, before.best_data_losses
         return SwarmState(
@@ -335,7 +341,7 @@ class ParticleSwarm(Solver, BaseEstimator):
         )
 
     def _polish(self, problem, state, t, monitor, box):
-        """Finish the best parameters by L-BFGS, as one more iteration; the message if it did not converge."""
+        """Improve the best parameters by L-BFGS, as one more iteration. Returns a warning if it did not converge."""
         progress, best = monitor.progress, state.best
         is_validated = progress.best_parameters is not None
         start = progress.best_parameters if is_validated else state.best_positions[best]
@@ -347,7 +353,7 @@ class ParticleSwarm(Solver, BaseEstimator):
             loss = data_loss + float(problem.penalty(polished))
             improves = loss < state.best_losses[best]
             if not (improves or is_validated or loss == state.best_losses[best]):
-                return  # float32 may end a rounding error higher
+                return  # in float32, the loss may be higher by a rounding error
             after = state
             if improves:
                 after = replace(
@@ -359,9 +365,9 @@ class ParticleSwarm(Solver, BaseEstimator):
                 after.best_positions[best], after.best_losses[best] = polished, loss
                 after.best_data_losses[best] = data_loss
             totals = IterationTotals(loss, data_loss, problem.weight_norm(polished))
-            monitor.finish(Iterate(polished, after, t), [totals], label="Polish after iteration")
+            monitor.finish(Iterate(polished, after, t), [totals], label="Polish, iteration")
 
-        # it goes on until rounding stops it, which is what is wanted here
+        # ftol=0: continue down to the rounding error
         lbfgs = LBFGS(max_fun=np.inf, bounds=scipy.optimize.Bounds(*box), ftol=0.0)
         try:
             lbfgs.minimise(problem, SolverStart(start, None), local)
@@ -382,21 +388,22 @@ class ParticleSwarm(Solver, BaseEstimator):
             return
         advice = f"Scale the input to unit variance, or lower initial_spread (now {self.initial_spread:g})."
         if self.objective is not None:
-            advice = "The objective has to be finite for some predictions at least."
+            advice = "The objective has to be finite for at least some predictions."
         raise ValueError(f"No particle of the swarm has a finite loss. {advice}")
 
     def _advice(self):
         return (
-            f"The swarm flew apart, with inertia={self.inertia!r}, cognitive={self.cognitive:g} and "
-            f"social={self.social:g}. It holds together where inertia < 1 and cognitive + social < 2 * (1 + inertia) "
-            "at least, as with 0.7298 and 1.49618; or set velocity_clamp or bounds."
+            f"The swarm is unstable with inertia={self.inertia!r}, cognitive={self.cognitive:g} and "
+            f"social={self.social:g}. Choose inertia < 1 and cognitive + social < 2 * (1 + inertia), such as the "
+            "defaults 0.7298 and 1.49618, or set velocity_clamp or bounds."
         )
 
 
 class _Evaluation:
-    """Losses of many parameter vectors: data loss or the user's objective, and the penalty.
+    """Losses of many parameter vectors: data loss or user-defined objective, plus penalty.
 
-    Called with a swarm, it returns two arrays of shape (n_particles,): the losses with and without penalty.
+    Called with the positions of a swarm, it returns two arrays of shape (n_particles,): the losses with and without the
+    penalty.
     """
 
     def __init__(self, problem, objective):
@@ -408,17 +415,17 @@ class _Evaluation:
 
     @property
     def in_engine(self):
-        """Whether the engine can iterate the swarm by itself."""
+        """Whether the engine can run the iterations of the swarm."""
         return self.objective is None and hasattr(self.problem.engine, "iterate_swarm")
 
     def iterations_per_call(self, state, motion):
-        """Number of iterations that `iterate` should be asked for at most."""
+        """Largest number of iterations that one call of `iterate` should run."""
         if not self.in_engine:
             return 1
         return self.problem.engine.swarm_iterations_per_call(self.problem.task, state, motion)
 
     def iterate(self, state, motion):
-        """Iterate a swarm, in the engine or by one `step`: the new swarm and the totals of the finished iterations."""
+        """Iterate a swarm in the engine, or by one `step`. Returns the swarm and the totals of finished iterations."""
         problem = self.problem
         if self.in_engine:
             flown, curves = problem.engine.iterate_swarm(problem.task, state, problem.coefficients.penalty, motion)
@@ -446,12 +453,12 @@ class _Evaluation:
         if not isinstance(value, (Real, np.ndarray)) or np.ndim(value) > 0:
             raise TypeError(f"The objective must return a number, got {value!r}.")
         if value == -np.inf:
-            raise ValueError("The objective returned -inf, which nothing can improve on; it must be bounded below.")
+            raise ValueError("The objective returned -inf. It must be bounded below.")
         return float(value)
 
 
 def _read_only(array):
-    """A view of an array, or None, that code of the user's own cannot change."""
+    """A read-only view of an array, for user-defined code; None for None."""
     if array is not None:
         array = array.view()
         array.flags.writeable = False
@@ -459,7 +466,7 @@ def _read_only(array):
 
 
 def _takes_weights(objective):
-    """Whether an objective can be called as it will be, as far as its signature is known."""
+    """Whether an objective accepts `sample_weight`; True if its signature is not known."""
     try:
         signature = inspect.signature(objective)
     except (TypeError, ValueError):
@@ -472,5 +479,5 @@ def _takes_weights(objective):
 
 
 def _checksum(random_state):
-    """A number that shows whether a random state has been used or replaced."""
+    """A checksum that detects whether a random state has been used or replaced."""
     return zlib.crc32(pickle.dumps(random_state.get_state(legacy=False)))

@@ -1,4 +1,4 @@
-"""Random numbers of a swarm: every engine draws the same ones from the same generator."""
+"""Random numbers of a swarm. Every engine draws the same numbers from the same generator."""
 
 import math
 
@@ -6,14 +6,14 @@ import numpy as np
 
 
 def new_generator(random_state):
-    """A fast generator, seeded by the estimator's random state."""
+    """A fast generator, seeded from the estimator's random state."""
     return np.random.Generator(np.random.SFC64(random_state.randint(0, 2**32, size=4, dtype=np.uint32)))
 
 
 def uniform(generator, shape, dtype):
     """Uniform random numbers in [0, 1), from the upper bits of a generator's words: one float64 or two float32 each.
 
-    Every engine draws them in this way, so that a seed means the same flight everywhere.
+    Every engine draws them in this way, so that a seed gives the same motion in each of them.
 
     Examples
     --------

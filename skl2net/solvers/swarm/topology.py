@@ -1,4 +1,4 @@
-"""Who informs whom in a swarm."""
+"""Topologies of a swarm: which particle informs which."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ N_INFORMED = 3  # by each particle, in the random topology: SPSO-2006's and SPSO
 
 
 def links(topology, n, generator=None):
-    """Who informs whom.
+    """Links of a topology.
 
     Parameters
     ----------

@@ -1,0 +1,6 @@
+"""Pictures, in the manner of scikit-learn's displays; matplotlib is imported when one is drawn."""
+
+from skl2net.display.l2_path import L2PathDisplay
+from skl2net.display.node_sweep import NodeSweepDisplay
+
+__all__ = ["L2PathDisplay", "NodeSweepDisplay"]

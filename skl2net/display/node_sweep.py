@@ -1,0 +1,204 @@
+"""The tournament of a `NodeSweepCV` as a plot."""
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from skl2net.model_selection.nodes import best_rows, split_scores, standard_error
+
+# of Okabe and Ito's palette, which colour-blind readers can tell apart
+_BLUE, _ORANGE, _GREY = "#0072B2", "#D55E00", "#999999"
+
+
+class NodeSweepDisplay:
+    """Plot of a tournament of hidden units: the scores of the networks, and below them the comparisons in order.
+
+    It is recommended to use `from_estimator` to create a display. All parameters are stored as attributes.
+
+    Parameters
+    ----------
+    sizes : list of tuple of int
+        The sizes of all networks, from small to large.
+    scores : ndarray of shape (n_sizes,)
+        Mean test score of each; NaN if it failed.
+    errors : ndarray of shape (n_sizes,)
+        Standard error of the difference between each and the one with the best mean score.
+    history : list of dict
+        The comparisons, see `NodeSweepCV.history_`.
+    score_name : str, default="Score"
+        Label of the scores.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Axes with the scores.
+    history_ax_ : matplotlib Axes
+        Axes with the comparisons.
+    figure_ : matplotlib Figure
+        Figure with both.
+    errorbar_ : matplotlib ErrorbarContainer
+        Mean scores, with their standard errors.
+    line_ : matplotlib Line2D
+        The best mean score.
+    winner_ : matplotlib Line2D
+        Marker of the winner.
+    path_ : matplotlib Line2D
+        The winners of all comparisons.
+
+    See Also
+    --------
+    skl2net.NodeSweepCV : The search.
+
+    Notes
+    -----
+    A network whose error bar reaches the line of the best score ties with the best network, by the rule of the
+    tournament. Of those that tie, the winner is the smallest that the tournament compared in the end.
+
+    Networks with several hidden layers stand above their total number of units.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skl2net import L2NetClassifier, NodeSweepCV
+    >>> from skl2net.display import NodeSweepDisplay
+    >>> X, y = load_wine(return_X_y=True)
+    >>> net = L2NetClassifier((8,), solver="lbfgs", random_state=0)
+    >>> sweep = NodeSweepCV(make_pipeline(StandardScaler(), net), step=4).fit(X, y)
+    >>> NodeSweepDisplay.from_estimator(sweep)  # doctest: +SKIP
+    """
+
+    def __init__(self, *, sizes, scores, errors, history, score_name="Score"):
+        self.sizes = sizes
+        self.scores = scores
+        self.errors = errors
+        self.history = history
+        self.score_name = score_name
+
+    @classmethod
+    def from_estimator(cls, sweep, *, ax=None, score_name=None):
+        """Plot a tournament.
+
+        Parameters
+        ----------
+        sweep : NodeSweepCV
+            A fitted search.
+        ax : matplotlib Axes, default=None
+            Place of the plot in a figure with subplots, which it divides into two. None for a new figure.
+        score_name : str, default=None
+            Label of the scores. None for the name of `sweep.scoring`, if it has one.
+
+        Returns
+        -------
+        NodeSweepDisplay
+        """
+        check_is_fitted(sweep)
+        metric = sweep.refit if sweep.multimetric_ else "score"
+        rows = best_rows(sweep.cv_results_, sweep.param_name_, metric)
+        sizes = sorted(rows, key=lambda size: (sum(size), size))
+        folds = split_scores(sweep.cv_results_, metric)[[rows[size] for size in sizes]]
+        scores = folds.mean(axis=1)
+        best = folds[np.nanargmax(scores)]
+        if score_name is None:
+            scoring = metric if sweep.multimetric_ else sweep.scoring
+            score_name = "Score"
+            if isinstance(scoring, str):
+                score_name = scoring.replace("neg_", "negative_", 1).replace("_", " ").capitalize()
+        display = cls(
+            sizes=sizes,
+            scores=scores,
+            errors=np.array([standard_error(best - fold) for fold in folds]),
+            history=sweep.history_,
+            score_name=score_name,
+        )
+        return display.plot(ax)
+
+    def plot(self, ax=None):
+        """Plot the tournament.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Place of the plot in a figure with subplots, which it divides into two. None for a new figure.
+
+        Returns
+        -------
+        NodeSweepDisplay
+        """
+        from matplotlib import pyplot as plt
+
+        if ax is None:
+            _, ax = plt.subplots(figsize=(6.4, 6.4), layout="constrained")
+        ax.set_axis_off()
+        self.figure_ = ax.figure
+        places = ax.get_subplotspec().subgridspec(2, 1)
+        self.ax_ = self.figure_.add_subplot(places[0])
+        self.history_ax_ = self.figure_.add_subplot(places[1], sharex=self.ax_)
+        self._plot_scores(self.ax_)
+        self._plot_history(self.history_ax_)
+        return self
+
+    def _plot_scores(self, ax):
+        winner = self.history[-1]["winner"]
+        units = np.array([sum(size) for size in self.sizes])
+        self.errorbar_ = ax.errorbar(
+            units,
+            self.scores,
+            self.errors,
+            fmt="o",
+            markersize=5,
+            color=_BLUE,
+            capsize=3,
+            label="mean, standard error of the difference from the best",
+        )
+        self.line_ = ax.axhline(np.nanmax(self.scores), color=_GREY, linestyle="--", linewidth=1, label="best mean")
+        (self.winner_,) = ax.plot(
+            sum(winner),
+            self.scores[self.sizes.index(winner)],
+            marker="*",
+            markersize=16,
+            color=_ORANGE,
+            linestyle="none",
+            zorder=3,
+            label=f"winner: {'-'.join(map(str, winner))} units",
+        )
+        floor = self._lowest_score_shown()
+        is_below = self.scores < floor
+        if is_below.any():
+            ax.set_ylim(bottom=floor)
+            ax.plot(units[is_below], [floor] * is_below.sum(), "v", color=_BLUE, clip_on=False, label="below the axis")
+        ax.set_ylabel(self.score_name)
+        ax.tick_params(labelbottom=False)
+        ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False, fontsize="small")
+
+    def _lowest_score_shown(self):
+        """A score that leaves the differences between those that won visible, however bad the others are."""
+        won = {comparison[key] for comparison in self.history for key in ("size", "winner")}
+        contenders = [size in won and np.isfinite(score) for size, score in zip(self.sizes, self.scores, strict=True)]
+        best = np.nanmax(self.scores)
+        return best - 3 * max(best - self.scores[contenders].min(), self.errors[contenders].max())
+
+    def _plot_history(self, ax):
+        numbers = np.arange(1, len(self.history) + 1)
+        for number, comparison in zip(numbers, self.history, strict=True):
+            units = [sum(size) for size in comparison["sizes"]]
+            ax.plot(units, [number] * len(units), "o-", color=_BLUE, markersize=5, linewidth=1, fillstyle="none")
+        (self.path_,) = ax.plot(
+            [sum(comparison["winner"]) for comparison in self.history],
+            numbers,
+            marker="o",
+            markersize=6,
+            color=_ORANGE,
+            label="winner of the comparison",
+        )
+        several = len(self.sizes[0]) > 1
+        layers = [f" (layer {comparison['layer']})" if several else "" for comparison in self.history]
+        ax.set_yticks(numbers, [f"{number}{layer}" for number, layer in zip(numbers, layers, strict=True)])
+        ax.tick_params(axis="y", labelsize="small")
+        ax.invert_yaxis()
+        ax.set_ylabel("Comparison")
+        if sum(self.sizes[-1]) > 8 * sum(self.sizes[0]):
+            ax.set_xscale("log", base=2)
+        ax.xaxis.set_major_formatter("{x:g}")
+        ax.set_xlabel("Hidden units of all layers" if several else "Hidden units")
+        ax.legend(fontsize="small")

@@ -1,0 +1,535 @@
+"""`L2NetClassifierCV` and `L2NetRegressorCV`: the strength of the L2 rule by cross-validation."""
+
+import re
+from inspect import cleandoc
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import is_classifier
+from sklearn.metrics import check_scoring, get_scorer_names
+from sklearn.model_selection import check_cv
+from sklearn.utils import _safe_indexing
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.validation import check_is_fitted, indexable
+
+from skl2net._sklearn_private import Interval, StrOptions, fit_context, raise_for_params, routing_enabled
+from skl2net.conventions import convert_alpha
+from skl2net.estimators import L2NetClassifier, L2NetRegressor
+from skl2net.estimators.base import BaseL2Net, random_stream
+from skl2net.l2 import PENALTIES
+from skl2net.model_selection.search import Candidate, evaluate_candidates
+
+_SET_BY_THE_SEARCH = ("alpha", "warm_start")
+
+
+class _AlphaSearch(BaseL2Net):
+    """What the two estimators share. Each is the estimator that it searches for, once it has found it."""
+
+    _search_constraints: dict = {
+        "alphas": [Interval(Integral, 2, None, closed="left"), "array-like"],
+        "cv": ["cv_object"],
+        "scoring": [StrOptions(set(get_scorer_names())), callable, None],
+        "n_jobs": [Integral, None],
+        "refit": ["boolean"],
+        "selection": [StrOptions({"best", "one_standard_error"})],
+        "error_score": [StrOptions({"raise"}), Real],
+    }
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None, **params):
+        """Find `alpha` by cross-validation, and fit the network with it to all the data.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The input. float32 stays float32; sparse input is converted to CSR.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Class labels, a label indicator matrix, or real targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each sample, in training and in the scores; not negative.
+        **params : dict
+            Parameters for the splitter and the scorer, such as ``groups``. They need
+            ``sklearn.set_config(enable_metadata_routing=True)``.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If the input or a parameter cannot be used, or if all fits diverge. An estimator that was fitted before
+            stays as it was.
+
+        Warns
+        -----
+        FitFailedWarning
+            If some fits diverge; they count with `error_score`.
+        """
+        raise_for_params(params, self, "fit")
+        X, y, sample_weight = indexable(X, y, sample_weight)
+        net = self._net(alpha=None)
+        data = net._training_data(X, y, sample_weight)
+        if routing_enabled():
+            routed = process_routing(self, "fit", sample_weight=sample_weight, **params)
+            split_params, score_params = routed.splitter.split, routed.scorer.score
+        else:
+            split_params, score_params = {}, {} if sample_weight is None else {"sample_weight": sample_weight}
+        rows = np.arange(len(data.Y))
+        splitter = check_cv(self.cv, y, classifier=is_classifier(self))
+        folds = [(rows[training], rows[test]) for training, test in splitter.split(X, y, **split_params)]
+        alphas = self._alphas_for(net, data)
+
+        # the weaker the rule, the longer L-BFGS takes
+        order = sorted((alpha, fold) for alpha in alphas for fold in range(len(folds)))
+        outcomes = evaluate_candidates(
+            net,
+            data,
+            [Candidate(alpha, fold, *folds[fold]) for alpha, fold in order],
+            self._fold_scorer(net, data, y, score_params),
+            stream=random_stream(self.random_state),
+            error_score=self.error_score,
+            n_jobs=self.n_jobs,
+        )
+        outcome_of = dict(zip(order, outcomes, strict=True))
+        scores, weight_norms, n_iters = (
+            np.array([[getattr(outcome_of[alpha, fold], name) for fold in range(len(folds))] for alpha in alphas])
+            for name in ("score", "weight_norm", "n_iter")
+        )
+        best = _select(scores, self.selection)
+        if self.refit:
+            net = self._net(alpha=float(alphas[best])).fit(X, y, sample_weight)
+        fitted = {name: value for name, value in vars(net).items() if name not in net.get_params(deep=False)}
+        found = {
+            "alpha_": float(alphas[best]),
+            "alphas_": np.array(alphas),
+            "scores_": scores,
+            "weight_norms_": weight_norms,
+            "n_iters_": n_iters,
+            "best_score_": float(scores[best].mean()),
+        }
+        self._adopt(fitted | found)
+        return self
+
+    def score(self, X, y, **score_params):
+        """Score of the predictions, by `scoring`.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The input.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            What should be predicted.
+        **score_params : dict
+            Parameters for the scorer, such as ``sample_weight``.
+
+        Returns
+        -------
+        float
+            The score.
+        """
+        check_is_fitted(self)
+        if routing_enabled():
+            score_params = process_routing(self, "score", **score_params).scorer.score
+        if self.scoring is None:
+            return self._net_class.score(self, X, y, **score_params)
+        return self._scorer()(self, X, y, **score_params)
+
+    def get_metadata_routing(self):
+        """Metadata routing of this object: to itself, the splitter and the scorer.
+
+        Returns
+        -------
+        MetadataRouter
+        """
+        return (
+            MetadataRouter(owner=self)
+            .add_self_request(self)
+            .add(
+                splitter=check_cv(self.cv, classifier=is_classifier(self)),
+                method_mapping=MethodMapping().add(caller="fit", callee="split"),
+            )
+            .add(
+                scorer=self._scorer(),
+                method_mapping=MethodMapping().add(caller="fit", callee="score").add(caller="score", callee="score"),
+            )
+        )
+
+    def _net(self, alpha):
+        """The estimator that is searched for, unfitted."""
+        params = self.get_params(deep=False)
+        return self._net_class(
+            **{name: value for name, value in params.items() if name not in self._search_constraints}, alpha=alpha
+        )
+
+    def _scorer(self):
+        # by the class of the network: that of this estimator would ask its own `score`
+        return check_scoring(self._net(alpha=None), self.scoring)
+
+    def _has_updates(self):
+        raise AttributeError(
+            f"{type(self).__name__} has no partial_fit, since it trains many networks. Use {self._net_class.__name__} "
+            "with the alpha that it found."
+        )
+
+    def _alphas_for(self, net, data):
+        """The strengths to compare, ascending."""
+        if not isinstance(self.alphas, Integral):
+            alphas = np.sort(np.asarray(self.alphas, dtype=float).ravel())
+            if len(alphas) == 0:
+                raise ValueError("alphas is empty; pass at least one strength, or a number of them.")
+            return alphas.tolist()
+        n_samples = data.X.shape[0]
+        batch_size = getattr(net._solver(n_samples), "batch_size", n_samples)
+        if self.l2_mode in PENALTIES:
+            source, values = "prior", np.geomspace(1e-2, 1e3, self.alphas)
+        else:
+            # from ten times the training down to one epoch, or to two updates: no decay removes a whole weight
+            shortest = max(1.0, 2 * batch_size / n_samples)
+            source, values = "timescale", np.geomspace(10 * self.max_iter, shortest, self.alphas)
+        return [
+            convert_alpha(
+                float(value),
+                source,
+                self.l2_mode,
+                learning_rate=self.learning_rate_init,
+                batch_size=batch_size,
+                n_samples=n_samples,
+            ).alpha
+            for value in values
+        ]
+
+    def _fold_scorer(self, net, data, y, score_params):
+        """The function ``(candidate, problem, result) -> score``."""
+        scorer = self._scorer()
+        names = vars(net).keys() - {"feature_names_in_"}  # a fold is scored on arrays
+
+        def score(candidate, problem, result):
+            fitted = object.__new__(type(net))
+            vars(fitted).update({name: vars(net)[name] for name in names})
+            fitted._keep(problem.network, result, None)
+            of_test = {
+                name: _safe_indexing(value, candidate.test) if _is_per_sample(value, len(data.Y)) else value
+                for name, value in score_params.items()
+            }
+            return float(scorer(fitted, data.X[candidate.test], _safe_indexing(y, candidate.test), **of_test))
+
+        return score
+
+
+def _documented_like(net_class):
+    """Fill in, in a docstring, the parameters and attributes that a search shares with the network it searches for."""
+
+    def entries(title, left_out=()):
+        pattern = rf"^{title}\n-+\n(.*?)\n\n(?=[^\n]+\n-+\n)"
+        section = re.search(pattern, cleandoc(net_class.__doc__), re.DOTALL | re.MULTILINE).group(1)
+        found = re.split(r"\n(?=\S)", section)
+        return "\n".join(entry for entry in found if entry.split(" :")[0] not in left_out)
+
+    def fill(search_class):
+        doc = cleandoc(search_class.__doc__)
+        doc = doc.replace("{parameters}", entries("Parameters", _SET_BY_THE_SEARCH))
+        search_class.__doc__ = doc.replace("{attributes}", entries("Attributes"))
+        return search_class
+
+    return fill
+
+
+@_documented_like(L2NetClassifier)
+class L2NetClassifierCV(_AlphaSearch, L2NetClassifier):
+    """L2NetClassifier whose `alpha` is found by cross-validation.
+
+    Every alpha is tried on every fold, always from the initial weights, and the network is fitted to all the data with
+    the chosen one. The result is that of a grid search over :class:`L2NetClassifier`, bit for bit. It takes less time,
+    since the data are validated and encoded once, nothing is copied, and the networks are trained side by side in
+    threads.
+
+    Parameters
+    ----------
+    {parameters}
+    alphas : int or array-like of shape (n_alphas,), default=11
+        Strengths to compare. A number lays that many out. For a penalty these are 1e-2 to 1e3 times the strength of
+        ``"prior"`` with ``alpha=1``, in the unit of `l2_mode`. For a decay they are timescales from ten times
+        `max_iter` down to one epoch.
+    cv : int, cross-validation generator or iterable, default=None
+        How to split the data, see :term:`cv`. None for stratified 5-fold cross-validation.
+    scoring : str or callable, default=None
+        Score to maximise, see :ref:`scoring_parameter`. None for the accuracy.
+    n_jobs : int, default=None
+        Number of networks to train at a time, in threads, each with one thread of the engine. None means 1 unless in a
+        :obj:`joblib.parallel_backend` context: networks are trained one after the other, with all threads of the
+        engine. -1 means as many as there are processors.
+    refit : bool, default=True
+        Whether to fit the network to all the data with the chosen alpha.
+    selection : {"best", "one_standard_error"}, default="best"
+        Which alpha to choose: that of the best mean score, or the strongest one whose mean score is within one standard
+        error of the best.
+    error_score : "raise" or float, default=nan
+        Score of a fit that diverges. "raise" raises the error. An alpha with a NaN is not chosen.
+
+    Attributes
+    ----------
+    alpha_ : float
+        The chosen strength.
+    alphas_ : ndarray of shape (n_alphas,)
+        The strengths that were compared, ascending.
+    scores_ : ndarray of shape (n_alphas, n_folds)
+        Score of each strength on the held-out part of each fold.
+    weight_norms_ : ndarray of shape (n_alphas, n_folds)
+        Sum of the squared weights of the networks.
+    n_iters_ : ndarray of shape (n_alphas, n_folds)
+        Number of iterations of each fit.
+    best_score_ : float
+        Mean score of the chosen strength.
+    {attributes}
+
+    See Also
+    --------
+    L2NetClassifier : The same for one alpha.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skl2net import L2NetClassifierCV
+    >>> X, y = load_iris(return_X_y=True)
+    >>> net = L2NetClassifierCV((5,), solver="lbfgs", max_iter=1000, alphas=[0.1, 1.0, 10.0, 1000.0], random_state=0)
+    >>> model = make_pipeline(StandardScaler(), net).fit(X, y)
+    >>> net.alpha_ < 1000
+    True
+    >>> net.scores_.shape
+    (4, 5)
+    """
+
+    _net_class = L2NetClassifier
+    _parameter_constraints: dict = {
+        **{
+            name: constraint
+            for name, constraint in L2NetClassifier._parameter_constraints.items()
+            if name not in _SET_BY_THE_SEARCH
+        },
+        **_AlphaSearch._search_constraints,
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(100,),
+        activation="relu",
+        *,
+        loss="log_loss",
+        solver="adam",
+        l2_mode="prior",
+        class_weight=None,
+        batch_size="auto",
+        learning_rate="constant",
+        learning_rate_init=0.001,
+        power_t=0.5,
+        max_iter=200,
+        shuffle=True,
+        random_state=None,
+        tol=1e-4,
+        verbose=False,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-8,
+        n_iter_no_change=10,
+        max_fun=15000,
+        alphas=11,
+        cv=None,
+        scoring=None,
+        n_jobs=None,
+        refit=True,
+        selection="best",
+        error_score=np.nan,
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.loss = loss
+        self.solver = solver
+        self.l2_mode = l2_mode
+        self.class_weight = class_weight
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.alphas = alphas
+        self.cv = cv
+        self.scoring = scoring
+        self.n_jobs = n_jobs
+        self.refit = refit
+        self.selection = selection
+        self.error_score = error_score
+
+
+@_documented_like(L2NetRegressor)
+class L2NetRegressorCV(_AlphaSearch, L2NetRegressor):
+    """L2NetRegressor whose `alpha` is found by cross-validation.
+
+    Every alpha is tried on every fold, always from the initial weights, and the network is fitted to all the data with
+    the chosen one. The result is that of a grid search over :class:`L2NetRegressor`, bit for bit. It takes less time,
+    since the data are validated and encoded once, nothing is copied, and the networks are trained side by side in
+    threads.
+
+    Parameters
+    ----------
+    {parameters}
+    alphas : int or array-like of shape (n_alphas,), default=11
+        Strengths to compare. A number lays that many out. For a penalty these are 1e-2 to 1e3 times the strength of
+        ``"prior"`` with ``alpha=1``, in the unit of `l2_mode`. For a decay they are timescales from ten times
+        `max_iter` down to one epoch.
+    cv : int, cross-validation generator or iterable, default=None
+        How to split the data, see :term:`cv`. None for 5-fold cross-validation.
+    scoring : str or callable, default=None
+        Score to maximise, see :ref:`scoring_parameter`. None for the :math:`R^2`.
+    n_jobs : int, default=None
+        Number of networks to train at a time, in threads, each with one thread of the engine. None means 1 unless in a
+        :obj:`joblib.parallel_backend` context: networks are trained one after the other, with all threads of the
+        engine. -1 means as many as there are processors.
+    refit : bool, default=True
+        Whether to fit the network to all the data with the chosen alpha.
+    selection : {"best", "one_standard_error"}, default="best"
+        Which alpha to choose: that of the best mean score, or the strongest one whose mean score is within one standard
+        error of the best.
+    error_score : "raise" or float, default=nan
+        Score of a fit that diverges. "raise" raises the error. An alpha with a NaN is not chosen.
+
+    Attributes
+    ----------
+    alpha_ : float
+        The chosen strength.
+    alphas_ : ndarray of shape (n_alphas,)
+        The strengths that were compared, ascending.
+    scores_ : ndarray of shape (n_alphas, n_folds)
+        Score of each strength on the held-out part of each fold.
+    weight_norms_ : ndarray of shape (n_alphas, n_folds)
+        Sum of the squared weights of the networks.
+    n_iters_ : ndarray of shape (n_alphas, n_folds)
+        Number of iterations of each fit.
+    best_score_ : float
+        Mean score of the chosen strength.
+    {attributes}
+
+    See Also
+    --------
+    L2NetRegressor : The same for one alpha.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_regression
+    >>> from skl2net import L2NetRegressorCV
+    >>> X, y = make_regression(60, 5, noise=10.0, random_state=0)
+    >>> net = L2NetRegressorCV((), solver="lbfgs", alphas=[0.1, 1.0, 1000.0], random_state=0).fit(X, y / y.std())
+    >>> net.alpha_ < 1000
+    True
+    >>> net.scores_.shape
+    (3, 5)
+    """
+
+    _net_class = L2NetRegressor
+    _parameter_constraints: dict = {
+        **{
+            name: constraint
+            for name, constraint in L2NetRegressor._parameter_constraints.items()
+            if name not in _SET_BY_THE_SEARCH
+        },
+        **_AlphaSearch._search_constraints,
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(100,),
+        activation="relu",
+        *,
+        loss="squared_error",
+        solver="adam",
+        l2_mode="prior",
+        batch_size="auto",
+        learning_rate="constant",
+        learning_rate_init=0.001,
+        power_t=0.5,
+        max_iter=200,
+        shuffle=True,
+        random_state=None,
+        tol=1e-4,
+        verbose=False,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-8,
+        n_iter_no_change=10,
+        max_fun=15000,
+        alphas=11,
+        cv=None,
+        scoring=None,
+        n_jobs=None,
+        refit=True,
+        selection="best",
+        error_score=np.nan,
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.loss = loss
+        self.solver = solver
+        self.l2_mode = l2_mode
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.alphas = alphas
+        self.cv = cv
+        self.scoring = scoring
+        self.n_jobs = n_jobs
+        self.refit = refit
+        self.selection = selection
+        self.error_score = error_score
+
+
+def _is_per_sample(value, n_samples):
+    return hasattr(value, "__len__") and not isinstance(value, str) and len(value) == n_samples
+
+
+def _select(scores, selection):
+    """Index of the chosen alpha."""
+    means = scores.mean(axis=1)
+    best = int(np.nanargmax(means))
+    if selection == "best" or scores.shape[1] < 2:
+        return best
+    error = scores[best].std(ddof=1) / np.sqrt(scores.shape[1])
+    return int(np.flatnonzero(means >= means[best] - error)[-1])

@@ -1,0 +1,535 @@
+"""The number of hidden units as a tournament: the network against a smaller and a larger one, and the winner wins.
+
+`play` is the tournament, and knows nothing of networks but the scores of their sizes. `NodeSweepCV` plays it with
+cross-validated scores, as a search of scikit-learn.
+"""
+
+import warnings
+from itertools import count, takewhile
+from numbers import Integral
+
+import numpy as np
+from scipy.stats import rankdata
+from sklearn.exceptions import FitFailedWarning
+from sklearn.model_selection import check_cv
+
+from skl2net._sklearn_private import BaseSearchCV, Interval, yields_constant_splits
+from skl2net.model_selection.interruption import interruptible_search
+
+
+class NodeSweepCV(BaseSearchCV):
+    r"""Search for the number of hidden units, by a tournament of networks under cross-validation.
+
+    The network that `estimator` describes meets a smaller and a larger one, of `step` units less and more. The winner
+    goes on. While a neighbour wins, the step is doubled; when the middle wins for the first time, and each time from
+    then on, the step is halved. When the middle wins at a step of `resolution`, the layer is settled. Several hidden
+    layers take turns until none of them changes.
+
+    A network *ties* with the best one so far if its mean score is at most one standard error behind. The standard error
+    is that of the differences between the two in each fold. Of the three, the smallest network that ties is the winner.
+
+    On a curve with one peak this finds the winner of the exhaustive grid with a number of networks that grows with the
+    logarithm of the distance from the first size. Each size is evaluated once, and all on the same folds.
+
+    Parameters
+    ----------
+    estimator : estimator object
+        The network, or a pipeline or another meta-estimator around it. Its `hidden_layer_sizes` is the first size, and
+        says how many hidden layers there are.
+    param_name : str, default=None
+        Name of the parameter that holds the sizes, as in ``"net__hidden_layer_sizes"``. It is an int or an array-like
+        of int. None for the only parameter of `estimator` that is named `hidden_layer_sizes`.
+    step : int, default=8
+        Difference between the sizes of the first comparison in each turn. A power of two is halved without remainder.
+    resolution : int, default=1
+        The smallest step.
+    min_units, max_units : int, default=1, 1000
+        Bounds of the size of each layer.
+    alphas : array-like, default=None
+        Strengths of the L2 rule to try with each size: a network competes with the alpha that gives it the highest mean
+        score. The parameter is the `alpha` beside `param_name`. None to leave it alone.
+    scoring : str, callable, list, tuple or dict, default=None
+        Strategy to evaluate the networks, see :class:`~sklearn.model_selection.GridSearchCV`. With several metrics,
+        `refit` names the one that decides.
+    n_jobs : int, default=None
+        Number of jobs to run in parallel. None is 1 unless in a :func:`joblib.parallel_config` context, -1 all
+        processors.
+    refit : bool, str or callable, default=True
+        Whether to fit the winner on all data. See :class:`~sklearn.model_selection.GridSearchCV` for the other types.
+    cv : int, cross-validation generator or iterable, default=None
+        Cross-validation splitting strategy; None is 5-fold. The splits are the same throughout the search, even if the
+        generator draws others each time.
+    verbose : int, default=0
+        Verbosity; 1 prints each comparison.
+    error_score : "raise" or float, default=nan
+        Score of a fit that fails. By default, a network with a fit that diverges loses, and a `FitFailedWarning` says
+        why.
+    return_train_score : bool, default=False
+        Whether `cv_results_` has training scores.
+
+    Attributes
+    ----------
+    history_ : SweepHistory
+        The comparisons, list of dict. `print` shows it as a table. The keys of each comparison are
+
+        - ``"layer"``, index of the layer whose turn it is, and ``"step"``;
+        - ``"size"``, the previous winner, tuple of int;
+        - ``"sizes"``, the compared sizes from small to large, ``"scores"``, their mean scores, and with `alphas`
+          ``"alphas"``, the alpha of each;
+        - ``"winner"``, one of the sizes.
+    param_name_ : str
+        Name of the parameter that holds the sizes.
+    cv_results_ : dict of ndarray
+        All candidates, see :class:`~sklearn.model_selection.GridSearchCV`. The times of a network are NaN if it failed
+        in all folds.
+    best_index_ : int
+        Row of the winner in `cv_results_`.
+    best_params_ : dict
+        Parameters of the winner.
+    best_score_ : float
+        Mean score of the winner. It need not be the highest, see above.
+    best_estimator_ : estimator
+        The winner, fitted on all data.
+    refit_time_ : float
+        Seconds of that fit.
+    scorer_ : callable or dict
+        The scorer, or those of several metrics.
+    n_splits_ : int
+        Number of folds.
+    multimetric_ : bool
+        Whether there are several metrics.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Feature names seen during `fit`, if they are all strings.
+
+    See Also
+    --------
+    skl2net.display.NodeSweepDisplay : Plot the tournament.
+    sklearn.model_selection.GridSearchCV : Exhaustive search.
+
+    Notes
+    -----
+    Without the comparison with the best network so far, ties would add up: 20 units tie with 19, 19 with 18, and so on
+    down to a network that is far behind.
+
+    A curve with several peaks is searched from the first size, and the sweep may end at a peak that is not the highest.
+
+    Ctrl-C ends the search and leaves this estimator as it was before `fit`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skl2net import L2NetClassifier, NodeSweepCV
+    >>> X, y = load_wine(return_X_y=True)
+    >>> net = L2NetClassifier((8,), solver="lbfgs", random_state=0)
+    >>> sweep = NodeSweepCV(make_pipeline(StandardScaler(), net), step=4).fit(X, y)
+    >>> sweep.best_params_
+    {'l2netclassifier__hidden_layer_sizes': (1,)}
+    >>> print(sweep.history_)
+    comparison  step  smaller  middle  larger  winner
+    """
+
+    _parameter_constraints: dict = {
+        **BaseSearchCV._parameter_constraints,
+        "param_name": [str, None],
+        "step": [Interval(Integral, 1, None, closed="left")],
+        "resolution": [Interval(Integral, 1, None, closed="left")],
+        "min_units": [Interval(Integral, 1, None, closed="left")],
+        "max_units": [Interval(Integral, 1, None, closed="left")],
+        "alphas": ["array-like", None],
+    }
+    _parameter_constraints.pop("pre_dispatch")
+
+    def __init__(
+        self,
+        estimator,
+        *,
+        param_name=None,
+        step=8,
+        resolution=1,
+        min_units=1,
+        max_units=1000,
+        alphas=None,
+        scoring=None,
+        n_jobs=None,
+        refit=True,
+        cv=None,
+        verbose=0,
+        error_score=np.nan,
+        return_train_score=False,
+    ):
+        super().__init__(
+            estimator,
+            scoring=scoring,
+            n_jobs=n_jobs,
+            refit=refit,
+            cv=cv,
+            verbose=verbose,
+            error_score=error_score,
+            return_train_score=return_train_score,
+        )
+        self.param_name = param_name
+        self.step = step
+        self.resolution = resolution
+        self.min_units = min_units
+        self.max_units = max_units
+        self.alphas = alphas
+
+    def fit(self, X, y=None, **params):
+        """Play the tournament, and fit the winner.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Training data.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Target.
+        **params : dict
+            Passed on to the `fit` of the estimator, the scorer and the splitter, see
+            :meth:`sklearn.model_selection.GridSearchCV.fit`.
+
+        Returns
+        -------
+        self : object
+            The fitted search.
+
+        Raises
+        ------
+        ValueError
+            If a parameter cannot be used, or no network of the first comparison can be fitted. An estimator that was
+            fitted before stays as it was.
+        """
+        before = vars(self).copy()
+        try:
+            with interruptible_search():
+                return super().fit(X, y, **params)
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    def _check_input_parameters(self, X, y, split_params):
+        if not yields_constant_splits(self._checked_cv_orig):
+            self._checked_cv_orig = check_cv(list(self._checked_cv_orig.split(X, y, **split_params)))
+        if self.step < self.resolution:
+            raise ValueError(f"step={self.step} is smaller than resolution={self.resolution}, the smallest step.")
+        if self.alphas is not None and (np.ndim(self.alphas) != 1 or len(self.alphas) == 0):
+            raise ValueError(f"alphas must be a list of numbers, or None to leave alpha alone; got {self.alphas!r}.")
+
+    def _run_search(self, evaluate_candidates, *, callback_ctx):
+        self.param_name_ = self._find_parameter()
+        context = callback_ctx.subcontext(task_name="search", max_subtasks=None).call_on_fit_task_begin(estimator=self)
+        scoreboard = _Scoreboard(self, evaluate_candidates, context)
+        self.history_ = SweepHistory()
+        for comparison in play(
+            scoreboard.scores,
+            self._first_size(),
+            step=self.step,
+            resolution=self.resolution,
+            min_units=self.min_units,
+            max_units=self.max_units,
+        ):
+            if self.alphas is not None:
+                name = self._alpha_name()
+                comparison["alphas"] = [scoreboard.best_params[size][name] for size in comparison["sizes"]]
+            self.history_.append(comparison)
+            if self.verbose:
+                pairs = zip(map(_shown, comparison["sizes"]), comparison["scores"], strict=True)
+                shown = ", ".join(f"{size} scores {score:.4f}" for size, score in pairs)
+                print(f"comparison {len(self.history_)}: {shown}; the winner is {_shown(comparison['winner'])}")
+        scoreboard.add_failed_rows()
+        context.call_on_fit_task_end(estimator=self)
+        if self.max_units in comparison["winner"]:
+            warnings.warn(
+                f"The sweep ended at the largest size that it may try, {comparison['winner']}. Increase "
+                f"max_units={self.max_units}.",
+                stacklevel=5,
+            )
+
+    def _find_parameter(self):
+        """Name of the parameter that holds the sizes."""
+        names = self.estimator.get_params()
+        if self.param_name is not None:
+            if self.param_name not in names:
+                raise ValueError(
+                    f"param_name={self.param_name!r} is no parameter of {type(self.estimator).__name__}; see its "
+                    "get_params()."
+                )
+            return self.param_name
+        found = [name for name in names if name.split("__")[-1] == "hidden_layer_sizes"]
+        if len(found) != 1:
+            what = f"has several: {', '.join(found)}" if found else "has none"
+            raise ValueError(
+                f"NodeSweepCV needs an estimator with one parameter hidden_layer_sizes, and "
+                f"{type(self.estimator).__name__} {what}. Set param_name to the parameter that holds the sizes."
+            )
+        return found[0]
+
+    def _first_size(self):
+        value = self.estimator.get_params()[self.param_name_]
+        size = (value,) if isinstance(value, Integral) else tuple(value)
+        if not size:
+            raise ValueError(f"There is no hidden layer to sweep: {self.param_name_}={value!r}. Set a first size.")
+        if not all(isinstance(n, Integral) and self.min_units <= n <= self.max_units for n in size):
+            raise ValueError(
+                f"The first size, {self.param_name_}={value!r}, must have between min_units={self.min_units} and "
+                f"max_units={self.max_units} units in each layer."
+            )
+        return tuple(int(n) for n in size)
+
+    def _candidates(self, size):
+        """The parameters to try with a size."""
+        name = self.param_name_
+        value = size[0] if isinstance(self.estimator.get_params()[name], Integral) else size
+        if self.alphas is None:
+            return [{name: value}]
+        return [{name: value, self._alpha_name(): float(alpha)} for alpha in self.alphas]
+
+    def _alpha_name(self):
+        """Name of the parameter beside that of the sizes which holds the strength of the rule."""
+        before, separator, _ = self.param_name_.rpartition("__")
+        name = f"{before}{separator}alpha"
+        if name not in self.estimator.get_params():
+            raise ValueError(f"alphas needs a parameter {name!r}, and {type(self.estimator).__name__} has none.")
+        return name
+
+    def _select_best_index(self, refit, refit_metric, results):
+        if callable(refit):
+            return super()._select_best_index(refit, refit_metric, results)
+        return best_rows(results, self.param_name_, refit_metric)[self.history_[-1]["winner"]]
+
+
+class _Scoreboard:
+    """The scores of each size, evaluated when they are first asked for.
+
+    Parameters
+    ----------
+    search : NodeSweepCV
+    evaluate_candidates : callable
+        See `BaseSearchCV._run_search`.
+    context : CallbackContext
+    """
+
+    def __init__(self, search, evaluate_candidates, context):
+        self.search = search
+        self.evaluate_candidates = evaluate_candidates
+        self.context = context
+        self.results = {}
+        self.best_params = {}
+        self._scores = {}
+        self._failed = []
+
+    def scores(self, sizes):
+        """Scores of each size in all folds, list of ndarray of shape (n_splits,)."""
+        new = [size for size in sizes if size not in self._scores]
+        if new:
+            self._evaluate(new)
+        return [self._scores[size] for size in sizes]
+
+    def _evaluate(self, sizes):
+        search = self.search
+        candidates = {size: search._candidates(size) for size in sizes}
+        everyone = [params for each in candidates.values() for params in each]
+        context = self.context.subcontext(
+            task_name="comparison", max_subtasks=len(everyone) * search.n_splits_, sequential_subtasks=False
+        ).call_on_fit_task_begin(estimator=search)
+        try:
+            self.results = self.evaluate_candidates(everyone, callback_ctx=context)
+        except ValueError as error:
+            if search.error_score == "raise" or "fits failed" not in str(error):
+                raise
+            if not self._scores:
+                raise ValueError(f"{self._advice(sizes)}{error}") from error
+            # scikit-learn gives up where all fits of a call fail, but here other sizes were fitted in earlier calls
+            warnings.warn(str(error), FitFailedWarning, stacklevel=7)
+            self._failed += everyone
+            self._scores |= dict.fromkeys(sizes, np.full(search.n_splits_, search.error_score))
+            self.best_params |= {size: candidates[size][0] for size in sizes}
+        else:
+            metric = self._metric()
+            rows, scores = best_rows(self.results, search.param_name_, metric), split_scores(self.results, metric)
+            self._scores |= {size: scores[rows[size]] for size in sizes}
+            self.best_params |= {size: self.results["params"][rows[size]] for size in sizes}
+            if not any(np.isfinite(score).all() for score in self._scores.values()):
+                raise ValueError(f"{self._advice(sizes)}Each has a fold without a finite score; see the warnings.")
+        context.call_on_fit_task_end(estimator=search)
+
+    def _metric(self):
+        if "mean_test_score" in self.results:
+            return "score"
+        if not isinstance(self.search.refit, str):
+            raise ValueError(
+                f"With several metrics, refit must name the one that decides the comparisons, got "
+                f"refit={self.search.refit!r}."
+            )
+        return self.search.refit
+
+    def _advice(self, sizes):
+        return (
+            f"No network of the first comparison, of {', '.join(map(str, sizes))} hidden units, could be evaluated. If "
+            "training diverged, scale the features, lower learning_rate_init or change alpha; or start from another "
+            f"{self.search.param_name_}. "
+        )
+
+    def add_failed_rows(self):
+        """Complete `results`, in place, by the candidates that failed in calls of which scikit-learn keeps nothing."""
+        results, failed, error_score = self.results, self._failed, self.search.error_score
+        if not failed:
+            return
+        for key, values in results.items():
+            if key == "params":
+                results[key] = values + failed
+            elif key.startswith("param_"):
+                added = np.empty(len(failed), dtype=values.dtype)
+                for i, params in enumerate(failed):
+                    added[i] = params[key.removeprefix("param_")]
+                results[key] = np.ma.concatenate([values, added])
+            else:
+                value = np.nan if key.endswith("_time") else 0 * error_score if key.startswith("std_") else error_score
+                results[key] = np.append(values, np.full(len(failed), value))
+        for key in results:
+            if key.startswith("rank_"):
+                means = results[key.replace("rank", "mean", 1)]
+                ranked = np.nan_to_num(means, nan=np.nanmin(means) - 1)
+                results[key] = rankdata(-ranked, method="min").astype(np.int32)
+
+
+class SweepHistory(list):
+    """The comparisons of a sweep: a list of dict that prints as a table."""
+
+    def lines(self):
+        """The table, list of str."""
+        several = any(len(comparison["size"]) > 1 for comparison in self)
+        rows = [["comparison", *(["layer"] if several else []), "step", "smaller", "middle", "larger", "winner"]]
+        for i, comparison in enumerate(self):
+            cells = dict.fromkeys((-1, 0, 1), "")
+            for j, size in enumerate(comparison["sizes"]):
+                alpha = f" ({comparison['alphas'][j]:g})" if "alphas" in comparison else ""
+                side = (size > comparison["size"]) - (size < comparison["size"])
+                cells[side] = f"{_shown(size)}: {comparison['scores'][j]:.4f}{alpha}"
+            layer = [str(comparison["layer"])] if several else []
+            rows.append([str(i + 1), *layer, str(comparison["step"]), *cells.values(), _shown(comparison["winner"])])
+        widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+        return ["  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows]
+
+    def __str__(self):
+        return "\n".join(self.lines())
+
+
+def play(scores, size, *, step, resolution, min_units, max_units):
+    """Yield the comparisons of a tournament.
+
+    Parameters
+    ----------
+    scores : callable
+        Function of a list of sizes that returns the scores of each in all folds, list of ndarray of shape (n_splits,).
+    size : tuple of int
+        The first size.
+    step, resolution, min_units, max_units : int
+        See `NodeSweepCV`.
+
+    Yields
+    ------
+    comparison : dict
+        See `NodeSweepCV.history_`.
+    """
+    best = np.array([-np.inf])
+    layer, n_settled = 0, 0
+    while n_settled < len(size):
+        first, stride, is_growing = size, step, True
+        while True:
+            sizes = _neighbours(size, layer, stride, min_units, max_units)
+            compared = scores(sizes)
+            best = max(best, *compared, key=_mean)
+            winner = next(n for n, score in zip(sizes, compared, strict=True) if _ties(score, best))
+            means = [float(np.mean(score)) for score in compared]
+            yield {"layer": layer, "step": stride, "size": size, "sizes": sizes, "scores": means, "winner": winner}
+            if winner != size:
+                size = winner
+                stride *= 2 if is_growing else 1
+            elif stride > resolution:
+                stride, is_growing = max(stride // 2, resolution), False
+            else:
+                break
+        n_settled = n_settled + 1 if size == first else 1
+        layer = (layer + 1) % len(size)
+
+
+def _shown(size):
+    return str(size[0]) if len(size) == 1 else "-".join(map(str, size))
+
+
+def _neighbours(size, layer, step, min_units, max_units):
+    """A size, with a smaller and a larger one within the bounds, in this order."""
+    units = {max(size[layer] - step, min_units), size[layer], min(size[layer] + step, max_units)}
+    return [(*size[:layer], n, *size[layer + 1 :]) for n in sorted(units)]
+
+
+def _mean(scores):
+    mean = np.mean(scores)
+    return -np.inf if np.isnan(mean) else mean
+
+
+def _ties(scores, best):
+    """Whether scores are at most one standard error of the differences behind the best ones."""
+    return np.mean(best - scores) <= standard_error(best - scores)
+
+
+def standard_error(differences):
+    """Standard error of the mean of differences between folds; 0 for a single one, about which nothing is known.
+
+    Parameters
+    ----------
+    differences : ndarray of shape (n_splits,)
+
+    Returns
+    -------
+    float
+    """
+    n = len(differences)
+    return float(np.std(differences, ddof=1) / np.sqrt(n)) if n > 1 else 0.0
+
+
+def split_scores(results, metric):
+    """Test scores of all candidates in all folds.
+
+    Parameters
+    ----------
+    results : dict
+        `cv_results_`.
+    metric : str
+        Name of the scorer; ``"score"`` if there is only one.
+
+    Returns
+    -------
+    ndarray of shape (n_candidates, n_splits)
+    """
+    names = (f"split{i}_test_{metric}" for i in count())
+    return np.column_stack([results[name] for name in takewhile(results.__contains__, names)])
+
+
+def best_rows(results, param_name, metric):
+    """For each size, the row of its candidate with the highest mean score.
+
+    Parameters
+    ----------
+    results : dict
+        `cv_results_`.
+    param_name : str
+        Name of the parameter that holds the sizes.
+    metric : str
+        Name of the scorer; ``"score"`` if there is only one.
+
+    Returns
+    -------
+    dict of tuple of int to int
+    """
+    means = [_mean(mean) for mean in results[f"mean_test_{metric}"]]
+    rows = {}
+    for row, params in enumerate(results["params"]):
+        size = params[param_name]
+        size = (size,) if isinstance(size, Integral) else size
+        if size not in rows or means[row] > means[rows[size]]:
+            rows[size] = row
+    return rows

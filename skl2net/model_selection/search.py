@@ -1,0 +1,141 @@
+"""Cross-validation of many networks on the same data, side by side in Python threads.
+
+The data are validated and encoded once; a fold is an array of row numbers, so that nothing is copied. Each network is
+trained by one thread of the engine, which lets go of Python's global lock. The result is that of separate fits, bit for
+bit.
+"""
+
+import threading
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from joblib import Parallel, delayed, effective_n_jobs
+from sklearn.exceptions import FitFailedWarning
+
+from skl2net.engines.threads import one_blas_thread
+from skl2net.fitting import Start, Watch, fit_network
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One network to train and to score.
+
+    Parameters
+    ----------
+    alpha : float
+    fold : int
+    training, test : ndarray of intp
+        Row numbers.
+    """
+
+    alpha: float
+    fold: int
+    training: np.ndarray
+    test: np.ndarray
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a candidate; NaN and the error's message if it failed."""
+
+    score: float
+    weight_norm: float = np.nan
+    n_iter: float = np.nan
+    warnings: tuple = ()
+    error: str | None = None
+
+
+def evaluate_candidates(net, data, candidates, score, *, stream, error_score, n_jobs):
+    """Train and score networks.
+
+    Parameters
+    ----------
+    net : L2NetClassifier or L2NetRegressor
+        Their parameters; not changed.
+    data : TrainingData
+    candidates : list of Candidate
+        Those that take longest first.
+    score : callable
+        ``score(candidate, problem, result) -> float``.
+    stream : numpy.random.RandomState
+        Each network draws from a copy.
+    error_score : float or "raise"
+    n_jobs : int or None
+
+    Returns
+    -------
+    list of Outcome
+    """
+    n_threads = 1 if effective_n_jobs(n_jobs) > 1 else None
+    cancelled = _Cancellation()
+    with one_blas_thread():
+        try:
+            outcomes = Parallel(n_jobs=n_jobs, prefer="threads")(
+                delayed(_evaluate)(net, data, candidate, score, stream, error_score, n_threads, cancelled)
+                for candidate in candidates
+            )
+        except BaseException:
+            cancelled.set()  # threads cannot be ended from outside
+            raise
+    _warn_of(outcomes, error_score)
+    return outcomes
+
+
+class _Cancellation:
+    """An event that can be pickled: a copy in another process is never set."""
+
+    def __init__(self):
+        self._event = threading.Event()
+
+    def set(self):
+        self._event.set()
+
+    def __call__(self):
+        return self._event.is_set()
+
+    def __reduce__(self):
+        return _Cancellation, ()
+
+
+def _evaluate(net, data, candidate, score, stream, error_score, n_threads, cancelled):
+    rows = candidate.training
+    solver = net._solver(len(rows))
+    try:
+        problem = net._problem(data, solver, candidate.alpha, rows=rows, n_threads=n_threads)
+        result = fit_network(
+            problem,
+            solver,
+            Start(stream),
+            net._stopping_rule(),
+            Watch(net._early_stopping(data, rows), is_cancelled=cancelled),
+        )
+        weight_norm = problem.weight_norm(result.parameters)
+        return Outcome(score(candidate, problem, result), weight_norm, result.n_iter, result.warnings)
+    except ValueError as error:
+        if error_score == "raise":
+            raise
+        return Outcome(error_score, error=f"alpha={candidate.alpha:g}, fold {candidate.fold}: {error}")
+
+
+def _warn_of(outcomes, error_score):
+    """Pass on what the fits have to say, each kind of warning once."""
+    errors = [outcome.error for outcome in outcomes if outcome.error is not None]
+    if errors and len(errors) == len(outcomes):
+        raise ValueError(
+            f"All {len(errors)} fits failed, so that no alpha can be chosen. Scale the input, and the targets of a "
+            f"regression, to unit variance, or lower learning_rate_init. The first failure was {errors[0]}"
+        )
+    if errors:
+        warnings.warn(
+            f"{len(errors)} of {len(outcomes)} fits failed; their score is {error_score}. The first failure was "
+            f"{errors[0]}",
+            FitFailedWarning,
+            stacklevel=5,
+        )
+    of_fits = {}
+    for outcome in outcomes:
+        for message, category in outcome.warnings:
+            of_fits.setdefault(category, []).append(message)
+    for category, messages in of_fits.items():
+        warnings.warn(f"{len(messages)} of {len(outcomes)} fits: {messages[0]}", category, stacklevel=5)

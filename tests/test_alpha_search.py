@@ -1,0 +1,271 @@
+"""L2NetClassifierCV and L2NetRegressorCV: what they find is what separate fits find, faster and in one estimator."""
+
+import copy
+import signal
+import sys
+import time
+from io import BytesIO
+
+import joblib
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import sklearn
+from cases import SOLVER_MODES, classes, converging_or_not, fit, flat, regression
+from sklearn.base import clone
+from sklearn.exceptions import FitFailedWarning
+from sklearn.metrics import get_scorer
+from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, StratifiedKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skl2net import L2NetClassifier, L2NetClassifierCV, L2NetRegressor, L2NetRegressorCV
+from skl2net.engines import default_engine
+
+PAIRS = [(L2NetClassifier, L2NetClassifierCV), (L2NetRegressor, L2NetRegressorCV)]
+ALPHAS = [0.1, 1.0, 10.0]
+
+
+def small(estimator, **params):
+    """An estimator that fits at once."""
+    return estimator(**{"hidden_layer_sizes": (5,), "max_iter": 5, "random_state": 0, "batch_size": 16, **params})
+
+
+def data(estimator):
+    return classes(60) if issubclass(estimator, L2NetClassifier) else regression(60)
+
+
+@parametrize_with_checks(
+    [
+        L2NetClassifierCV((5,), solver="lbfgs", max_iter=40, alphas=[0.1, 10.0], cv=2),
+        L2NetRegressorCV((5,), solver="lbfgs", max_iter=20, alphas=[0.1, 10.0], cv=2),
+    ]
+)
+def test_estimator_checks_of_scikit_learn(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+@pytest.mark.parametrize(("solver", "mode"), [*SOLVER_MODES, ("pso", "penalty")])
+@pytest.mark.parametrize(("one", "search"), PAIRS)
+def test_every_network_has_the_bits_of_a_separate_fit(one, search, solver, mode, n_jobs):
+    X, y = data(one)
+    alphas = [0.01, 0.1, 0.3]
+    params = {"solver": solver, "l2_mode": mode, "learning_rate_init": 0.01}
+    with converging_or_not():
+        found = small(search, alphas=alphas, cv=3, n_jobs=n_jobs, **params).fit(X, y)
+    splitter = StratifiedKFold(3) if one is L2NetClassifier else KFold(3)
+    for i, alpha in enumerate(alphas):
+        for j, (training, test) in enumerate(splitter.split(X, y)):
+            net = fit(small(one, alpha=alpha, **params), X[training], y[training])
+            assert found.scores_[i, j] == net.score(X[test], y[test])
+            assert found.weight_norms_[i, j] == pytest.approx(net.weight_norm_curve_[-1], rel=1e-12)
+            assert found.n_iters_[i, j] == net.n_iter_
+    np.testing.assert_array_equal(flat(found), flat(fit(small(one, alpha=found.alpha_, **params), X, y)))
+    assert found.alpha_ == alphas[int(found.scores_.mean(axis=1).argmax())]
+    assert found.best_score_ == found.scores_.mean(axis=1).max()
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"early_stopping": True, "validation_fraction": 0.3},
+        {"class_weight": "balanced"},
+        {"class_weight": {0: 1.0, 1: 3.0}},
+        {"weighted": True},
+        {"weighted": True, "class_weight": "balanced"},
+        {"sparse": True},
+        {"dtype": np.float32},
+        {"shuffle": False},
+    ],
+    ids=str,
+)
+def test_weights_early_stopping_and_kinds_of_data_are_those_of_separate_fits(params):
+    params = dict(params)
+    X, y = classes(80)
+    X = X.astype(params.pop("dtype", np.float64))
+    X = sp.csr_matrix(np.where(np.abs(X) > 0.7, X, 0)) if params.pop("sparse", False) else X
+    weight = np.random.default_rng(0).uniform(0.1, 3, 80) if params.pop("weighted", False) else None
+    params |= {"solver": "adam", "learning_rate_init": 0.05, "max_iter": 20}
+    with converging_or_not():
+        found = small(L2NetClassifierCV, alphas=ALPHAS, cv=3, n_jobs=2, **params).fit(X, y, sample_weight=weight)
+    for i, alpha in enumerate(ALPHAS):
+        for j, (training, test) in enumerate(StratifiedKFold(3).split(X, y)):
+            of_training, of_test = (None, None) if weight is None else (weight[training], weight[test])
+            net = fit(
+                small(L2NetClassifier, alpha=alpha, **params), X[training], y[training], sample_weight=of_training
+            )
+            assert found.scores_[i, j] == net.score(X[test], y[test], sample_weight=of_test)
+            assert found.weight_norms_[i, j] == pytest.approx(float(np.sum(np.square(flat_weights(net)))), rel=1e-6)
+
+
+def flat_weights(net):
+    return np.concatenate([coef.ravel().astype(np.float64) for coef in net.coefs_])
+
+
+@pytest.mark.parametrize("scoring", ["neg_log_loss", "roc_auc_ovr", "balanced_accuracy"])
+def test_scores_are_those_of_a_grid_search(scoring):
+    X, y = classes(60)
+    params = {"solver": "lbfgs", "max_iter": 30}
+    with converging_or_not():
+        found = small(L2NetClassifierCV, alphas=ALPHAS, scoring=scoring, **params).fit(X, y)
+        grid = GridSearchCV(small(L2NetClassifier, **params), {"alpha": ALPHAS}, scoring=scoring).fit(X, y)
+    expected = np.array([grid.cv_results_[f"split{j}_test_score"] for j in range(5)]).T
+    np.testing.assert_array_equal(found.scores_, expected)
+    assert found.alpha_ == grid.best_params_["alpha"]
+    assert found.score(X, y) == get_scorer(scoring)(found, X, y) == grid.score(X, y)
+
+
+def test_a_penalty_is_laid_out_around_the_prior():
+    X, y = classes(60)
+    for mode, unit in (("prior", 1), ("penalty", 1 / 60), ("penalty_per_sample", 16 / 60)):
+        with converging_or_not():
+            found = small(L2NetClassifierCV, l2_mode=mode, cv=2, max_iter=1).fit(X, y)
+        assert len(found.alphas_) == 11
+        np.testing.assert_allclose(found.alphas_[[0, -1]], [1e-2 * unit, 1e3 * unit], rtol=1e-12)
+        assert np.allclose(np.diff(np.log(found.alphas_)), np.log(10) / 2)
+
+
+@pytest.mark.parametrize("mode", ["decay_before", "decay_after", "decoupled"])
+def test_a_decay_is_laid_out_in_timescales(mode):
+    X, y = classes(64)
+    with converging_or_not():
+        found = small(L2NetClassifierCV, l2_mode=mode, alphas=5, cv=2, max_iter=10, learning_rate_init=0.1).fit(X, y)
+    timescales = []
+    for alpha in found.alphas_:
+        net = fit(small(L2NetClassifier, l2_mode=mode, alpha=alpha, max_iter=10, learning_rate_init=0.1), X, y)
+        timescales.append(net.l2_report().timescale[0])
+    np.testing.assert_allclose(timescales, np.geomspace(100, 1, 5), rtol=1e-9)
+
+
+def test_one_standard_error_takes_the_strongest_alpha_that_is_as_good():
+    X, y = classes(60)
+    params = {"alphas": np.geomspace(0.01, 1000, 9), "solver": "lbfgs", "max_iter": 50}
+    with converging_or_not():
+        best = small(L2NetClassifierCV, **params).fit(X, y)
+        strong = small(L2NetClassifierCV, selection="one_standard_error", **params).fit(X, y)
+    means = best.scores_.mean(axis=1)
+    error = best.scores_[means.argmax()].std(ddof=1) / np.sqrt(5)
+    within = best.alphas_[means >= means.max() - error]
+    assert strong.alpha_ == within.max() >= best.alpha_
+    np.testing.assert_array_equal(strong.scores_, best.scores_)
+
+
+def test_every_fit_starts_from_the_initial_weights():
+    # the order of the grid does not matter: no fit continues another
+    X, y = classes(60)
+    with converging_or_not():
+        together = small(L2NetClassifierCV, alphas=[0.1, 1.0, 100.0], solver="lbfgs").fit(X, y)
+        alone = [small(L2NetClassifierCV, alphas=[alpha], solver="lbfgs").fit(X, y) for alpha in (0.1, 1.0, 100.0)]
+    np.testing.assert_array_equal(together.weight_norms_, np.concatenate([net.weight_norms_ for net in alone]))
+
+
+@pytest.mark.parametrize(("one", "search"), PAIRS)
+def test_a_fitted_search_is_the_network_that_it_found(one, search):
+    X, y = data(one)
+    found = fit(make_pipeline(StandardScaler(), small(search, alphas=ALPHAS, cv=2)), X, y)
+    net = found[-1]
+    assert net.l2_report().alpha == (net.alpha_, net.alpha_)
+    assert net.loss_ == net.loss_curve_[-1]
+    assert not hasattr(net, "partial_fit")
+    again = joblib.load(_dumped(net))
+    np.testing.assert_array_equal(again.predict(X), net.predict(X))
+    assert clone(net).get_params().keys() == net.get_params().keys()
+
+
+def _dumped(net):
+    file = BytesIO()
+    joblib.dump(net, file)
+    file.seek(0)
+    return file
+
+
+def test_without_refit_there_is_an_alpha_and_no_network():
+    X, y = classes(60)
+    search = small(L2NetClassifierCV, alphas=ALPHAS, cv=2)
+    fit(search, X, y)
+    fit(search.set_params(refit=False), X, y)
+    assert search.alpha_ in ALPHAS
+    assert not hasattr(search, "coefs_")
+
+
+def test_groups_are_routed_to_the_splitter():
+    X, y = classes(60)
+    groups = np.arange(60) // 6
+    with sklearn.config_context(enable_metadata_routing=True), converging_or_not():
+        search = small(L2NetClassifierCV, alphas=ALPHAS, cv=GroupKFold(4)).fit(X, y, groups=groups)
+        assert search.scores_.shape == (3, 4)
+        weighted = small(
+            L2NetClassifierCV, alphas=ALPHAS, scoring=get_scorer("accuracy").set_score_request(sample_weight=True)
+        ).set_fit_request(sample_weight=True)
+        weighted.fit(X, y, sample_weight=np.arange(1.0, 61))
+    with pytest.raises(ValueError, match="groups"):
+        small(L2NetClassifierCV, alphas=ALPHAS).fit(X, y, groups=groups)
+
+
+def test_an_alpha_under_which_training_diverges_counts_as_nan():
+    X, y = regression(60)
+    params = {"solver": "sgd", "learning_rate_init": 0.1, "momentum": 0.0, "l2_mode": "penalty", "max_iter": 600}
+    search = small(L2NetRegressorCV, alphas=[0.01, 1000.0], cv=2, n_iter_no_change=np.inf, **params)
+    with pytest.warns(FitFailedWarning, match=r"2 of 4 fits failed.*alpha=1000"), np.errstate(all="ignore"):
+        fit(search, X, y)
+    assert search.alpha_ == 0.01
+    assert np.isnan(search.scores_[1]).all()
+    before = copy.copy(vars(search))
+    with pytest.raises(ValueError, match=r"All 2 fits failed.*lower learning_rate_init"), np.errstate(all="ignore"):
+        clone(search).set_params(alphas=[1000.0]).fit(X, y)
+    with pytest.raises(ValueError, match="diverged"), np.errstate(all="ignore"):
+        search.set_params(error_score="raise").fit(X, y)
+    assert {name: value for name, value in vars(search).items() if name != "error_score"} == {
+        name: value for name, value in before.items() if name != "error_score"
+    }
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_an_interrupted_search_leaves_the_estimator_as_it_was(n_jobs, monkeypatch):
+    X, y = classes(60)
+    search = fit(small(L2NetClassifierCV, alphas=ALPHAS, cv=2, n_jobs=n_jobs, solver="sgd"), X, y)
+    before = joblib.hash(search)
+    original, n_calls = default_engine().run_updates, 0
+
+    def interrupted(*args):
+        nonlocal n_calls
+        n_calls += 1
+        if n_calls == 4:
+            raise KeyboardInterrupt
+        return original(*args)
+
+    monkeypatch.setattr(default_engine(), "run_updates", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        search.fit(X, y)
+    assert joblib.hash(search) == before
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs a timer that sends signals")
+def test_ctrl_c_ends_the_networks_in_other_threads():
+    X, y = classes(2000)
+    search = L2NetClassifierCV((50,), max_iter=10**6, n_iter_no_change=np.inf, n_jobs=2)
+    previous = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.5)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            search.fit(X, y)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+    assert not hasattr(search, "coefs_")
+    deadline = time.monotonic() + 30  # far more than the second that an engine call may take
+    while _is_training():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def _is_training():
+    """Whether a thread is within `fit_network`."""
+    for frame in sys._current_frames().values():
+        while frame is not None:
+            if frame.f_code.co_name == "fit_network":
+                return True
+            frame = frame.f_back
+    return False
