@@ -243,7 +243,7 @@ def list_conventions():
     >>> from skl2net import list_conventions
     >>> list_conventions()
     name ...
-    prior ... w ← w − step(g + λ/N·w); objective: mean loss + λ/(2N)·Σw² [skl2net]
+    prior w ← w − step(g + λ/N·w); objective: mean loss + λ/(2N)·Σw² [skl2net]
     ...
     >>> [convention.name for convention in list_conventions() if convention.library == "optax"]
     ['optax.add_decayed_weights', 'optax.adamw']
