@@ -280,7 +280,7 @@ def test_nesterov_is_part_of_the_question():
     assert "nesterov=True" in default.code
     assert "nesterov" not in convert_alpha(0.5, "sklearn.MLP", "torch.SGD", nesterov=False, **run).code
     assert "nesterovs_momentum=False" in convert_alpha(0.05, "torch.SGD", "penalty", momentum=0.9).code
-    for library in ("fastai.wd", "h2o.l2", "matlab.trainingOptions", "loshchilov", "nielsen"):
+    for library in ("mxnet.wd", "fastai.wd", "h2o.l2", "matlab.trainingOptions", "loshchilov", "nielsen"):
         source = "decoupled" if CONVENTIONS[library].is_decay else "penalty"
         conversion = convert_alpha(0.01, source, library, **run)
         assert not conversion.exact

@@ -243,7 +243,7 @@ def list_conventions():
     >>> from skl2net import list_conventions
     >>> list_conventions()
     name ...
-    prior ... w ← w − step(g + λ/N·w); objective: mean loss + λ/(2N)·Σw² [skl2net]
+    prior w ← w − step(g + λ/N·w); objective: mean loss + λ/(2N)·Σw² [skl2net]
     ...
     >>> [convention.name for convention in list_conventions() if convention.library == "optax"]
     ['optax.add_decayed_weights', 'optax.adamw']
@@ -565,7 +565,7 @@ class _Run:
         found = [*self._rule_differences(), *self._model_differences()]
         if not (self.has_closed_form or self.has_measure):
             found += self._optimiser_differences()
-        is_mild = all(sense in ("limit", "parts") for sense, _ in found)
+        is_mild = all(sense == "limit" for sense, _ in found)
         if is_mild or self._is_known(("batch_size", "n_samples")):
             found += self._batch_differences()
         return found

@@ -480,8 +480,7 @@ _RECORDS = (
             "sgd": Optimiser(
                 {"learning_rate": 0.01, "momentum": 0.0, "nesterov": False},
                 (', "learning_rate": {learning_rate}', ', "momentum": {momentum}'),
-                momenta={"plain": "sgd", "nesterov": "nag"},
-                rate_inside=True,
+                momenta=_PLAIN,
             ),
             "adam": Optimiser(
                 _ADAM,
@@ -494,8 +493,9 @@ _RECORDS = (
             ),
         },
         remark=(
-            "Gluon decays biases too; the older Module interface leaves out whatever is not called *_weight. The "
-            "gradient is the mean over samples if trainer.step is given the batch size."
+            "Gluon decays biases too; the older Module interface leaves out whatever is not called *_weight. Its "
+            '"sgd" has plain momentum; its "nag" treats the decay in another way. The gradient is the mean over '
+            "samples if trainer.step is given the batch size."
         ),
         source="https://github.com/apache/mxnet, python/mxnet/optimizer/optimizer.py and python/mxnet/gluon/trainer.py",
         code={
@@ -503,7 +503,7 @@ _RECORDS = (
                 'net.collect_params(".*bias").setattr("wd_mult", 0.0)\n'
                 f'mx.gluon.Trainer(net.collect_params(), "{name}", {{{{"wd": {{number}}{{words}}}}}})'
             )
-            for solver, name in (("sgd", "{optimiser}"), ("adam", "adam"), (None, "adam"))
+            for solver, name in (("sgd", "sgd"), ("adam", "adam"), (None, "adam"))
         },
     ),
     Convention(
@@ -866,7 +866,7 @@ _RECORDS = (
         "spark.LogisticRegression",
         library="Spark ML",
         version="3.5",
-        read="documentation",
+        read="tested",
         parameter="LogisticRegression(regParam=λ, standardization=False)",
         formula="minimise mean log loss + λ/2·Σw²",
         rule="penalty",
