@@ -170,7 +170,7 @@ def test_a_penalty_under_which_weights_grow_is_remarked_on():
             warnings.filterwarnings("ignore", message=".*training explodes")
             told = fit(net, X, Y).l2_report()
         assert (told.share.max() < 0) == n_remarks
-        assert sum("A share below 0 means" in remark for remark in told.remarks) == n_remarks
+        assert sum("A negative share means" in remark for remark in told.remarks) == n_remarks
 
 
 def test_samples_that_are_sums_of_weights_are_called_so():

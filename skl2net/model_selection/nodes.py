@@ -43,8 +43,10 @@ class NodeSweepCV(BaseSearchCV):
         Difference between the sizes of the first comparison in each turn. A power of two is halved without remainder.
     resolution : int, default=1
         The smallest step.
-    min_units, max_units : int, default=1, 1000
-        Bounds of the size of each layer.
+    min_units : int, default=1
+        Smallest size of each layer.
+    max_units : int, default=1000
+        Largest size of each layer.
     alphas : array-like, default=None
         Strengths of the L2 rule to try with each size: a network competes with the alpha that gives it the highest mean
         score. The parameter is the `alpha` beside `param_name`. None to leave it alone.
