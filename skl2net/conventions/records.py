@@ -599,7 +599,10 @@ _RECORDS = (
         remark="The learning rate does not multiply λ here, and it does in Optimisers.jl since version 0.4.",
         source="https://github.com/FluxML/Flux.jl, src/optimise/optimisers.jl",
         language="Julia",
-        code="Flux.Optimise.AdamW({learning_rate}, ({beta_1}, {beta_2}), {number})  # for weights, Adam for biases",
+        code=(
+            "Flux.Optimise.Optimiser(Flux.Optimise.Adam({learning_rate}, ({beta_1}, {beta_2}), {epsilon}), "
+            "Flux.Optimise.WeightDecay({number}))  # for weights, Adam for biases"
+        ),
     ),
     Convention(
         "optimisers.AdamW",
