@@ -104,7 +104,7 @@ _OPTAX_MASK = "mask=lambda params: jax.tree.map(lambda p: p.ndim > 1, params)"
 _TF_PENALTY = "penalty = {number} * tf.add_n([tf.nn.l2_loss(v) for v in model.trainable_variables if v.shape.rank > 1])"
 _TORCH = {
     "library": "PyTorch",
-    "version": "2.13",
+    "version": "2.15",
     "read": "tested",
     "losses": "mean over outputs",
     "squared_error": "MSELoss",
