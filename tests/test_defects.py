@@ -3,16 +3,29 @@
 The second half does the same for the defects of skl2net's first release.
 """
 
+import os
+import pickle
+import subprocess
+import sys
+from dataclasses import replace
+from time import perf_counter
+
+import joblib
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from cases import OUTPUT_LOSSES, classes, distance, fit, flat, make_case, regression
 from sklearn.base import clone
+from sklearn.datasets import load_iris
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 
 from skl2net import L2NetClassifier, L2NetRegressor
 from skl2net.engines import default_engine
 from skl2net.l2 import MODES, L2Rule
 from skl2net.problem import Problem
+from skl2net.solvers.curves import Curve, Curves
+from skl2net.solvers.monitor import Monitor
 
 
 def test_8349_multi_output_lbfgs_minimises_the_loss_it_reports():
@@ -236,3 +249,274 @@ def test_gradient_of_saturated_probabilities_does_not_vanish(output, loss):
     value, gradient = default_engine().loss_and_gradient(case.task, case.parameters)
     assert value > -np.log(np.finfo(float).eps)
     assert np.abs(gradient).max() > 0.1
+
+
+# --- the first release of skl2net -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+def test_a_warm_started_series_over_alpha_trains_as_well_as_cold_starts(solver):
+    # it ended after one epoch, silently, since the best loss of a smaller penalty was out of reach
+    X, y = load_iris(return_X_y=True)
+    X = StandardScaler().fit_transform(X)
+    net = L2NetClassifier((10,), solver=solver, l2_mode="penalty", warm_start=True, random_state=0)
+    net.set_params(max_iter=2000, learning_rate_init=0.02)
+    for alpha in (1e-4, 0.01, 0.1, 1.0):
+        cold = clone(net).set_params(alpha=alpha).fit(X, y)
+        net.set_params(alpha=alpha).fit(X, y)
+        assert net.n_iter_ > 12  # the patience, and the first one
+        assert net.loss_ <= 1.05 * cold.loss_
+
+
+@pytest.mark.parametrize("estimator", [L2NetClassifier, L2NetRegressor])
+def test_early_stopping_and_a_warm_start_on_new_targets_return_new_weights(estimator):
+    X, y = classes(90)
+    other = (y + 1) % 3
+    net = estimator((10,), early_stopping=True, validation_fraction=0.3, warm_start=True, random_state=0)
+    net.set_params(learning_rate_init=0.05, max_iter=100)
+    fit(net, X, y)
+    weights, n_first = flat(net).copy(), len(net.validation_scores_)
+    assert net.score(X, y) > 0.3
+    fit(net, X, other)
+    assert not np.array_equal(flat(net), weights)
+    assert net.best_validation_score_ == max(net.validation_scores_[n_first:])
+    assert net.score(X, other) > net.score(X, y)
+
+
+def test_early_stopping_and_a_warm_start_return_weights_in_the_dtype_of_the_new_data():
+    X, y = classes(90)
+    net = L2NetClassifier((10,), early_stopping=True, validation_fraction=0.3, warm_start=True, random_state=0)
+    fit(net, X, y)
+    for dtype in (np.float32, np.float64):
+        fit(net.set_params(max_iter=3), X.astype(dtype), y)
+        assert {array.dtype for array in (*net.coefs_, *net.intercepts_)} == {np.dtype(dtype)}
+
+
+def test_losses_are_fresh_where_a_warm_started_lbfgs_finds_nothing_to_do():
+    X, y = classes()
+    net = L2NetClassifier((5,), solver="lbfgs", l2_mode="penalty", alpha=0.1, warm_start=True, random_state=0)
+    fit(net.set_params(max_iter=1000), X, y)
+    weights, n_first = flat(net).copy(), len(net.loss_curve_)
+    fit(net.set_params(alpha=0.4, tol=1e6), X[::2], y[::2])  # any gradient is small enough
+    assert net.n_iter_ == 0
+    np.testing.assert_array_equal(flat(net), weights)
+    assert net.data_loss_ == pytest.approx(-net.predict_log_proba(X[::2])[np.arange(30), y[::2]].mean(), rel=1e-12)
+    assert net.loss_ == pytest.approx(net.data_loss_ + 0.4 / 2 * net.weight_norm_curve_[-1], rel=1e-12)
+    assert net.loss_ == net.best_loss_ == net.loss_curve_[-1]
+    assert len(net.loss_curve_) == len(net.weight_norm_curve_) == n_first + 1
+
+
+def test_curves_are_copies():
+    X, y = classes()
+    net = fit(L2NetClassifier((5,), early_stopping=True, warm_start=True, max_iter=3, random_state=0), X, y)
+    for name in ("loss_curve_", "weight_norm_curve_", "validation_scores_", "validation_loss_curve_"):
+        getattr(net, name).append(99)
+        getattr(net, name)[0] = 99
+        assert 99 not in getattr(net, name)
+        assert 99 not in getattr(fit(net, X, y), name)
+        with pytest.raises(AttributeError):
+            setattr(net, name, [])
+
+
+@pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs", "pso"])
+def test_one_class_has_one_column_of_ones(solver):
+    X, _ = classes(20)
+    net = L2NetClassifier((3,), solver=solver, max_iter=5, random_state=0)
+    nets = [fit(net, X, np.full(20, "only"))]
+    if solver in ("sgd", "adam"):
+        nets.append(clone(net).partial_fit(X, np.full(20, "only"), classes=["only"]))
+    for each in nets:
+        assert each.classes_.tolist() == ["only"]
+        np.testing.assert_array_equal(each.predict_proba(X), np.ones((20, 1)))
+        np.testing.assert_array_equal(each.predict_log_proba(X), np.zeros((20, 1)))
+        np.testing.assert_array_equal(each.predict(X), np.full(20, "only"))
+        assert each.score(X, np.full(20, "only")) == 1
+
+
+@pytest.mark.parametrize("container", [sp.csr_array, sp.csc_matrix])
+def test_sparse_targets_of_the_regressor_are_refused_with_the_way_out(container):
+    X, Y = regression(n_outputs=2)
+    for method in ("fit", "partial_fit"):
+        net = L2NetRegressor((3,))
+        with pytest.raises(TypeError, match=rf"Sparse targets are not supported.*{container.__name__}.*toarray"):
+            getattr(net, method)(X, container(Y))
+        assert not hasattr(net, "coefs_")
+
+
+@pytest.mark.parametrize("estimator", [L2NetClassifier, L2NetRegressor])
+def test_a_warm_start_with_another_number_of_targets_says_what_changed(estimator):
+    X, y = classes()
+    Y = np.eye(3, dtype=int)[y]
+    net = fit(estimator((5,), warm_start=True, max_iter=2), X, Y)
+    before = flat(net).copy()
+    with pytest.raises(ValueError, match=r"(`y` has 2 output\(s\).*has 3|same classes).*warm_start=False"):
+        net.fit(X, Y[:, :2])
+    with pytest.raises(ValueError, match=r"has layers of \(4, 5, 3\) units.*Set hidden_layer_sizes=\(5,\)"):
+        net.set_params(hidden_layer_sizes=(6,)).fit(X, Y)
+    np.testing.assert_array_equal(flat(net), before)
+
+
+@pytest.mark.parametrize(("common", "rare"), [("frequent", "seldom"), (7, 13)])
+def test_early_stopping_names_the_label_that_is_too_rare(common, rare):
+    X, _ = classes()
+    y = np.full(60, common)
+    y[7] = rare
+    with pytest.raises(ValueError, match=rf"early_stopping=True could not set .*{rare}.*validation_fraction"):
+        L2NetClassifier((3,), early_stopping=True).fit(X, y)
+
+
+@pytest.mark.parametrize("alpha", [np.float64(0.97), np.float32(0.75), [np.float64(0.97), 0.5]])
+def test_warnings_show_alpha_as_a_user_writes_it(alpha):
+    X, y = classes()
+    net = L2NetClassifier((3,), l2_mode="decay_after", alpha=alpha, max_iter=1)
+    with pytest.warns(UserWarning, match=r"alpha=(\[0\.97, 0\.5\]|0\.97|0\.75) with") as caught:
+        fit(net, X, y)
+    assert not any("np." in str(warning.message) for warning in caught)
+    with pytest.raises(ValueError, match=r"alpha=1\.5 with"):
+        net.set_params(alpha=np.float64(1.5)).fit(X, y)
+
+
+# --- streams ----------------------------------------------------------------------------------------------------------
+
+
+def quickest(function, n_calls):
+    """Shortest time of a call, in seconds."""
+    times = []
+    for _ in range(n_calls):
+        began = perf_counter()
+        function()
+        times.append(perf_counter() - began)
+    return min(times)
+
+
+def test_partial_fit_takes_as_long_after_millions_of_calls():
+    # it copied the whole history in each call
+    X, y = regression(20)
+    net = L2NetRegressor((5,), random_state=0)
+
+    def one_pass():
+        net.partial_fit(X, y)
+
+    one_pass()
+    first = quickest(one_pass, 50)
+    many = Curve(np.ones(5_000_000))
+    net._continuation = replace(net._continuation, curves=Curves(many, many.extended([])))
+    one_pass()
+    # to copy ten million numbers takes tens of milliseconds, a call one or two
+    assert quickest(one_pass, 50) < 3 * first
+
+
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+def test_the_pickle_of_a_stream_grows_by_two_numbers_a_call(solver):
+    X, y = regression(20)
+    net, sizes = L2NetRegressor((5,), solver=solver, random_state=0), []
+    for _ in range(3):
+        for _ in range(150):
+            net.partial_fit(X, y)
+        sizes.append(len(pickle.dumps(net)))
+    # the loss and the sum of squares, 8 bytes each; beside them some numbers of the random stream
+    np.testing.assert_allclose(np.diff(sizes), 150 * 2 * 8, atol=50)
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
+def test_a_fitted_network_keeps_nothing_for_each_row(solver, shuffle):
+    # it kept the order of the rows
+    X = np.random.default_rng(0).normal(size=(1_000_000, 1)).astype(np.float32)
+    net = L2NetRegressor((10,), solver=solver, shuffle=shuffle, batch_size=10_000, max_iter=1, random_state=0)
+    few = fit(clone(net).set_params(batch_size=10), X[:1000], X[:1000, 0])
+    assert abs(len(pickle.dumps(fit(net, X, X[:, 0]))) - len(pickle.dumps(few))) < 1000
+
+
+@pytest.mark.parametrize("pickled", [False, True])
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+def test_the_order_of_the_rows_is_drawn_again_where_a_fit_is_continued(solver, shuffle, pickled):
+    X, y = classes(50)
+    params = {"solver": solver, "l2_mode": "penalty", "shuffle": shuffle, "batch_size": 16, "random_state": 0}
+    whole = fit(L2NetClassifier((5,), max_iter=12, **params), X, y)
+    net = fit(L2NetClassifier((5,), max_iter=3, **params), X, y)
+    for how in ("fit", "partial_fit", "fit"):  # warm starts after a fit that did not expect one
+        net = pickle.loads(pickle.dumps(net)) if pickled else net
+        if how == "fit":
+            fit(net.set_params(warm_start=True), X, y)
+        else:
+            for _ in range(3):
+                net.partial_fit(X, y)
+        net.set_params(warm_start=False)
+    np.testing.assert_array_equal(flat(net), flat(whole))
+    assert net.loss_curve_ == whole.loss_curve_
+
+
+# --- random states and failures ---------------------------------------------------------------------------------------
+
+
+def state_of_stream(random_state):
+    return joblib.hash(random_state.get_state(legacy=False))
+
+
+@pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs", "pso"])
+def test_only_a_successful_fit_advances_a_random_state_of_the_users(solver, monkeypatch):
+    X, y = classes()
+    stream = np.random.RandomState(0)
+    before = state_of_stream(stream)
+    net = L2NetClassifier((5,), solver=solver, max_iter=3, random_state=stream)
+    with pytest.raises(ValueError, match="NaN"):
+        net.fit(np.where(X > 0, np.nan, X), y)
+    with monkeypatch.context() as patch:
+
+        def failing(*args):
+            raise MemoryError
+
+        patch.setattr(Monitor, "finish", failing)
+        with pytest.raises(MemoryError):
+            net.fit(X, y)
+    assert state_of_stream(stream) == before
+    first = flat(fit(net, X, y)).copy()
+    assert state_of_stream(stream) != before
+    assert not np.array_equal(flat(fit(net, X, y)), first)
+    np.testing.assert_array_equal(flat(fit(net.set_params(random_state=np.random.RandomState(0)), X, y)), first)
+
+
+def test_without_a_seed_each_fit_has_random_numbers_of_its_own_from_numpys():
+    X, y = classes()
+    net = L2NetClassifier((5,), max_iter=2)
+    before = np.random.get_state()
+    try:
+        np.random.seed(0)
+        fits = [flat(fit(net, X, y)).copy() for _ in range(2)]
+        np.random.seed(0)
+        again = [flat(fit(net, X, y)).copy() for _ in range(2)]
+    finally:
+        np.random.set_state(before)
+    np.testing.assert_array_equal(fits, again)
+    assert not np.array_equal(*fits)
+
+
+def test_a_failed_fit_leaves_everything_as_it_was_and_a_successful_one_what_is_not_its_own():
+    X, y = classes()
+    net = fit(L2NetClassifier((5,), solver="sgd", max_iter=3, random_state=0), X, y)
+    net._somebody_elses = token = object()  # as scikit-learn's callbacks keep their context on an estimator
+    before = {**vars(net)}
+    names = np.array(["a", "b"])[y % 2]
+    with pytest.raises(ValueError, match="diverged"), pytest.warns(UserWarning, match="explodes"):
+        net.set_params(learning_rate_init=1e300).fit(X[:, :2], names)
+    net.set_params(learning_rate_init=0.001)
+    assert vars(net).keys() == before.keys()
+    assert all(vars(net)[name] is before[name] for name in before if name not in net.get_params())
+    fit(net, X[:, :2], names)
+    assert net._somebody_elses is token
+    assert net.classes_.tolist() == ["a", "b"]
+
+
+def test_the_package_works_without_scikit_learns_private_optimisers():
+    code = (
+        "import sys, warnings; warnings.simplefilter('ignore')\n"
+        "name = 'sklearn.neural_network._stochastic_optimizers'\n"
+        "import skl2net\n"
+        "assert name not in sys.modules and 'torch' not in sys.modules\n"
+        "sys.modules[name] = None\n"
+        "skl2net.L2NetClassifier((3,), max_iter=2).fit([[0.0], [1.0]], [0, 1]).predict([[0.0]])\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)

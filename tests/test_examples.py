@@ -14,6 +14,7 @@ def test_overfitting_runs():
     lbfgs, sgd = output.split("\n\n")[:2]
     assert lbfgs.splitlines()[2].split()[:4] == ["no", "L2", "0", "100.0"]
     assert {line.split()[0] for line in sgd.splitlines()[3:]} == {
+        "prior",
         "penalty",
         "penalty_per_sample",
         "decay_before",

@@ -10,6 +10,7 @@ from sklearn.metrics import log_loss
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from skl2net import L2NetClassifier, L2NetRegressor
+from skl2net.l2 import PENALTIES
 
 # Rounding of two dozen updates in float64.
 SAME = 1e-9
@@ -84,18 +85,106 @@ def test_from_sklearn_predicts_the_same_and_goes_on_along_the_same_trajectory(ta
 
 @pytest.mark.parametrize("task", TARGETS)
 @pytest.mark.parametrize("solver", SOLVERS)
-@pytest.mark.parametrize("l2_mode", ["penalty", "penalty_per_sample"])
+@pytest.mark.parametrize("l2_mode", PENALTIES)
 def test_to_sklearn_predicts_the_same_and_goes_on_along_the_same_trajectory(task, solver, l2_mode):
     ours, _, extra = pair(task)
     net = fitted(ours, task, solver, l2_mode=l2_mode, alpha=0.03, **extra)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         mlp = net.to_sklearn()
-    n = {"penalty_per_sample": 1, "penalty": N if solver == "lbfgs" else 20}[l2_mode]
-    assert mlp.alpha == pytest.approx(0.03 * n)
+    # their alpha is divided by the samples of an update
+    n = N if solver == "lbfgs" else 20
+    assert mlp.alpha == pytest.approx(0.03 * {"penalty_per_sample": 1, "penalty": n, "prior": n / N}[l2_mode])
     assert_same_outputs(net, mlp)
+    if l2_mode == "prior":  # it would count the samples of a stream
+        net.set_params(l2_mode="penalty", alpha=0.03 / N)
     if solver != "lbfgs":
         assert_go_on_alike(net, mlp, task)
+
+
+def new_moments(mlp):
+    """Whether a multi-layer perceptron has no optimiser yet, or one that has not moved."""
+    optimiser = getattr(mlp, "_optimizer", None)
+    if optimiser is None:
+        return True
+    moments = optimiser.ms if mlp.solver == "adam" else optimiser.velocities
+    return not any(np.any(moment) for moment in moments)
+
+
+@pytest.mark.parametrize("task", ["multiclass", "two outputs"])
+@pytest.mark.parametrize("after", ["sgd", "adam", "lbfgs"])
+@pytest.mark.parametrize("before", ["sgd", "adam", "lbfgs"])
+def test_to_sklearn_after_another_solver_was_set(before, after, task):
+    # "not enough values to unpack", or Adam's first moment became the velocity
+    ours, _, _ = pair(task)
+    net = fitted(ours, task, before, l2_mode="penalty_per_sample", alpha=0.1).set_params(**SOLVERS[after])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        mlp = net.to_sklearn()
+    assert mlp.solver == after
+    assert_same_outputs(net, mlp)
+    if after == "lbfgs":
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            mlp.fit(X, TARGETS[task])
+        return
+    assert new_moments(mlp) == (before != after)
+    assert_go_on_alike(net, mlp, task)
+
+
+@pytest.mark.parametrize("task", ["multiclass", "two outputs"])
+@pytest.mark.parametrize("after", ["sgd", "adam", "lbfgs"])
+@pytest.mark.parametrize("before", ["sgd", "adam", "lbfgs"])
+def test_from_sklearn_after_another_solver_was_set(before, after, task):
+    ours, theirs, _ = pair(task)
+    mlp = fitted(theirs, task, before, alpha=0.1).set_params(**SOLVERS[after])
+    net = ours.from_sklearn(mlp)
+    assert net.solver == after
+    assert_same_outputs(net, mlp)
+    assert net.n_iter_ == mlp.n_iter_
+    if after != "lbfgs":
+        if before == "lbfgs":  # theirs cannot go on
+            mlp.loss_curve_, mlp.best_loss_, mlp._no_improvement_count = [mlp.loss_], mlp.loss_, 0
+        elif before != after:
+            del mlp._optimizer  # theirs would go on with that of the other solver
+        assert_go_on_alike(net, mlp, task)
+    assert_same_outputs(net, pickle.loads(pickle.dumps(net)))
+
+
+@pytest.mark.parametrize("task", ["multiclass", "one output", "two outputs"])
+@pytest.mark.parametrize("solver", ["sgd", "adaptive", "adam", "lbfgs"])
+@pytest.mark.parametrize("at_first", [False, True])
+def test_early_stopping_may_be_switched_after_a_fit(at_first, solver, task):
+    ours, theirs, _ = pair(task)
+    switch = {"early_stopping": not at_first, "warm_start": True, "max_iter": 5}
+    net = fitted(ours, task, solver, early_stopping=at_first, l2_mode="penalty_per_sample").set_params(**switch)
+    mlp = fitted(theirs, task, solver, early_stopping=at_first).set_params(**switch)
+    exported, imported = net.to_sklearn(), ours.from_sklearn(mlp)
+    assert_same_outputs(net, exported)
+    assert_same_outputs(imported, mlp)
+    for each in (net, exported, imported):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            each.fit(X, TARGETS[task])
+        assert np.isfinite(outputs(each)).all()
+        if each is not exported and solver != "lbfgs":
+            assert (each.validation_scores_ is None) == at_first
+            assert (each.best_loss_ is None) != at_first
+        if at_first and solver != "lbfgs":
+            each.partial_fit(X, TARGETS[task])
+
+
+@pytest.mark.parametrize("solver", ["sgd", "invscaling", "adam"])
+def test_to_sklearn_after_an_interrupted_fit(solver, failing_engine, iterations_per_call):
+    iterations_per_call(1)
+    failing_engine("run_updates", 4)
+    with pytest.warns(UserWarning, match="interrupted by user: the weights of iteration 3 are kept"):
+        net = fitted(L2NetClassifier, "multiclass", solver, l2_mode="penalty_per_sample")
+    mlp = net.to_sklearn()
+    assert mlp.n_iter_ == 3
+    assert_same_outputs(net, mlp)
+    assert_go_on_alike(net, mlp, "multiclass")
+    assert_same_outputs(L2NetClassifier.from_sklearn(mlp), mlp)
 
 
 @pytest.mark.parametrize("solver", ["sgd", "adam"])
