@@ -1,4 +1,4 @@
-"""Beyond one machine: searches on a Dask cluster give the scores of the local ones, and data need not fit into memory."""
+"""Beyond one machine: searches on a Dask cluster score as local ones do, and data need not fit into memory."""
 
 import itertools
 import os
