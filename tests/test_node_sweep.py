@@ -1,6 +1,7 @@
 """The tournament of hidden units finds the winner of the exhaustive grid, and keeps scikit-learn's conventions."""
 
 import copy
+import itertools
 import math
 import os
 import pickle
@@ -86,8 +87,10 @@ def test_on_one_peak_the_winner_is_that_of_the_exhaustive_grid_at_logarithmic_co
 
 
 def test_the_cost_grows_with_the_logarithm_of_the_distance():
-    n_asked = [len(played(lambda n: -abs(n - peak), (8,), max_units=10**6)[2]) for peak in 10 ** np.arange(1, 6)]
-    assert max(np.diff(n_asked)) <= 3 * math.log2(10) + 3
+    def n_asked(peak):
+        return len(played(lambda n: -abs(n - peak), (8,), max_units=10**6)[2])
+
+    assert max(np.diff([n_asked(peak) for peak in 10 ** np.arange(1, 6)])) <= 3 * math.log2(10) + 3
 
 
 @settings(max_examples=100, deadline=None)
@@ -112,7 +115,7 @@ def test_it_ends_on_any_scores_at_a_winner_that_ties_with_the_best(seed, n_layer
     best = max((drawn[size] for size in asked), key=lambda scores: np.nan_to_num(scores.mean(), nan=-np.inf))
     behind = best - drawn[winner]
     assert behind.mean() <= behind.std(ddof=1) / np.sqrt(5)
-    for before, after in zip(comparisons, comparisons[1:], strict=False):
+    for before, after in itertools.pairwise(comparisons):
         assert before["winner"] == after["size"]
 
 
@@ -170,7 +173,7 @@ def test_bounds_are_kept_and_can_win():
 
 
 class Curve(RegressorMixin, BaseEstimator):
-    """Scores ``-|size - peak|``; needs an alpha of 1 up to 15 units and of 10 beyond, if any; diverges beyond a size."""
+    """Scores ``-|size - peak|``, and less if alpha is not 1 up to 15 units and 10 beyond; diverges beyond a size."""
 
     n_fits = 0
 
@@ -418,7 +421,7 @@ def test_all_diverging_raises_and_says_what_to_change():
     sweep = NodeSweepCV(net)
     with pytest.raises(ValueError, match=r"lower learning_rate_init(.|\n)*Training diverged"):
         sweep.fit(X, y)
-    with pytest.raises(ValueError, match="^Training diverged"):
+    with pytest.raises(ValueError, match=r"^Training diverged"):
         sweep.set_params(error_score="raise").fit(X, y)
     with pytest.raises(ValueError, match="Each has a fold without a finite score"):
         NodeSweepCV(Curve(), scoring=lambda net, X, y: np.nan).fit(X, Y)
