@@ -315,8 +315,9 @@ def test_alphas_need_a_parameter_alpha():
 
 
 def test_the_largest_size_as_winner_is_announced():
-    with pytest.warns(UserWarning, match=r"the largest size that it may try, \(16,\). Increase max_units=16"):
+    with pytest.warns(UserWarning, match=r"the largest size that it may try, \(16,\). Increase max_units=16") as caught:
         NodeSweepCV(Curve(), max_units=16).fit(X, Y)
+    assert caught[0].filename == __file__
 
 
 def test_several_metrics_and_the_one_that_decides():
@@ -388,13 +389,45 @@ def test_scores_are_those_of_cross_val_score_and_pickles_predict_the_same():
     assert str(other.history_) == str(sweep.history_)
 
 
+class Recorder:
+    """A callback that notes the names of all tasks."""
+
+    def __init__(self):
+        self.begun, self.ended = [], []
+
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context, **kwargs):
+        self.begun.append(context.task_name)
+
+    def on_fit_task_end(self, estimator, context, **kwargs):
+        self.ended.append(context.task_name)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_callbacks_hear_of_each_comparison_and_each_fit():
+    recorder = Recorder()
+    sweep = NodeSweepCV(Curve(fails_beyond=20), step=4, cv=3).set_callbacks(recorder).fit(X, Y)
+    n_candidates = len(sweep.cv_results_["params"])
+    assert recorder.begun[:3] == ["fit", "search", "comparison"]
+    assert recorder.ended[-3:] == ["search", "refit-with-best-params", "fit"]
+    assert recorder.begun.count("candidate-split-evaluation") == 3 * n_candidates
+    assert 1 < recorder.begun.count("comparison") <= len(sweep.history_)
+    assert sorted(recorder.begun) == sorted(recorder.ended)
+
+
 # --- failures ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("error_score", [np.nan, -1000.0])
 def test_a_network_that_diverges_loses_and_the_sweep_goes_on(error_score):
-    with pytest.warns(FitFailedWarning, match="Training diverged"):
+    with pytest.warns(FitFailedWarning, match="Training diverged") as caught:
         sweep = NodeSweepCV(Curve(fails_beyond=20), alphas=[1.0, 10.0], error_score=error_score).fit(X, Y)
+    assert __file__ in {warning.filename for warning in caught}
     assert sweep.best_params_ == {"hidden_layer_sizes": (20,), "alpha": 10.0}
     results = sweep.cv_results_
     sizes = [params["hidden_layer_sizes"][0] for params in results["params"]]

@@ -348,7 +348,7 @@ class _Scoreboard:
             if not self._scores:
                 raise ValueError(f"{self._advice(sizes)}{error}") from error
             # scikit-learn gives up where all fits of a call fail, but here other sizes were fitted in earlier calls
-            warnings.warn(str(error), FitFailedWarning, stacklevel=7)
+            warnings.warn(str(error), FitFailedWarning, stacklevel=8)
             self._failed += everyone
             self._scores |= dict.fromkeys(sizes, np.full(search.n_splits_, search.error_score))
             self.best_params |= {size: candidates[size][0] for size in sizes}
