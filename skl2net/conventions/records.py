@@ -795,6 +795,7 @@ _RECORDS = (
         "rsnns.BackpropWeightDecay",
         library="RSNNS",
         version="0.4",
+        read="tested",
         parameter='mlp(learnFunc = "BackpropWeightDecay", learnFuncParams = c(η, λ, 0, 0))',
         formula="w ← (1 − λ)·w − η·g, one sample at a time",
         rule="decay_before",
@@ -803,6 +804,7 @@ _RECORDS = (
         optimisers={"sgd": Optimiser({"learning_rate": 0.2, "momentum": 0.0, "nesterov": False}, momenta={})},
         fixed={"batch_size": 1, "momentum": 0.0},
         biases="always",
+        remark="With linOut = TRUE its output units have no bias.",
         source="https://github.com/cbergmeir/RSNNS, src/learn_f.cpp",
         language="R",
         code=(
