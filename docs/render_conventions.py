@@ -195,7 +195,7 @@ def _details(convention):
 
 
 def _example(convention, solver):
-    """The line for a penalty of 0.001, or a decay of 0.001 a update."""
+    """The line for λ with strength 0.001, at a learning rate of 0.01."""
     if convention.is_measure:
         return ""
     defaults = {

@@ -3,8 +3,8 @@ How many hidden units?
 ======================
 
 A network with too few hidden units cannot learn the task; one with too many costs time, and may over-fit. The usual
-search tries a grid of sizes. :class:`~skl2net.NodeSweepCV` plays a tournament instead: the network meets a smaller and a
-larger one under cross-validation, and the winner goes on. This example plays it on the handwritten digits of
+search tries a grid of sizes. :class:`~skl2net.NodeSweepCV` plays a tournament instead: the network meets a smaller and
+a larger one under cross-validation, and the winner goes on. This example plays it on the handwritten digits of
 :func:`sklearn.datasets.load_digits`, and compares it with every size from 1 to 40.
 
 It needs matplotlib for the plot.
@@ -49,8 +49,8 @@ def fit(search, X, y):
 # %%
 # The tournament
 # --------------
-# The first size is that of the estimator. Each line is one comparison, with mean accuracies: while a neighbour wins, the
-# step is doubled; when the middle wins, it is halved.
+# The first size is that of the estimator. Each line is one comparison, with mean accuracies. The step is doubled while
+# a neighbour wins, and halved when the middle wins.
 
 X, y = load_digits(return_X_y=True)
 digits = make_pipeline(L2NetClassifier((8,), learning_rate_init=0.01, batch_size=50, max_iter=30, random_state=0))
@@ -91,8 +91,8 @@ print(f"{n_fits(grid)} fits in {seconds:.1f} s")
 # %%
 # Another first size
 # ------------------
-# On a curve with one peak and no noise, the first size does not matter. Here the curve is flat between 20 and 40 units, and
-# the tournament may end at one or another of the networks that tie.
+# On a curve with one peak and no noise, the first size does not matter. Here the curve is flat between 20 and 40 units,
+# and the tournament may end at one or another of the networks that tie.
 
 print(f"{'first size':<12}{'winner':>8}{'accuracy':>10}{'fits':>6}")
 for first in (2, 4, 16, 32):
@@ -104,9 +104,10 @@ for first in (2, 4, 16, 32):
 # %%
 # The strength of the rule at each size
 # -------------------------------------
-# A larger network may lose only because its λ is wrong for it. With `alphas`, each size competes with the α that suits it
-# best, in brackets in the table. On the 442 patients of :func:`sklearn.datasets.load_diabetes`, every additional unit
-# does harm under a weak prior, and the winner is close to a linear model. With the right α the size hardly matters.
+# A larger network may lose only because its λ is wrong for it. With `alphas`, each size competes with the α that suits
+# it best, in brackets in the table. On the 442 patients of :func:`sklearn.datasets.load_diabetes`, every additional
+# unit does harm under a weak prior, and the winner is close to a linear model. With the right α the size hardly
+# matters.
 
 X, y = load_diabetes(return_X_y=True)
 y = (y - y.mean()) / y.std()

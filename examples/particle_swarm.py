@@ -57,13 +57,13 @@ compare("Diabetes, 10-8-1, squared error", L2NetRegressor, (8,), StandardScaler(
 # A loss without a useful gradient
 # --------------------------------
 #
-# A malignant tumour that is classified as benign costs ten times as much as a false alarm. The mean cost of the decisions
-# is a step function of the weights, whose gradient is zero wherever it exists. The swarm minimises this cost plus the
-# penalty. The usual surrogate, the log loss, does not know the cost; class weights take it into account.
+# A malignant tumour that is classified as benign costs ten times as much as a false alarm. The mean cost of the
+# decisions is a step function of the weights, whose gradient is zero wherever it exists. The swarm minimises this cost
+# plus the penalty. The usual surrogate, the log loss, does not know the cost; class weights take it into account.
 #
-# The swarm has a smaller cost on the training samples than the log loss, but not on test samples: a cost that only counts
-# decisions leaves no margin around them, and the log loss does. The weighted log loss is the best of the three. Prefer
-# such a surrogate if there is one. The swarm minimises objectives that have none.
+# The swarm has a smaller cost on the training samples than the log loss, but not on test samples: a cost that only
+# counts decisions leaves no margin around them, and the log loss does. The weighted log loss is the best of the three.
+# Prefer such a surrogate if there is one. The swarm minimises objectives that have none.
 
 COST = np.array([[0.0, 10.0], [1.0, 0.0]])  # rows: malignant, benign; columns: classified as malignant, as benign
 

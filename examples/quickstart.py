@@ -66,10 +66,10 @@ print()
 # %%
 # The same number under six rules
 # -------------------------------
-# Other rules are needed to reproduce other programs, and to compare with them. With α = 0.03 under each rule the networks
-# have little in common: the timescale (how many epochs a weight is remembered when no gradient refreshes it) spans a
-# factor of 400. Take 0.03 from a paper or from another library without knowing its rule, and you do not know how much
-# regularisation you get.
+# Other rules are needed to reproduce other programs, and to compare with them. With α = 0.03 under each rule the
+# networks have little in common: the timescale (how many epochs a weight is remembered when no gradient refreshes it)
+# spans a factor of 400. Take 0.03 from a paper or from another library without knowing its rule, and you do not know
+# how much regularisation you get.
 
 N_TRAIN, BATCH_SIZE, EPOCHS = 200, 25, 200
 LEARNING_RATE, MOMENTUM = 0.05, 0.9
@@ -127,8 +127,8 @@ alphas = {"no L2": ("penalty", 0.0), **{mode: (mode, alpha) for mode, alpha in s
 print_table("SGD, the same timescale", alphas)
 
 # %%
-# The numbers differ by a factor of 400, the networks hardly differ. :meth:`~skl2net.L2NetClassifier.l2_report` gives the
-# timescale of a fit, and the equivalents of its α in other libraries.
+# The numbers differ by a factor of 400, the networks hardly differ. :meth:`~skl2net.L2NetClassifier.l2_report` gives
+# the timescale of a fit, and the equivalents of its α in other libraries.
 
 X_train, X_test, y_train, y_test = train_test_split(X, y, train_size=N_TRAIN, stratify=y, random_state=0)
 model = make_pipeline(StandardScaler(), make_net(l2_mode="decoupled", alpha=0.25, random_state=0))

@@ -74,5 +74,5 @@ for title, rule in (
 # A decay has no objective, and a swarm follows nothing else. A particle is attracted by the best positions that it and
 # the swarm have found, and these do not shrink. Large weights with a small error remain the best position, and pull the
 # shrunken particles back. With a small share, the weights are as large as without any rule, or larger. With a large
-# share, the search stalls before it has found a good network. A penalty, in contrast, makes positions with large weights
-# *worse* in every comparison.
+# share, the search stalls before it has found a good network. A penalty, in contrast, makes positions with large
+# weights *worse* in every comparison.

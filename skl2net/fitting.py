@@ -5,7 +5,6 @@ solvers (`skl2net.solvers`) do the work and report to a monitor. What happens wh
 or overflow, is decided here and nowhere else.
 """
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -25,8 +24,9 @@ class Start:
 
     Parameters
     ----------
-    random_state : numpy.random.RandomState
-        Source of the initial weights, the validation set and the random numbers of the solver; not changed.
+    random_state : int, array of int or numpy.random.RandomState
+        Source of the initial weights, the validation set and the random numbers of the solver: a seed, or a stream that
+        is copied.
     parameters : ndarray of shape (n_parameters,), default=None
         Initial parameters. None for random ones.
     state : object, default=None
@@ -37,7 +37,7 @@ class Start:
         Number of rows visited by these fits.
     """
 
-    random_state: np.random.RandomState
+    random_state: int | np.ndarray | np.random.RandomState
     parameters: np.ndarray | None = None
     state: object = None
     curves: Curves = field(default_factory=Curves)
@@ -156,7 +156,7 @@ def fit_network(problem, solver, start, stopping, watch):
         If training is interrupted before the first iteration is finished. If it is interrupted later, the last finished
         iteration is returned, with a warning.
     """
-    stream = copy.deepcopy(start.random_state)
+    stream = _new_stream(start.random_state)
     parameters = start.parameters
     if parameters is None:
         parameters = problem.network.initial_parameters(stream, problem.dtype)
@@ -207,6 +207,15 @@ def fit_network(problem, solver, start, stopping, watch):
         applied_rule=solver.applied(problem, iterate.state),
         warnings=tuple(warnings),
     )
+
+
+def _new_stream(random_state):
+    """A stream that nobody else draws from."""
+    if not isinstance(random_state, np.random.RandomState):
+        return np.random.RandomState(random_state)
+    stream = np.random.RandomState(0)  # takes less time than copy.deepcopy
+    stream.set_state(random_state.get_state(legacy=False))
+    return stream
 
 
 def _split(problem, early_stopping, stream):

@@ -34,6 +34,7 @@ _ELSEWHERE = {
 
 
 _COLUMNS = 100  # of the printed report
+_NO_BREAK = "\N{NO-BREAK SPACE}"  # between a name and its number
 
 
 @dataclass(frozen=True)
@@ -117,13 +118,14 @@ class L2Report:
         for sense, caption in _ELSEWHERE.items():
             names = [_elsewhere(conversion) for conversion in self.equivalents if conversion.sense == sense]
             if names:
+                names = [name.replace(" ", _NO_BREAK) for name in names]
                 yield "Elsewhere", f"{caption}: {', '.join(names)}"
 
     def __str__(self):
         facts = list(self._facts())
         width = max(len(caption) for caption, _ in facts)
         lines = [
-            line
+            line.replace(_NO_BREAK, " ")
             for caption, text in facts
             for line in wrap(
                 f"{caption:<{width}}  {text}", _COLUMNS, subsequent_indent=" " * (width + 2), break_on_hyphens=False
@@ -226,9 +228,9 @@ def _whole(n):
 def _elsewhere(conversion):
     """Name and number of an equivalent, and its learning rate if that is different."""
     text = f"{conversion.target} {conversion.alpha:.6g}"
-    if conversion.learning_rate is None or conversion.learning_rate_factor == 1:
-        return text
-    return f"{text} (learning rate {conversion.learning_rate:.6g})"
+    if conversion.learning_rate is not None and conversion.learning_rate_factor != 1:
+        text += f" (learning rate {conversion.learning_rate:.6g})"
+    return text
 
 
 def _describe(coefficients, updates_per_epoch, objective):
@@ -249,7 +251,7 @@ def _describe(coefficients, updates_per_epoch, objective):
 def _remarks(applied, share, coefs):
     if share is not None and np.min(share) < 0:
         yield (
-            "A negative share means that the penalty moves each weight past zero and makes it larger. Decrease alpha "
+            "A share below 0 means that the penalty moves each weight past zero and makes it larger. Decrease alpha "
             "or learning_rate_init."
         )
     if not float(applied.n).is_integer():

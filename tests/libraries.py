@@ -289,7 +289,7 @@ LIBRARIES = {
     "optax.adamw": Library(decay_by_rate, epsilon_at="v_hat"),
     "tfa.SGDW": Library(decay, mean_over_outputs),
     "tfa.AdamW": Library(decay, mean_over_outputs),
-    "mxnet.wd": Library(penalty, half_mean_over_outputs),
+    "mxnet.wd": Library(penalty, half_mean_over_outputs, momenta=("plain",)),
     "fastai.wd": Library(decay_by_rate, momenta=("plain",), **_TORCH),
     "caffe.weight_decay": Library(penalty),
     "flux.AdamW": Library(decay, **_FLUX),

@@ -280,7 +280,7 @@ def test_nesterov_is_part_of_the_question():
     assert "nesterov=True" in default.code
     assert "nesterov" not in convert_alpha(0.5, "sklearn.MLP", "torch.SGD", nesterov=False, **run).code
     assert "nesterovs_momentum=False" in convert_alpha(0.05, "torch.SGD", "penalty", momentum=0.9).code
-    for library in ("fastai.wd", "h2o.l2", "matlab.trainingOptions", "loshchilov", "nielsen"):
+    for library in ("mxnet.wd", "fastai.wd", "h2o.l2", "matlab.trainingOptions", "loshchilov", "nielsen"):
         source = "decoupled" if CONVENTIONS[library].is_decay else "penalty"
         conversion = convert_alpha(0.01, source, library, **run)
         assert not conversion.exact
@@ -629,7 +629,7 @@ def test_batches_of_automatic_size(n_samples, batch_size):
 def test_the_line_of_an_estimator_has_its_own_solver_and_loss():
     assert convert_alpha(1e-3, "penalty", "penalty").code == 'L2NetClassifier(l2_mode="penalty", alpha=0.001)'
     batches = {"batch_size": 40, "n_samples": 400}
-    assert convert_alpha(1e-3, "penalty", "sklearn.MLP", **batches).code == "MLPClassifier(alpha=0.04)"
+    assert convert_alpha(1e-3, "penalty", "sklearn.MLP", **batches).code == "MLPClassifier(alpha=0.04, batch_size=40)"
     poisson = convert_alpha(1e-3, "penalty", "sklearn.MLP", loss="poisson", solver="adam", **batches)
     assert poisson.code == 'MLPRegressor(solver="adam", alpha=0.04, loss="poisson", batch_size=40)'
     linear = convert_alpha(1e-3, "sklearn.PoissonRegressor", "penalty").code

@@ -107,8 +107,13 @@ def expected_outputs(case):
     coefs, intercepts = case.network.unpack(case.parameters)
     A = case.X
     if values:
-        functions = {"identity": np.asarray, "logistic": expit, "tanh": np.tanh, "relu": lambda Z: np.maximum(Z, 0)}
-        functions["softplus"] = lambda Z: np.logaddexp(0, Z)
+        functions = {
+            "identity": np.asarray,
+            "logistic": expit,
+            "tanh": np.tanh,
+            "relu": lambda Z: np.maximum(Z, 0),
+            "softplus": lambda Z: np.logaddexp(0, Z),
+        }
         A = functions[case.network.activation](values[-1])
     Z = A @ coefs[-1] + intercepts[-1]
     output = {"identity": np.asarray, "logistic": expit, "softmax": lambda Z: softmax(Z, axis=1), "exp": np.exp}

@@ -1,8 +1,12 @@
 """The examples run, and show what they say. `.ci/run` runs the quickstart as a whole."""
 
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -14,6 +18,7 @@ def test_overfitting_runs():
     lbfgs, sgd = output.split("\n\n")[:2]
     assert lbfgs.splitlines()[2].split()[:4] == ["no", "L2", "0", "100.0"]
     assert {line.split()[0] for line in sgd.splitlines()[3:]} == {
+        "prior",
         "penalty",
         "penalty_per_sample",
         "decay_before",
@@ -30,3 +35,16 @@ def test_shrinking_positions_does_not_regularise_a_swarm_and_a_penalty_does():
     without, shrunk, penalised = squares[0], squares[1:3], squares[4:]
     assert min(shrunk) > without / 3
     assert max(penalised) < without / 30
+
+
+@pytest.mark.long
+def test_the_node_sweep_finds_what_the_grid_finds_with_fewer_fits():
+    """The sweep is as good as the smallest network that ties with the best one of the grid, within a few digits."""
+    pytest.importorskip("matplotlib")
+    command = [sys.executable, "-X", "utf8", EXAMPLES / "node_sweep.py"]
+    environment = {**os.environ, "MPLBACKEND": "Agg"}
+    output = subprocess.run(command, check=True, capture_output=True, text=True, encoding="utf-8", env=environment)
+    accuracies = [float(number) for number in re.findall(r"accuracy (0\.\d+)", output.stdout)]
+    n_fits = [int(number) for number in re.findall(r"(\d+) fits", output.stdout)]
+    assert accuracies[0] > accuracies[1] - 0.015
+    assert n_fits[0] < n_fits[1] / 2

@@ -1,6 +1,7 @@
 """The tournament of hidden units finds the winner of the exhaustive grid, and keeps scikit-learn's conventions."""
 
 import copy
+import itertools
 import math
 import os
 import pickle
@@ -86,8 +87,10 @@ def test_on_one_peak_the_winner_is_that_of_the_exhaustive_grid_at_logarithmic_co
 
 
 def test_the_cost_grows_with_the_logarithm_of_the_distance():
-    n_asked = [len(played(lambda n: -abs(n - peak), (8,), max_units=10**6)[2]) for peak in 10 ** np.arange(1, 6)]
-    assert max(np.diff(n_asked)) <= 3 * math.log2(10) + 3
+    def n_asked(peak):
+        return len(played(lambda n: -abs(n - peak), (8,), max_units=10**6)[2])
+
+    assert max(np.diff([n_asked(peak) for peak in 10 ** np.arange(1, 6)])) <= 3 * math.log2(10) + 3
 
 
 @settings(max_examples=100, deadline=None)
@@ -112,7 +115,7 @@ def test_it_ends_on_any_scores_at_a_winner_that_ties_with_the_best(seed, n_layer
     best = max((drawn[size] for size in asked), key=lambda scores: np.nan_to_num(scores.mean(), nan=-np.inf))
     behind = best - drawn[winner]
     assert behind.mean() <= behind.std(ddof=1) / np.sqrt(5)
-    for before, after in zip(comparisons, comparisons[1:], strict=False):
+    for before, after in itertools.pairwise(comparisons):
         assert before["winner"] == after["size"]
 
 
@@ -170,7 +173,7 @@ def test_bounds_are_kept_and_can_win():
 
 
 class Curve(RegressorMixin, BaseEstimator):
-    """Scores ``-|size - peak|``; needs an alpha of 1 up to 15 units and of 10 beyond, if any; diverges beyond a size."""
+    """Scores ``-|size - peak|``, and less if alpha is not 1 up to 15 units and 10 beyond; diverges beyond a size."""
 
     n_fits = 0
 
@@ -312,8 +315,9 @@ def test_alphas_need_a_parameter_alpha():
 
 
 def test_the_largest_size_as_winner_is_announced():
-    with pytest.warns(UserWarning, match=r"the largest size that it may try, \(16,\). Increase max_units=16"):
+    with pytest.warns(UserWarning, match=r"the largest size that it may try, \(16,\). Increase max_units=16") as caught:
         NodeSweepCV(Curve(), max_units=16).fit(X, Y)
+    assert caught[0].filename == __file__
 
 
 def test_several_metrics_and_the_one_that_decides():
@@ -385,13 +389,45 @@ def test_scores_are_those_of_cross_val_score_and_pickles_predict_the_same():
     assert str(other.history_) == str(sweep.history_)
 
 
+class Recorder:
+    """A callback that notes the names of all tasks."""
+
+    def __init__(self):
+        self.begun, self.ended = [], []
+
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context, **kwargs):
+        self.begun.append(context.task_name)
+
+    def on_fit_task_end(self, estimator, context, **kwargs):
+        self.ended.append(context.task_name)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_callbacks_hear_of_each_comparison_and_each_fit():
+    recorder = Recorder()
+    sweep = NodeSweepCV(Curve(fails_beyond=20), step=4, cv=3).set_callbacks(recorder).fit(X, Y)
+    n_candidates = len(sweep.cv_results_["params"])
+    assert recorder.begun[:3] == ["fit", "search", "comparison"]
+    assert recorder.ended[-3:] == ["search", "refit-with-best-params", "fit"]
+    assert recorder.begun.count("candidate-split-evaluation") == 3 * n_candidates
+    assert 1 < recorder.begun.count("comparison") <= len(sweep.history_)
+    assert sorted(recorder.begun) == sorted(recorder.ended)
+
+
 # --- failures ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("error_score", [np.nan, -1000.0])
 def test_a_network_that_diverges_loses_and_the_sweep_goes_on(error_score):
-    with pytest.warns(FitFailedWarning, match="Training diverged"):
+    with pytest.warns(FitFailedWarning, match="Training diverged") as caught:
         sweep = NodeSweepCV(Curve(fails_beyond=20), alphas=[1.0, 10.0], error_score=error_score).fit(X, Y)
+    assert __file__ in {warning.filename for warning in caught}
     assert sweep.best_params_ == {"hidden_layer_sizes": (20,), "alpha": 10.0}
     results = sweep.cv_results_
     sizes = [params["hidden_layer_sizes"][0] for params in results["params"]]
@@ -418,7 +454,7 @@ def test_all_diverging_raises_and_says_what_to_change():
     sweep = NodeSweepCV(net)
     with pytest.raises(ValueError, match=r"lower learning_rate_init(.|\n)*Training diverged"):
         sweep.fit(X, y)
-    with pytest.raises(ValueError, match="^Training diverged"):
+    with pytest.raises(ValueError, match=r"^Training diverged"):
         sweep.set_params(error_score="raise").fit(X, y)
     with pytest.raises(ValueError, match="Each has a fold without a finite score"):
         NodeSweepCV(Curve(), scoring=lambda net, X, y: np.nan).fit(X, Y)

@@ -2,8 +2,8 @@
 
 Every table is split 20 times (70 % training), inputs and regression targets are standardised on the training part, and
 the same network is trained with the default of skl2net (`l2_mode="prior"`, `alpha=1`), with the default of its first
-release (`"penalty"`, 1e-4), and by scikit-learn's multi-layer perceptron at its own default. A cell is the mean score on
-the held-out part (accuracy, or R² for diabetes) and its standard error; the last column is the mean of the paired
+release (`"penalty"`, 1e-4), and by scikit-learn's multi-layer perceptron at its own default. A cell is the mean score
+on the held-out part (accuracy, or R² for diabetes) and its standard error; the last column is the mean of the paired
 differences between the first two settings, marked where it is larger than two of its standard errors.
 
     python examples/benchmarks/default_strength.py            # 20 splits, some minutes on 2 cores

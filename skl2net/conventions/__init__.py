@@ -1,8 +1,8 @@
 """What other libraries mean by their λ, to and from ours.
 
-What a convention is (`convention`), what each library means (`records`, one record per convention, with its source;
-`aliases`), when two of them are the same and with which number (`conversion`), and how the answer is shown (`result`,
-and `lines` for the code that it prints).
+A convention is defined in `convention`; what each library means is in `records` (one record per convention, with its
+source) and `aliases`. `conversion` says when two of them are the same, and with which number; `result` shows the
+answer, and `lines` the code that it prints.
 """
 
 from skl2net.conventions.aliases import ALIASES, LEFT_OUT

@@ -49,6 +49,8 @@ LOSS_SCALES = {
     "tidymodels keras": {"squared_error": (2, True)},
 }
 
+LOSSES = tuple(LOSS_SCALES["skl2net"])
+
 # The tables of libraries that train with any loss function that they are given; the others have their own.
 OPEN_LOSSES = ("mean over outputs", "flux", "dl4j", "gluon")
 

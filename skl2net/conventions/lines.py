@@ -41,6 +41,7 @@ def render(convention, solver, number, values, *, loss, is_linear):
         arguments=", ".join(arguments),
         more="".join(f", {argument}" for argument in arguments),
         words="".join(arguments),
+        batch="" if values.get("batch_size") is None else f", batch_size={values['batch_size']}",
         loss=convention.loss_arguments.get(loss, ""),
         sizes="hidden_layer_sizes=(), " if is_linear else "",
         kind="Regressor" if loss in ("squared_error", "poisson") else "Classifier",

@@ -104,7 +104,7 @@ _OPTAX_MASK = "mask=lambda params: jax.tree.map(lambda p: p.ndim > 1, params)"
 _TF_PENALTY = "penalty = {number} * tf.add_n([tf.nn.l2_loss(v) for v in model.trainable_variables if v.shape.rank > 1])"
 _TORCH = {
     "library": "PyTorch",
-    "version": "2.13",
+    "version": "2.15",
     "read": "tested",
     "losses": "mean over outputs",
     "squared_error": "MSELoss",
@@ -136,7 +136,7 @@ def _our_code(mode):
     code = {solver: f'{start}solver="{solver}", {rule}{{more}})' for solver in ("sgd", "adam")}
     if mode in PENALTIES:
         code |= {solver: f'{start}solver="{solver}", {rule})' for solver in ("lbfgs", "pso")}
-    return {**code, None: f"{start}{rule})"}
+    return {**code, None: f"{start}{rule}{{batch}})"}
 
 
 def _ours(mode):
@@ -222,7 +222,7 @@ _RECORDS = (
             "sgd": 'MLP{kind}({sizes}solver="sgd", alpha={number}{loss}{more})',
             "adam": 'MLP{kind}({sizes}solver="adam", alpha={number}{loss}{more})',
             "lbfgs": 'MLP{kind}({sizes}solver="lbfgs", alpha={number}{loss})',
-            None: "MLP{kind}({sizes}alpha={number}{loss})",
+            None: "MLP{kind}({sizes}alpha={number}{loss}{batch})",
         },
         loss_arguments={"poisson": ', loss="poisson"'},
         **_SKLEARN,
@@ -376,7 +376,13 @@ _RECORDS = (
                 f"optimizer = keras.optimizers.{name}(weight_decay={{number}}{{more}})\n"
                 'optimizer.exclude_from_weight_decay(var_names=["bias"])'
             )
-            for solver, name in (("sgd", "SGD"), ("adam", "Adam"), (None, "Adam"))
+            for solver, name in (("sgd", "SGD"), ("adam", "Adam"))
+        }
+        | {
+            None: (
+                "weight_decay = {number}  # of the optimizer\n"
+                '# and optimizer.exclude_from_weight_decay(var_names=["bias"])'
+            )
         },
         **_KERAS,
     ),
@@ -480,8 +486,7 @@ _RECORDS = (
             "sgd": Optimiser(
                 {"learning_rate": 0.01, "momentum": 0.0, "nesterov": False},
                 (', "learning_rate": {learning_rate}', ', "momentum": {momentum}'),
-                momenta={"plain": "sgd", "nesterov": "nag"},
-                rate_inside=True,
+                momenta=_PLAIN,
             ),
             "adam": Optimiser(
                 _ADAM,
@@ -494,8 +499,9 @@ _RECORDS = (
             ),
         },
         remark=(
-            "Gluon decays biases too; the older Module interface leaves out whatever is not called *_weight. The "
-            "gradient is the mean over samples if trainer.step is given the batch size."
+            "Gluon decays biases too; the older Module interface leaves out whatever is not called *_weight. Its "
+            '"sgd" has plain momentum; its "nag" treats the decay in another way. The gradient is the mean over '
+            "samples if trainer.step is given the batch size."
         ),
         source="https://github.com/apache/mxnet, python/mxnet/optimizer/optimizer.py and python/mxnet/gluon/trainer.py",
         code={
@@ -503,7 +509,13 @@ _RECORDS = (
                 'net.collect_params(".*bias").setattr("wd_mult", 0.0)\n'
                 f'mx.gluon.Trainer(net.collect_params(), "{name}", {{{{"wd": {{number}}{{words}}}}}})'
             )
-            for solver, name in (("sgd", "{optimiser}"), ("adam", "adam"), (None, "adam"))
+            for solver, name in (("sgd", "sgd"), ("adam", "adam"))
+        }
+        | {
+            None: (
+                'net.collect_params(".*bias").setattr("wd_mult", 0.0)\n'
+                'optimizer_params = {{"wd": {number}}}  # of mx.gluon.Trainer'
+            )
         },
     ),
     Convention(
@@ -582,7 +594,13 @@ _RECORDS = (
                 f'type: "{name}" weight_decay: {{number}}{{words}}  # in the solver\n'
                 "param {{ decay_mult: 1 }} param {{ decay_mult: 0 }}  # in each layer"
             )
-            for solver, name in (("sgd", "{optimiser}"), ("adam", "Adam"), (None, "Adam"))
+            for solver, name in (("sgd", "{optimiser}"), ("adam", "Adam"))
+        }
+        | {
+            None: (
+                "weight_decay: {number}  # in the solver\n"
+                "param {{ decay_mult: 1 }} param {{ decay_mult: 0 }}  # in each layer"
+            )
         },
     ),
     Convention(
@@ -599,7 +617,10 @@ _RECORDS = (
         remark="The learning rate does not multiply λ here, and it does in Optimisers.jl since version 0.4.",
         source="https://github.com/FluxML/Flux.jl, src/optimise/optimisers.jl",
         language="Julia",
-        code="Flux.Optimise.AdamW({learning_rate}, ({beta_1}, {beta_2}), {number})  # for weights, Adam for biases",
+        code=(
+            "Flux.Optimise.Optimiser(Flux.Optimise.Adam({learning_rate}, ({beta_1}, {beta_2}), {epsilon}), "
+            "Flux.Optimise.WeightDecay({number}))  # for weights, Adam for biases"
+        ),
     ),
     Convention(
         "optimisers.AdamW",
@@ -774,6 +795,7 @@ _RECORDS = (
         "rsnns.BackpropWeightDecay",
         library="RSNNS",
         version="0.4",
+        read="tested",
         parameter='mlp(learnFunc = "BackpropWeightDecay", learnFuncParams = c(η, λ, 0, 0))',
         formula="w ← (1 − λ)·w − η·g, one sample at a time",
         rule="decay_before",
@@ -782,6 +804,7 @@ _RECORDS = (
         optimisers={"sgd": Optimiser({"learning_rate": 0.2, "momentum": 0.0, "nesterov": False}, momenta={})},
         fixed={"batch_size": 1, "momentum": 0.0},
         biases="always",
+        remark="With linOut = TRUE its output units have no bias.",
         source="https://github.com/cbergmeir/RSNNS, src/learn_f.cpp",
         language="R",
         code=(
@@ -866,7 +889,7 @@ _RECORDS = (
         "spark.LogisticRegression",
         library="Spark ML",
         version="3.5",
-        read="documentation",
+        read="tested",
         parameter="LogisticRegression(regParam=λ, standardization=False)",
         formula="minimise mean log loss + λ/2·Σw²",
         rule="penalty",

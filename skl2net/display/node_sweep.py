@@ -36,7 +36,8 @@ class NodeSweepDisplay:
     figure_ : matplotlib Figure
         Figure with both.
     errorbar_ : matplotlib ErrorbarContainer
-        Mean scores, with their standard errors.
+        Mean scores, with their standard errors. Networks far below those that won a comparison are marked at the bottom
+        instead.
     line_ : matplotlib Line2D
         The best mean score.
     winner_ : matplotlib Line2D
@@ -63,7 +64,7 @@ class NodeSweepDisplay:
     >>> from skl2net import L2NetClassifier, NodeSweepCV
     >>> from skl2net.display import NodeSweepDisplay
     >>> X, y = load_wine(return_X_y=True)
-    >>> net = L2NetClassifier((8,), solver="lbfgs", random_state=0)
+    >>> net = L2NetClassifier((8,), "tanh", learning_rate_init=0.01, max_iter=100, tol=1e-3, random_state=0)
     >>> sweep = NodeSweepCV(make_pipeline(StandardScaler(), net), step=4).fit(X, y)
     >>> NodeSweepDisplay.from_estimator(sweep)  # doctest: +SKIP
     """
@@ -141,9 +142,10 @@ class NodeSweepDisplay:
     def _plot_scores(self, ax):
         winner = self.history[-1]["winner"]
         units = np.array([sum(size) for size in self.sizes])
+        is_below = self.scores < self._lowest_score_shown()
         self.errorbar_ = ax.errorbar(
             units,
-            self.scores,
+            np.where(is_below, np.nan, self.scores),
             self.errors,
             fmt="o",
             markersize=5,
@@ -162,11 +164,9 @@ class NodeSweepDisplay:
             zorder=3,
             label=f"winner: {'-'.join(map(str, winner))} units",
         )
-        floor = self._lowest_score_shown()
-        is_below = self.scores < floor
         if is_below.any():
-            ax.set_ylim(bottom=floor)
-            ax.plot(units[is_below], [floor] * is_below.sum(), "v", color=_BLUE, clip_on=False, label="below the axis")
+            bottom = {"transform": ax.get_xaxis_transform(), "clip_on": False}
+            ax.plot(units[is_below], np.zeros(is_below.sum()), "v", color=_BLUE, label="below the axis", **bottom)
         ax.set_ylabel(self.score_name)
         ax.tick_params(labelbottom=False)
         ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False, fontsize="small")

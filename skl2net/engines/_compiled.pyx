@@ -443,20 +443,23 @@ cdef class _Call:
         self.n_threads = max(1, min(n_threads, MAX_THREADS))
         network = task.network
         sizes = array("q", network.layer_sizes)
-        if len(sizes) < 2 or min(sizes) < 1:
-            raise ValueError(f"A network needs layers of one unit or more, got layer_sizes={network.layer_sizes}.")
         self.held.append(sizes)
         self.n_parameters = network.n_parameters
         self.network.n_layers = len(sizes) - 1
         self.network.sizes = <const index_t *>_address(sizes)
+        cdef index_t i, n_units
+        for i in range(self.network.n_layers + 1):
+            n_units = self.network.sizes[i]
+            if n_units < 1 or self.network.n_layers < 1:
+                raise ValueError(f"A network needs layers of one unit or more, got layer_sizes={network.layer_sizes}.")
         self.network.activation = _ACTIVATIONS[network.activation]
         self.network.output = _OUTPUTS[network.output]
         self.network.loss = _LOSSES[task.loss]
         self.set_rows(task)
-        self.set_input(task.X, sizes[0])
+        self.set_input(task.X, self.network.sizes[0])
         self.data.targets = self.data.weights = NULL
         if with_targets:
-            self.set_targets(task, sizes[-1])
+            self.set_targets(task, self.network.sizes[self.network.n_layers])
 
     cdef int set_rows(self, task) except -1:
         n_rows = task.X.shape[0]
@@ -470,9 +473,10 @@ cdef class _Call:
                 raise ValueError(f"The rows of a task must be numbers of the {n_rows} rows of X.")
         return 0
 
-    cdef int set_input(self, X, n_features) except -1:
-        if X.ndim != 2 or X.shape[1] != n_features:
-            raise ValueError(f"The network expects input of {n_features} features, got X of shape {X.shape}.")
+    cdef int set_input(self, X, index_t n_features) except -1:
+        shape = X.shape
+        if len(shape) != 2 or shape[1] != n_features:
+            raise ValueError(f"The network expects input of {n_features} features, got X of shape {shape}.")
         self.data.indices = self.data.indptr = NULL
         self.data.wide_indices = self.data.wide_indptr = 0
         if not hasattr(X, "indptr"):
@@ -495,7 +499,7 @@ cdef class _Call:
             )
         return 0
 
-    cdef int set_targets(self, task, n_outputs) except -1:
+    cdef int set_targets(self, task, index_t n_outputs) except -1:
         n_rows = task.X.shape[0]
         if task.Y is None:
             raise ValueError("The task has no targets Y.")

@@ -1,6 +1,5 @@
 """What the classifier and the regressor share: parameters, `fit`, the fitted attributes, reports and exports."""
 
-import copy
 import warnings
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
@@ -412,13 +411,13 @@ class BaseL2Net(BaseEstimator, ABC):
     def _start(self, network, continues):
         """Where this fit begins."""
         if not continues:
-            return Start(random_stream(self.random_state))
+            return Start(seed_of(self.random_state))
         before = self._continuation
         # with another seed, from now on the numbers of that seed; a RandomState is a stream that others may have used
         is_same = isinstance(self.random_state, (Integral, type(None))) and self.random_state == before.seed
-        stream = before.random_state if is_same else random_stream(self.random_state)
+        random_state = before.random_state if is_same else seed_of(self.random_state)
         parameters = network.pack(self.coefs_, self.intercepts_)
-        return Start(stream, parameters, before.state, before.curves, self.t_)
+        return Start(random_state, parameters, before.state, before.curves, self.t_)
 
     def _layer_sizes(self):
         return (self.coefs_[0].shape[0], *(coef.shape[1] for coef in self.coefs_))
@@ -543,13 +542,14 @@ class BaseL2Net(BaseEstimator, ABC):
 _cached_network = lru_cache(maxsize=64)(Network)
 
 
-def random_stream(random_state):
-    """A random stream of this fit's own: that of a seed, or one that goes on where the user's stands."""
-    stream = check_random_state(random_state)
-    if stream is check_random_state(None):
-        # unlike a copy of NumPy's global stream, it differs between fits that run at once
-        return np.random.RandomState(stream.randint(0, 2**32, size=8, dtype=np.uint32))
-    return copy.deepcopy(stream)
+def seed_of(random_state):
+    """What `Start` is given for the parameter `random_state`.
+
+    NumPy's global stream gives a new seed to each fit, so that fits that run at once differ.
+    """
+    if random_state is None or random_state is np.random:
+        return check_random_state(None).randint(0, 2**32, size=8, dtype=np.uint32)
+    return random_state
 
 
 def _batch_size(batch_size, n_rows):

@@ -248,9 +248,9 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
     def partial_fit(self, X, y, sample_weight=None, classes=None):
         """Train for one pass over the given data, continuing from the previous call.
 
-        Under ``l2_mode="prior"``, `N` is the number of samples seen so far, as Bayes' rule has it for a stream: the
-        prior counts once, however many batches follow. In repeated passes over the same data the rule therefore becomes
-        weaker; ``l2_mode="penalty"`` keeps it constant.
+        Under ``l2_mode="prior"``, `N` is the number of samples in all calls so far, as Bayes' rule has it for a stream:
+        the more data, the less the prior matters. Samples count again in repeated passes over the same data, which
+        makes the rule weaker; ``l2_mode="penalty"`` keeps it constant.
 
         Parameters
         ----------

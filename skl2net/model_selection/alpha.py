@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted, indexable
 from skl2net._sklearn_private import Interval, StrOptions, fit_context, raise_for_params, routing_enabled
 from skl2net.conventions import convert_alpha
 from skl2net.estimators import L2NetClassifier, L2NetRegressor
-from skl2net.estimators.base import BaseL2Net, random_stream
+from skl2net.estimators.base import BaseL2Net, seed_of
 from skl2net.l2 import PENALTIES
 from skl2net.model_selection.search import Candidate, evaluate_candidates
 
@@ -88,7 +88,7 @@ class _AlphaSearch(BaseL2Net):
             data,
             [Candidate(alpha, fold, *folds[fold]) for alpha, fold in order],
             self._fold_scorer(net, data, y, score_params),
-            stream=random_stream(self.random_state),
+            random_state=seed_of(self.random_state),
             error_score=self.error_score,
             n_jobs=self.n_jobs,
         )

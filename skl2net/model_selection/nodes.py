@@ -44,9 +44,9 @@ class NodeSweepCV(BaseSearchCV):
     resolution : int, default=1
         The smallest step.
     min_units : int, default=1
-        Smallest size of each layer.
+        Smallest size of a layer.
     max_units : int, default=1000
-        Largest size of each layer.
+        Largest size of a layer.
     alphas : array-like, default=None
         Strengths of the L2 rule to try with each size: a network competes with the alpha that gives it the highest mean
         score. The parameter is the `alpha` beside `param_name`. None to leave it alone.
@@ -124,12 +124,16 @@ class NodeSweepCV(BaseSearchCV):
     >>> from sklearn.preprocessing import StandardScaler
     >>> from skl2net import L2NetClassifier, NodeSweepCV
     >>> X, y = load_wine(return_X_y=True)
-    >>> net = L2NetClassifier((8,), solver="lbfgs", random_state=0)
+    >>> net = L2NetClassifier((8,), "tanh", learning_rate_init=0.01, max_iter=100, tol=1e-3, random_state=0)
     >>> sweep = NodeSweepCV(make_pipeline(StandardScaler(), net), step=4).fit(X, y)
     >>> sweep.best_params_
-    {'l2netclassifier__hidden_layer_sizes': (1,)}
+    {'l2netclassifier__hidden_layer_sizes': (6,)}
     >>> print(sweep.history_)
-    comparison  step  smaller  middle  larger  winner
+    comparison  step    smaller     middle      larger  winner
+             1     4  4: 0.9...  8: 0.9...  12: 0.9...       8
+             2     2  6: 0.9...  8: 0.9...  10: 0.9...       6
+             3     2  4: 0.9...  6: 0.9...   8: 0.9...       6
+             4     1  5: 0.9...  6: 0.9...   7: 0.9...       6
     """
 
     _parameter_constraints: dict = {
@@ -344,7 +348,7 @@ class _Scoreboard:
             if not self._scores:
                 raise ValueError(f"{self._advice(sizes)}{error}") from error
             # scikit-learn gives up where all fits of a call fail, but here other sizes were fitted in earlier calls
-            warnings.warn(str(error), FitFailedWarning, stacklevel=7)
+            warnings.warn(str(error), FitFailedWarning, stacklevel=8)
             self._failed += everyone
             self._scores |= dict.fromkeys(sizes, np.full(search.n_splits_, search.error_score))
             self.best_params |= {size: candidates[size][0] for size in sizes}

@@ -46,7 +46,7 @@ class Outcome:
     error: str | None = None
 
 
-def evaluate_candidates(net, data, candidates, score, *, stream, error_score, n_jobs):
+def evaluate_candidates(net, data, candidates, score, *, random_state, error_score, n_jobs):
     """Train and score networks.
 
     Parameters
@@ -58,8 +58,8 @@ def evaluate_candidates(net, data, candidates, score, *, stream, error_score, n_
         Those that take longest first.
     score : callable
         ``score(candidate, problem, result) -> float``.
-    stream : numpy.random.RandomState
-        Each network draws from a copy.
+    random_state : int, array of int or numpy.random.RandomState
+        Each network draws the same numbers.
     error_score : float or "raise"
     n_jobs : int or None
 
@@ -72,7 +72,7 @@ def evaluate_candidates(net, data, candidates, score, *, stream, error_score, n_
     with one_blas_thread():
         try:
             outcomes = Parallel(n_jobs=n_jobs, prefer="threads")(
-                delayed(_evaluate)(net, data, candidate, score, stream, error_score, n_threads, cancelled)
+                delayed(_evaluate)(net, data, candidate, score, random_state, error_score, n_threads, cancelled)
                 for candidate in candidates
             )
         except BaseException:
@@ -98,7 +98,7 @@ class _Cancellation:
         return _Cancellation, ()
 
 
-def _evaluate(net, data, candidate, score, stream, error_score, n_threads, cancelled):
+def _evaluate(net, data, candidate, score, random_state, error_score, n_threads, cancelled):
     rows = candidate.training
     solver = net._solver(len(rows))
     try:
@@ -106,7 +106,7 @@ def _evaluate(net, data, candidate, score, stream, error_score, n_threads, cance
         result = fit_network(
             problem,
             solver,
-            Start(stream),
+            Start(random_state),
             net._stopping_rule(),
             Watch(net._early_stopping(data, rows), is_cancelled=cancelled),
         )

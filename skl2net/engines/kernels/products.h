@@ -3,6 +3,16 @@
  * There is no BLAS here: its threads and its lock belong to the process, so that trainings side by side would wait for
  * each other, and its sums depend on its number of threads. */
 
+#define TILE_ROWS 6
+#define PANEL (TILE_VECTORS * LANES)
+
+/* A product of any size goes through slices of k and of the rows that keep a panel of B in the first-level cache and the
+ * rows of A in the second. Operands that are scattered over more memory than CACHE are copied together first. */
+#define SLICE ((index_t)128)
+#define SLICE_ROWS ((index_t)(64 * TILE_ROWS))
+#define CACHE (32 * 1024)
+#define SCRATCH (SLICE * PANEL + SLICE * SLICE_ROWS)
+
 /* C[mr, nv vectors] = (accumulate ? C : 0) + A[mr, k] @ B[k, nv vectors]; mr, nv are constants where it is inlined. */
 INLINE void NAME(tile)(const int mr, const int nv, index_t k, const REAL *A, index_t row_step, index_t column_step,
                        const REAL *B, index_t ldb, REAL *C, index_t ldc, int accumulate)
@@ -13,10 +23,6 @@ INLINE void NAME(tile)(const int mr, const int nv, index_t k, const REAL *A, ind
 #pragma GCC unroll 4
         for (int v = 0; v < nv; v++)
             acc[i][v] = accumulate ? NAME(load)(C + i * ldc + v * LANES) : NAME(all)(0);
-    /* the next tile of C is in the cache when its turn comes */
-    for (int i = 0; i < mr; i++)
-        for (int v = 0; v < nv; v++)
-            __builtin_prefetch(C + (i + mr) * ldc + v * LANES, 1);
     for (index_t p = 0; p < k; p++) {
         V b[TILE_VECTORS];
 #pragma GCC unroll 4
@@ -37,9 +43,6 @@ INLINE void NAME(tile)(const int mr, const int nv, index_t k, const REAL *A, ind
             NAME(store)(C + i * ldc + v * LANES, acc[i][v]);
 }
 
-#define TILE_ROWS 6
-#define PANEL (TILE_VECTORS * LANES)
-
 /* A panel of nv vectors of columns of C. With `packed` not 0, A is what `pack_rows` made of it. */
 INLINE void NAME(panel)(const int nv, index_t m, index_t k, const REAL *A, index_t row_step, index_t column_step,
                         int packed, const REAL *B, index_t ldb, REAL *C, index_t ldc, int accumulate)
@@ -48,8 +51,13 @@ INLINE void NAME(panel)(const int nv, index_t m, index_t k, const REAL *A, index
 #define TILE(mr)                                                                                                  \
     NAME(tile)(mr, nv, k, packed ? A + i / TILE_ROWS * TILE_ROWS * k + i % TILE_ROWS : A + i * row_step,          \
                packed ? 1 : row_step, packed ? TILE_ROWS : column_step, B, ldb, C + i * ldc, ldc, accumulate)
-    for (; i + TILE_ROWS <= m; i += TILE_ROWS)
+    for (; i + TILE_ROWS <= m; i += TILE_ROWS) {
+        if (k == SLICE) /* of a product so large that the next tile of C may not be in the cache yet */
+            for (int r = TILE_ROWS; r < 2 * TILE_ROWS; r++)
+                for (int v = 0; v < nv; v++)
+                    __builtin_prefetch(C + (i + r) * ldc + v * LANES, 1);
         TILE(TILE_ROWS);
+    }
     for (; i + 4 <= m; i += 4)
         TILE(4);
     if (i + 2 <= m) {
@@ -83,13 +91,6 @@ FUNCTION void NAME(multiply)(index_t m, index_t n, index_t k, const REAL *A, ind
         NAME(any_panel)(min_index(PANEL, n - j), m, k, A, row_step, column_step, 0, B + j, ldb, C + j, ldc, 0);
 }
 
-/* A product of any size goes through slices of k and of the rows that keep a panel of B in the first-level cache and the
- * rows of A in the second. Operands that are scattered over more memory than CACHE are copied together first. */
-#define SLICE ((index_t)128)
-#define SLICE_ROWS ((index_t)(64 * TILE_ROWS))
-#define CACHE (32 * 1024)
-#define SCRATCH (SLICE * PANEL + SLICE * SLICE_ROWS)
-
 /* P[k, n] = B[k, n] together, B being given transposed or not; beyond the valid columns there are zeros. */
 FUNCTION void NAME(pack_columns)(index_t k, index_t n, index_t valid, const REAL *B, index_t ldb, int transposed, REAL *P)
 {
@@ -98,13 +99,12 @@ FUNCTION void NAME(pack_columns)(index_t k, index_t n, index_t valid, const REAL
             memcpy(P + p * n, B + p * ldb, (size_t)n * sizeof(REAL));
         return;
     }
-    /* a few rows of P at a time, so that the lines of B that they read stay in the cache */
-    for (index_t start = 0; start < k; start += ROW_STEP) {
-        const index_t stop = min_index(k, start + ROW_STEP);
-        for (index_t j = 0; j < n; j++)
-            for (index_t p = start; p < stop; p++)
-                P[p * n + j] = j < valid ? B[j * ldb + p] : 0;
-    }
+    /* a few rows and columns at a time, whose lines of B stay in the cache */
+    for (index_t start = 0; start < k; start += ROW_STEP)
+        for (index_t first = 0; first < n; first += 8)
+            for (index_t p = start; p < min_index(k, start + ROW_STEP); p++)
+                for (index_t j = first; j < first + 8; j++)
+                    P[p * n + j] = j < valid ? B[j * ldb + p] : 0;
 }
 
 /* P[tile][p][i] = A[i, p], TILE_ROWS rows i to a tile. */

@@ -1,0 +1,208 @@
+"""Beyond one machine: searches on a Dask cluster score as local ones do, and data need not fit into memory."""
+
+import itertools
+import os
+import pickle
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+from cases import classes, flat
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skl2net import L2NetClassifier, L2NetRegressor, NodeSweepCV
+
+PAGE = Path(__file__).parent.parent / "docs" / "distributed.md"
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+@pytest.fixture(scope="module")
+def client():
+    """A cluster of two worker processes with one thread each."""
+    distributed = pytest.importorskip("dask.distributed")
+    with (
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        client.amm.stop()  # see the page
+        yield client
+
+
+def on_cluster(search, X, y):
+    """Fit a search on the cluster, with a copy of all data on each worker."""
+    splits = list(StratifiedKFold(4).split(X, y))
+    with joblib.parallel_config("dask", scatter=[X, y, *itertools.chain(*splits)]):
+        return search.set_params(cv=splits).fit(X, y)
+
+
+def model(max_iter=20):
+    return make_pipeline(StandardScaler(), L2NetClassifier((6,), max_iter=max_iter, random_state=0))
+
+
+SEARCHES = {
+    "sweep": NodeSweepCV(model(), max_units=10, alphas=[0.1, 1.0]),
+    "grid": GridSearchCV(model(), {"l2netclassifier__alpha": [0.1, 1.0, 10.0]}),
+}
+
+
+@pytest.mark.parametrize("search", SEARCHES.values(), ids=SEARCHES)
+def test_a_search_on_a_cluster_has_the_scores_of_the_local_one(client, search, engine_of_workers):
+    X, y = classes(200)
+    search = clone(search)
+    local = search.set_params(cv=4).fit(X, y).cv_results_
+    prediction = search.predict_proba(X)
+    distributed = on_cluster(search, X, y).cv_results_
+    assert distributed["params"] == local["params"]
+    for key in local:
+        if "score" in key and "time" not in key:
+            np.testing.assert_array_equal(distributed[key], local[key])
+    np.testing.assert_array_equal(search.predict_proba(X), prediction)
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs a signal that cannot be caught")
+@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize("search", SEARCHES.values(), ids=SEARCHES)
+def test_a_worker_that_is_killed_costs_its_tasks_only(client, search, which, engine_of_workers, tmp_path):
+    X, y = classes(400)
+    search = clone(search).set_params(
+        cv=4,
+        refit=False,
+        estimator__l2netclassifier__max_iter=300,
+        estimator__l2netclassifier__n_iter_no_change=300,
+    )
+    local = search.fit(X, y).cv_results_["mean_test_score"]
+    n_fits = 4 * len(local)
+
+    def scorer(net, X, y):
+        (tmp_path / str(time.perf_counter_ns())).touch()
+        return net.score(X, y)
+
+    def kill_a_worker():
+        while len(list(tmp_path.iterdir())) < 4:
+            time.sleep(0.01)
+        os.kill(list(client.run(os.getpid).values())[which], signal.SIGKILL)
+        n_before.append(len(list(tmp_path.iterdir())))
+
+    n_before = []
+    killer = threading.Thread(target=kill_a_worker)
+    killer.start()
+    distributed = on_cluster(search.set_params(scoring=scorer), X, y).cv_results_["mean_test_score"]
+    killer.join()
+    client.wait_for_workers(2)
+    assert n_before[0] < n_fits
+    np.testing.assert_array_equal(distributed, local)
+    assert n_fits <= len(list(tmp_path.iterdir())) < 1.5 * n_fits
+
+
+# --- data beyond memory -----------------------------------------------------------------------------------------------
+
+# Leaves room for the libraries, some 700 MB, and not for the data.
+LIMITED = """
+import resource
+import numpy as np
+import dask, dask.array
+from skl2net import L2NetClassifier
+
+resource.setrlimit(resource.RLIMIT_AS, (1_100_000_000, resource.RLIM_INFINITY))
+n_blocks, n_rows, n_features = 24, 4096, 4096  # 1.6 GB in float32
+try:
+    np.memmap("X.dat", np.float32, "r", shape=(n_blocks * n_rows, n_features))
+    raise SystemExit("the limit has no effect")
+except OSError:
+    pass
+net = L2NetClassifier((2,), max_iter=1, batch_size=256, random_state=0)
+for i in range(n_blocks):
+    block, y = BLOCK
+    net.partial_fit(block, y, classes=[0, 1])
+print(net.t_, float(abs(net.coefs_[0]).max()))
+"""
+BLOCKS = {
+    "memmap": """(
+        np.memmap("X.dat", np.float32, "r", i * n_rows * n_features * 4, (n_rows, n_features)),
+        np.arange(n_rows) % 2,
+    )""",
+    "dask": """(
+        dask.array.from_npy_stack("stack").blocks[i].compute(scheduler="synchronous"),
+        np.arange(n_rows) % 2,
+    )""",
+}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs an address space that can be limited")
+@pytest.mark.parametrize("source", BLOCKS)
+def test_data_larger_than_the_address_space_are_learned_block_by_block(source, tmp_path):
+    dask_array = pytest.importorskip("dask.array")
+    n_blocks, n_rows, n_features = 24, 4096, 4096
+    block = np.random.default_rng(0).normal(size=(n_rows, n_features)).astype(np.float32)
+    with open(tmp_path / "X.dat", "wb") as file:  # a sparse file: blocks of zeros, and one that is not
+        file.write(block.data)
+        file.truncate(n_blocks * block.nbytes)
+    dask_array.to_npy_stack(tmp_path / "stack", dask_array.zeros((n_blocks, 1), chunks=1))
+    for i in range(n_blocks):
+        (tmp_path / "stack" / f"{i}.npy").unlink()
+    np.save(tmp_path / "stack" / "0.npy", block)
+    np.save(tmp_path / "stack" / "1.npy", np.zeros_like(block))
+    for i in range(2, n_blocks):
+        (tmp_path / "stack" / f"{i}.npy").symlink_to("1.npy")
+    with open(tmp_path / "stack" / "info", "wb") as file:
+        pickle.dump({"chunks": ((n_rows,) * n_blocks, (n_features,)), "dtype": block.dtype, "axis": 0}, file)
+
+    net = L2NetClassifier((2,), max_iter=1, batch_size=256, random_state=0)
+    for i in range(n_blocks):
+        net.partial_fit(block if i == 0 else np.zeros_like(block), np.arange(n_rows) % 2, classes=[0, 1])
+    result = run_script(LIMITED.replace("BLOCK", BLOCKS[source]), tmp_path)
+    assert result.stdout.split() == [str(net.t_), str(float(abs(net.coefs_[0]).max()))], result.stderr
+
+
+@pytest.mark.parametrize("estimator", [L2NetClassifier, L2NetRegressor])
+def test_incremental_of_dask_ml_trains_the_same_network(estimator):
+    incremental = pytest.importorskip("dask_ml.wrappers").Incremental
+    dask_array = pytest.importorskip("dask.array")
+    X, y = classes(200)
+    fit_params = {"classes": [0, 1, 2]} if estimator is L2NetClassifier else {}
+    net = estimator((5,), random_state=0)
+    other = incremental(clone(net), shuffle_blocks=False).fit(
+        dask_array.from_array(X, chunks=(50, 4)), dask_array.from_array(y, chunks=50), **fit_params
+    )
+    for start in range(0, 200, 50):
+        net.partial_fit(X[start : start + 50], y[start : start + 50], **fit_params)
+    np.testing.assert_array_equal(flat(other.estimator_), flat(net))
+
+
+# --- the page ---------------------------------------------------------------------------------------------------------
+
+
+def blocks_of_page(language):
+    return re.findall(rf"```{language}\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+def run_script(script, directory):
+    """Run code as from a prompt, where processes of a cluster need not import it."""
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
+    command = [sys.executable, "-X", "utf8", "-W", "ignore", "-c", script]
+    return subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, encoding="utf-8")
+
+
+def test_the_code_for_data_beyond_memory_runs(tmp_path):
+    pytest.importorskip("dask.array")
+    result = run_script("".join(blocks_of_page("python")[1:]), tmp_path)
+    assert result.stdout.split() == ["True", "True"], result.stderr
+
+
+@pytest.mark.long
+def test_the_code_for_a_cluster_runs(tmp_path):
+    pytest.importorskip("dask.distributed")
+    result = run_script(blocks_of_page("python")[0], tmp_path)
+    assert result.stdout.split() == ["True"], result.stderr
