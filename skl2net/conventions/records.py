@@ -94,7 +94,6 @@ _DL4J = {
 }
 _PAPER_SGD = Optimiser({"nesterov": False}, momenta=_PLAIN)
 _PAPER_ADAM = Optimiser(_ADAM, epsilon_at="v_hat")
-_ADAPTIVE = Optimiser({"learning_rate": 0.01}, ("lr={learning_rate}",))
 
 _TORCH_GROUPS = (
     '[{{"params": [p for p in net.parameters() if p.ndim > 1], "weight_decay": {number}}}, '

@@ -47,6 +47,8 @@ class AlphaConversion:
         parameters, such as biases, that one of them treats differently; same objective; same share of a weight removed
         per update when no gradient acts, hence same timescale; same penalty added to another data loss. None if they
         are not equivalent in any.
+    claim : str
+        The sense in words.
     reason : str
         Why they are not exact; empty if they are.
     conditions : tuple of str
