@@ -16,6 +16,7 @@ from skl2net.l2 import AppliedRule
 from skl2net.solvers.base import Diverged, SolverStart
 from skl2net.solvers.curves import Curves
 from skl2net.solvers.monitor import Monitor
+from skl2net.solvers.stopping import Progress
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Start:
         Curves of the fits that this one continues.
     t : int, default=0
         Number of rows visited by these fits.
+    progress : Progress, default=Progress()
+        Best loss and patience of these fits, if this one continues them too.
     """
 
     random_state: int | np.ndarray | np.random.RandomState
@@ -42,6 +45,7 @@ class Start:
     state: object = None
     curves: Curves = field(default_factory=Curves)
     t: int = 0
+    progress: Progress = Progress()
 
 
 @dataclass(frozen=True)
@@ -99,10 +103,8 @@ class FitResult:
         Number of rows visited by this fit and by the fits that it continued.
     loss, data_loss : float
         Loss of the last iteration, with and without the penalty.
-    best_loss : float or None
-        Smallest loss of this fit; None with early stopping.
-    best_validation_score : float or None
-        None without early stopping.
+    progress : Progress
+        Best loss, best validation score and patience.
     n_total : float
         Number of training samples; for `partial_fit`, of all samples so far.
     applied_rule : AppliedRule
@@ -119,8 +121,7 @@ class FitResult:
     t: int
     loss: float
     data_loss: float
-    best_loss: float | None
-    best_validation_score: float | None
+    progress: Progress
     n_total: float
     applied_rule: AppliedRule
     warnings: tuple
@@ -167,7 +168,11 @@ def fit_network(problem, solver, start, stopping, watch):
         problem, validation = _split(problem, watch.early_stopping, stream)
         validate = _validation_of(validation)
     monitor = Monitor(
-        solver.stopping(stopping), validate=validate, verbose=watch.verbose, is_cancelled=watch.is_cancelled
+        solver.stopping(stopping),
+        start.progress,
+        validate=validate,
+        verbose=watch.verbose,
+        is_cancelled=watch.is_cancelled,
     )
     warnings, is_lost = [], False
     try:
@@ -201,8 +206,7 @@ def fit_network(problem, solver, start, stopping, watch):
         t=iterate.t,
         loss=finished.last.loss,
         data_loss=finished.last.data_loss,
-        best_loss=progress.best_loss if validate is None else None,
-        best_validation_score=None if validate is None else progress.best_score,
+        progress=replace(progress, best_parameters=None),
         n_total=problem.n_total,
         applied_rule=solver.applied(problem, iterate.state),
         warnings=tuple(warnings),

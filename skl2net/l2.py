@@ -24,7 +24,7 @@ whole training set. The rules run in `skl2net.solvers`; `skl2net.report` says wh
 
 import math
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from numbers import Real
 
 import numpy as np
@@ -140,10 +140,9 @@ class AppliedRule:
     solver : str
     learning_rate : float or None
         That of the last update. None if the solver has none.
-    momentum : float or None
-        Momentum of SGD. None for other solvers.
-    nesterov : bool
-        Whether it is Nesterov's momentum.
+    constants : dict
+        Constants of the optimiser by name: ``momentum`` and ``nesterov`` of SGD, those of Adam. Empty for full-batch
+        solvers.
     n : float
         Number of samples per update (the sum of their weights). Where the last batch of an epoch is smaller, that of
         the others.
@@ -165,8 +164,7 @@ class AppliedRule:
     n_total: float
     loss: str
     learning_rate: float | None = None
-    momentum: float | None = None
-    nesterov: bool = False
+    constants: dict = field(default_factory=dict)
     updates_per_epoch: int | None = None
     has_schedule: bool = False
     objective: str = "mean loss"

@@ -14,7 +14,6 @@ from skl2net.l2 import share_removed, timescale
 _LARGE, _VERY_LARGE = 5.0, 25.0
 
 _NO_SHARE = {
-    "sgd": "With momentum=1, no weight is ever forgotten.",
     "adam": (
         "Adam divides the gradient of the penalty by its own size, so that no fixed share of a weight is removed; "
         "compare such runs by alpha, or use l2_mode='decoupled', which has a timescale."
@@ -29,6 +28,7 @@ _ELSEWHERE = {
     "limit": "As epsilon goes to 0",
     "objective": "The same objective",
     "batches": "The same update, except for the last batch",
+    "parts": "The same update of most parameters",
     "share": "The same share",
 }
 
@@ -175,15 +175,15 @@ def make_report(applied, coefs):
         share = share_removed(
             coefficients,
             learning_rate=applied.learning_rate,
-            momentum=applied.momentum,
-            nesterov=applied.nesterov,
+            momentum=applied.constants.get("momentum"),
+            nesterov=applied.constants.get("nesterov", False),
         )
     return L2Report(
         l2_mode=applied.rule.mode,
         alpha=applied.rule.alpha,
         solver=applied.solver,
         learning_rate=applied.learning_rate,
-        momentum=applied.momentum,
+        momentum=applied.constants.get("momentum"),
         n=applied.n,
         n_total=applied.n_total,
         updates_per_epoch=applied.updates_per_epoch,
@@ -210,13 +210,12 @@ def _equivalents(applied, coefs):
         solver=applied.solver,
         n_layers=len(coefs),
         learning_rate=applied.learning_rate,
-        momentum=applied.momentum if applied.momentum != 1 else None,
-        nesterov=applied.nesterov,
         batch_size=_whole(applied.n),
         n_samples=_whole(applied.n_total),
         loss=applied.loss,
         n_outputs=coefs[-1].shape[1],
         has_schedule=applied.has_schedule,
+        **applied.constants,
     )
 
 

@@ -355,7 +355,9 @@ def test_what_is_set_after_a_fit_does_not_change_its_predictions():
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("schedule", ["constant", "adaptive", "invscaling"])
 @pytest.mark.parametrize(("n_iter_no_change", "max_iter"), [(1, 300), (7, 300), (np.inf, 25)])
-def test_epochs_in_one_go_are_epochs_one_by_one(solver, schedule, weighted, n_iter_no_change, max_iter, iterations_per_call):
+def test_epochs_in_one_go_are_epochs_one_by_one(
+    solver, schedule, weighted, n_iter_no_change, max_iter, iterations_per_call
+):
     X, y = classes()
     weight = np.arange(1.0, 61.0) if weighted else None
     params = {"n_iter_no_change": n_iter_no_change, "max_iter": max_iter, "tol": 1e-3, "learning_rate": schedule}

@@ -5,7 +5,6 @@ engine has a limit of its own, which belongs to the process, and respects both.
 """
 
 import threading
-from contextlib import contextmanager
 from functools import cache
 
 import threadpoolctl
@@ -37,31 +36,47 @@ class ThreadLimitController(threadpoolctl.LibController):
         return None
 
 
-@contextmanager
-def one_blas_thread():
-    """Hold BLAS to one thread, for vectors that are too short to be shared.
+class OneBlasThread:
+    """Context manager that holds BLAS to one thread, for vectors that are too short to be shared.
 
-    The limit of BLAS belongs to the process. So the first thread that needs it sets it, and the last one that is done
-    restores what was before.
+    The limit of BLAS belongs to the process. So the first Python thread that needs it sets it, and the last one that is
+    done restores what was before. What a thread leaves behind that is interrupted in between is put right by the next
+    one.
     """
-    global _n_holding, _limiter
-    with _holding:
-        if _n_holding == 0:
-            _limiter = _blas().limit(limits=1)
-        _n_holding += 1
-    try:
-        yield
-    finally:
-        with _holding:
-            _n_holding -= 1
-            if _n_holding == 0:
-                _limiter.restore_original_limits()
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._holders = set()  # identifiers of Python threads
+        self._before = None  # number of threads of each library
+
+    def __enter__(self):
+        with self._lock:
+            self._holders &= {thread.ident for thread in threading.enumerate()}
+            self._holders.discard(threading.get_ident())
+            if not self._holders:
+                self._restore()
+                self._before = [library.num_threads for library in _blas()]
+            self._holders.add(threading.get_ident())
+            for library in _blas():
+                library.set_num_threads(1)
+
+    def __exit__(self, *exception):
+        with self._lock:
+            self._holders.discard(threading.get_ident())
+            if not self._holders:
+                self._restore()
+
+    def _restore(self):
+        if self._before is not None:
+            for library, n_threads in zip(_blas(), self._before, strict=True):
+                library.set_num_threads(n_threads)
+            self._before = None
 
 
-_holding, _n_holding, _limiter = threading.Lock(), 0, None
+one_blas_thread = OneBlasThread()
 
 
 @cache
 def _blas():
     """The BLAS libraries of this process: to find them takes milliseconds, to limit them microseconds."""
-    return threadpoolctl.ThreadpoolController().select(user_api="blas")
+    return threadpoolctl.ThreadpoolController().select(user_api="blas").lib_controllers

@@ -24,7 +24,7 @@ from skl2net.solvers.curves import Curves
 from skl2net.solvers.gradient import GradientDescent, LearningRate
 from skl2net.solvers.lbfgs import LBFGS
 from skl2net.solvers.optimisers import SGD, Adam
-from skl2net.solvers.stopping import StoppingRule
+from skl2net.solvers.stopping import Progress, StoppingRule
 from skl2net.solvers.swarm import ParticleSwarm, SwarmState
 
 FLOATS = (np.float64, np.float32)
@@ -39,6 +39,7 @@ class Continuation:
     state : object
         `FitResult.state`.
     curves : Curves
+    progress : Progress
     random_state : numpy.random.RandomState
         The random stream after the last fit.
     seed : object
@@ -49,6 +50,7 @@ class Continuation:
 
     state: object
     curves: Curves
+    progress: Progress
     random_state: np.random.RandomState
     seed: object
     n_samples: float
@@ -333,12 +335,10 @@ class BaseL2Net(BaseEstimator, ABC):
         result = fit_network(
             problem,
             solver,
-            self._start(problem.network, continues),
+            self._start(problem.network, continues, is_stream),
             replace(stopping, max_iter=1) if is_stream else stopping,
             Watch(self._early_stopping(data), self.verbose),
         )
-        if is_stream and continues:
-            result = replace(result, best_loss=min(result.best_loss, self.best_loss_ or np.inf))
         fitted._keep(problem.network, result, self.random_state)
         self._adopt(vars(fitted))
         if isinstance(self.random_state, np.random.RandomState):
@@ -408,7 +408,7 @@ class BaseL2Net(BaseEstimator, ABC):
         """Weights of samples with encoded targets, multiplied by those of their classes; None if all are one."""
         return sample_weight
 
-    def _start(self, network, continues):
+    def _start(self, network, continues, is_stream):
         """Where this fit begins."""
         if not continues:
             return Start(seed_of(self.random_state))
@@ -417,7 +417,8 @@ class BaseL2Net(BaseEstimator, ABC):
         is_same = isinstance(self.random_state, (Integral, type(None))) and self.random_state == before.seed
         random_state = before.random_state if is_same else seed_of(self.random_state)
         parameters = network.pack(self.coefs_, self.intercepts_)
-        return Start(random_state, parameters, before.state, before.curves, self.t_)
+        progress = before.progress if is_stream else Progress()  # each fit has a patience of its own
+        return Start(random_state, parameters, before.state, before.curves, self.t_, progress)
 
     def _layer_sizes(self):
         return (self.coefs_[0].shape[0], *(coef.shape[1] for coef in self.coefs_))
@@ -457,19 +458,20 @@ class BaseL2Net(BaseEstimator, ABC):
             t_=result.t,
             loss_=result.loss,
             data_loss_=result.data_loss,
-            best_loss_=result.best_loss,
-            best_validation_score_=result.best_validation_score,
+            best_loss_=result.progress.best_loss,
+            best_validation_score_=result.progress.best_score,
             swarm_=result.state if isinstance(result.state, SwarmState) else None,
             _activation=network.activation,  # of the fitted weights, whatever set_params says later
             _applied_rule=result.applied_rule,
-            _continuation=Continuation(result.state, result.curves, result.random_state, seed, result.n_total),
+            _continuation=Continuation(
+                result.state, result.curves, result.progress, result.random_state, seed, result.n_total
+            ),
         )
 
     def _adopt(self, attributes):
         """Take over the attributes of a finished fit, and drop those of an earlier one that it has not."""
-        for name in [name for name in vars(self) if name.endswith("_") and name not in attributes]:
-            delattr(self, name)
-        vars(self).update(attributes)
+        kept = {name: value for name, value in vars(self).items() if not name.endswith("_")}
+        self.__dict__ = kept | attributes  # at once, whenever Ctrl-C comes
 
     def _network_outputs(self, X, *, raw=False):
         """Outputs of the fitted network for validated or raw input, ndarray of shape (n_samples, n_outputs)."""

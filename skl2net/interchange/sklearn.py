@@ -22,6 +22,7 @@ from skl2net.network import ACTIVATIONS, Network
 from skl2net.problem import Problem
 from skl2net.solvers.curves import Curve, Curves
 from skl2net.solvers.gradient import GradientState, RowOrder
+from skl2net.solvers.stopping import Progress
 
 _SHARED_ATTRIBUTES = ("classes_", "_label_binarizer", "n_features_in_", "feature_names_in_")
 
@@ -117,7 +118,6 @@ def _result_of(mlp, network, net):
         Curve(scores),
         Curve([np.nan] * len(scores)),
     )
-    best_score = mlp.best_validation_score_ if scores else None
     state = applied_rule = None
     n_rows = max(1, round(mlp.t_ / len(loss_curve)))  # as far as it remembers
     if optimiser is not None:
@@ -136,8 +136,7 @@ def _result_of(mlp, network, net):
         t=mlp.t_ if optimiser is not None else 0,
         loss=loss_curve[-1],
         data_loss=np.nan,
-        best_loss=None if scores else min(loss_curve),
-        best_validation_score=best_score,
+        progress=Progress(best_score=mlp.best_validation_score_) if scores else Progress(best_loss=min(loss_curve)),
         n_total=float(n_rows),
         applied_rule=applied_rule,
         warnings=(),

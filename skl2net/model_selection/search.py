@@ -13,7 +13,6 @@ import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.exceptions import FitFailedWarning
 
-from skl2net.engines.threads import one_blas_thread
 from skl2net.fitting import Start, Watch, fit_network
 
 
@@ -69,15 +68,14 @@ def evaluate_candidates(net, data, candidates, score, *, random_state, error_sco
     """
     n_threads = 1 if effective_n_jobs(n_jobs) > 1 else None
     cancelled = _Cancellation()
-    with one_blas_thread():
-        try:
-            outcomes = Parallel(n_jobs=n_jobs, prefer="threads")(
-                delayed(_evaluate)(net, data, candidate, score, random_state, error_score, n_threads, cancelled)
-                for candidate in candidates
-            )
-        except BaseException:
-            cancelled.set()  # threads cannot be ended from outside
-            raise
+    try:
+        outcomes = Parallel(n_jobs=n_jobs, prefer="threads")(
+            delayed(_evaluate)(net, data, candidate, score, random_state, error_score, n_threads, cancelled)
+            for candidate in candidates
+        )
+    except BaseException:
+        cancelled.set()  # threads cannot be ended from outside
+        raise
     _warn_of(outcomes, error_score)
     return outcomes
 

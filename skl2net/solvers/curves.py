@@ -8,7 +8,7 @@ class Curve:
     """An immutable sequence of numbers. `extended` returns a longer one.
 
     The two share their memory. Extending the latest version takes a time that does not depend on its length, so that
-    the 100,000th call of `partial_fit` takes as long as the first.
+    the 100,000th call of `partial_fit` takes as long as the first. An earlier version is copied.
 
     Parameters
     ----------
@@ -24,17 +24,20 @@ class Curve:
     def __init__(self, values=()):
         self._values = array("d", values)
         self._length = len(self._values)
+        self._end = [self._values]  # held by the latest version alone; `pop` lets one thread have it
 
     def __len__(self):
         return self._length
 
     def extended(self, values):
         """Return this curve followed by `values`."""
-        is_latest = len(self._values) == self._length
+        try:
+            shared = self._end.pop()
+        except IndexError:
+            shared = self._values[: self._length]
+        shared.extend(values)
         longer = object.__new__(Curve)
-        longer._values = self._values if is_latest else self._values[: self._length]
-        longer._values.extend(values)
-        longer._length = self._length + len(values)
+        longer._values, longer._length, longer._end = shared, self._length + len(values), [shared]
         return longer
 
     def tolist(self):

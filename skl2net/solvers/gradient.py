@@ -5,7 +5,7 @@ until the stopping rule or the learning rate schedule decides. The loop reports 
 themselves are `skl2net.engines.reference.run_updates`.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
@@ -83,6 +83,11 @@ class RowOrder:
             random_state.shuffle(order)
             previous = order
         return orders, RowOrder(self.n_rows, previous.copy(), first_stream, self.n_shuffles + n_epochs)
+
+    def __reduce__(self):
+        """What takes less space: the array, or as many shuffles as have been made."""
+        kept = self if self.n_shuffles > self.n_rows else self.without_array()
+        return RowOrder, (kept.n_rows, kept.order, kept.first_stream, kept.n_shuffles)
 
     def without_array(self):
         """The same order, stored as the random stream."""
@@ -194,8 +199,7 @@ class GradientDescent(Solver):
             n_total=problem.n_total,
             loss=problem.loss_name,
             learning_rate=state.learning_rate,
-            momentum=self.optimiser.momentum,
-            nesterov=self.optimiser.nesterov,
+            constants=asdict(self.optimiser),
             updates_per_epoch=-(-problem.n_rows // self.batch_size),
             has_schedule=self.learning_rate.schedule != "constant",
         )

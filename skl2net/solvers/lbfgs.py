@@ -57,7 +57,7 @@ class LBFGS(Solver):
             monitor.finish(Iterate(x.astype(problem.dtype)), [totals(x, loss)])
 
         ftol = max(2.2204460492503131e-05 * tol, float(np.finfo(problem.dtype).eps)) if self.ftol is None else self.ftol
-        with one_blas_thread():  # scipy's vector operations wake threads that take longer to wake than to work
+        with one_blas_thread:  # scipy's vector operations wake threads that take longer to wake than to work
             result = scipy.optimize.minimize(
                 objective,
                 start.parameters.astype(np.float64),

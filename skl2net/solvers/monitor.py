@@ -42,6 +42,8 @@ class Monitor:
     Parameters
     ----------
     stopping : StoppingRule
+    start : Progress, default=Progress()
+        The progress that training begins with.
     validate : callable, default=None
         ``validate(parameters) -> (score, data loss)`` on the validation set, with early stopping.
     verbose : bool or int, default=False
@@ -55,10 +57,11 @@ class Monitor:
         State after the last finished iteration; None before the first.
     """
 
-    def __init__(self, stopping, *, validate=None, verbose=False, is_cancelled=None):
+    def __init__(self, stopping, start=Progress(), *, validate=None, verbose=False, is_cancelled=None):
         self.stopping = stopping
         self.verbose = verbose
         self.finished = None
+        self._start = start
         self._validate = validate
         self._is_cancelled = is_cancelled
         self._iterations = []
@@ -67,7 +70,7 @@ class Monitor:
     @property
     def progress(self):
         """The progress after the last finished iteration."""
-        return Progress() if self.finished is None else self.finished.progress
+        return self._start if self.finished is None else self.finished.progress
 
     @property
     def n_iter(self):
@@ -115,7 +118,7 @@ class Monitor:
     def finish_at_start(self, iterate, totals):
         """Record that training had converged before its first iteration."""
         self._iterations[:] = [totals]
-        self.finished = Finished(iterate, totals, 0, replace(Progress(), best_loss=totals.loss))
+        self.finished = Finished(iterate, totals, 0, Progress(best_loss=totals.loss))
 
     @property
     def has_converged(self):

@@ -34,21 +34,21 @@ class Progress:
 
     Parameters
     ----------
-    best_loss : float
-        Smallest training loss; inf with early stopping.
+    best_loss : float or None
+        Smallest training loss; None with early stopping.
     reference_loss : float
         Loss from which the next improvement is measured.
-    best_score : float
-        Best validation score.
+    best_score : float or None
+        Best validation score; None without early stopping.
     best_parameters : ndarray or None
         Parameters with the best validation score.
     n_stalled : int
         Number of consecutive iterations without an improvement.
     """
 
-    best_loss: float = np.inf
+    best_loss: float | None = None
     reference_loss: float = np.inf
-    best_score: float = -np.inf
+    best_score: float | None = None
     best_parameters: np.ndarray | None = None
     n_stalled: int = 0
 
@@ -62,14 +62,15 @@ class Progress:
             reference = min(self.reference_loss, loss)
         return replace(
             self,
-            best_loss=min(self.best_loss, loss),
+            best_loss=loss if self.best_loss is None else min(self.best_loss, loss),
             reference_loss=reference,
             n_stalled=self.n_stalled + 1 if stalled else 0,
         )
 
     def after_score(self, score, parameters, rule):
         """The progress after an iteration with this validation score."""
-        n_stalled = self.n_stalled + 1 if score < self.best_score + rule.tol else 0
-        if score > self.best_score:
+        best = -np.inf if self.best_score is None else self.best_score
+        n_stalled = self.n_stalled + 1 if score < best + rule.tol else 0
+        if score > best:
             return replace(self, best_score=score, best_parameters=parameters, n_stalled=n_stalled)
-        return replace(self, n_stalled=n_stalled)
+        return replace(self, best_score=best, n_stalled=n_stalled)
