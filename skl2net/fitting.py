@@ -45,7 +45,7 @@ class Start:
     state: object = None
     curves: Curves = field(default_factory=Curves)
     t: int = 0
-    progress: Progress = Progress()
+    progress: Progress = field(default_factory=Progress)
 
 
 @dataclass(frozen=True)

@@ -192,7 +192,6 @@ def test_partial_fit(target, solver):
         assert distance(ours.loss_curve_, theirs.loss_curve_) <= 1e-6
 
 
-@pytest.mark.xfail(reason="patience begins anew in each call of partial_fit, not only of fit", strict=True)
 def test_partial_fit_reduces_the_learning_rate_of_the_adaptive_schedule():
     X, y = data("multiclass", 33)
     params = {"solver": "sgd", "learning_rate": "adaptive", "learning_rate_init": 0.05, "tol": 10.0, "shuffle": False}

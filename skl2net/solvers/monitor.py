@@ -42,8 +42,8 @@ class Monitor:
     Parameters
     ----------
     stopping : StoppingRule
-    start : Progress, default=Progress()
-        The progress that training begins with.
+    start : Progress, default=None
+        The progress that training begins with. None for that of a new training.
     validate : callable, default=None
         ``validate(parameters) -> (score, data loss)`` on the validation set, with early stopping.
     verbose : bool or int, default=False
@@ -57,11 +57,11 @@ class Monitor:
         State after the last finished iteration; None before the first.
     """
 
-    def __init__(self, stopping, start=Progress(), *, validate=None, verbose=False, is_cancelled=None):
+    def __init__(self, stopping, start=None, *, validate=None, verbose=False, is_cancelled=None):
         self.stopping = stopping
         self.verbose = verbose
         self.finished = None
-        self._start = start
+        self._start = Progress() if start is None else start
         self._validate = validate
         self._is_cancelled = is_cancelled
         self._iterations = []
