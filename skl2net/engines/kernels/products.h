@@ -51,13 +51,8 @@ INLINE void NAME(panel)(const int nv, index_t m, index_t k, const REAL *A, index
 #define TILE(mr)                                                                                                  \
     NAME(tile)(mr, nv, k, packed ? A + i / TILE_ROWS * TILE_ROWS * k + i % TILE_ROWS : A + i * row_step,          \
                packed ? 1 : row_step, packed ? TILE_ROWS : column_step, B, ldb, C + i * ldc, ldc, accumulate)
-    for (; i + TILE_ROWS <= m; i += TILE_ROWS) {
-        if (k == SLICE) /* of a product so large that the next tile of C may not be in the cache yet */
-            for (int r = TILE_ROWS; r < 2 * TILE_ROWS; r++)
-                for (int v = 0; v < nv; v++)
-                    __builtin_prefetch(C + (i + r) * ldc + v * LANES, 1);
+    for (; i + TILE_ROWS <= m; i += TILE_ROWS)
         TILE(TILE_ROWS);
-    }
     for (; i + 4 <= m; i += 4)
         TILE(4);
     if (i + 2 <= m) {
