@@ -108,62 +108,61 @@ def test_a_worker_that_is_killed_costs_its_tasks_only(client, search, which, eng
 
 # --- data beyond memory -----------------------------------------------------------------------------------------------
 
-# Leaves room for the libraries, some 700 MB, and not for the data.
-LIMITED = """
+N_BLOCKS, N_ROWS, N_FEATURES = 20, 4096, 4096  # 1.3 GB in float32
+
+# The limit leaves room for the libraries, some 700 MB, and not for the data.
+LIMITED = f"""
 import resource
 import numpy as np
-import dask, dask.array
+import dask.array
 from skl2net import L2NetClassifier
 
-resource.setrlimit(resource.RLIMIT_AS, (1_100_000_000, resource.RLIM_INFINITY))
-n_blocks, n_rows, n_features = 24, 4096, 4096  # 1.6 GB in float32
+resource.setrlimit(resource.RLIMIT_AS, (1_200_000_000, resource.RLIM_INFINITY))
 try:
-    np.memmap("X.dat", np.float32, "r", shape=(n_blocks * n_rows, n_features))
-    raise SystemExit("the limit has no effect")
+    np.memmap("X.dat", np.float32, "r", shape=({N_BLOCKS * N_ROWS}, {N_FEATURES}))
 except OSError:
-    pass
-net = L2NetClassifier((2,), max_iter=1, batch_size=256, random_state=0)
-for i in range(n_blocks):
-    block, y = BLOCK
-    net.partial_fit(block, y, classes=[0, 1])
-print(net.t_, float(abs(net.coefs_[0]).max()))
+    net = L2NetClassifier((2,), batch_size=1024, random_state=0)
+    for i in range({N_BLOCKS}):
+        net.partial_fit(BLOCK, np.arange({N_ROWS}) % 2, classes=[0, 1])
+    print(net.t_, abs(net.coefs_[0]).max())
 """
 BLOCKS = {
-    "memmap": """(
-        np.memmap("X.dat", np.float32, "r", i * n_rows * n_features * 4, (n_rows, n_features)),
-        np.arange(n_rows) % 2,
-    )""",
-    "dask": """(
-        dask.array.from_npy_stack("stack").blocks[i].compute(scheduler="synchronous"),
-        np.arange(n_rows) % 2,
-    )""",
+    "memmap": f'np.memmap("X.dat", np.float32, "r", i * {4 * N_ROWS * N_FEATURES}, ({N_ROWS}, {N_FEATURES}))',
+    "dask": 'dask.array.from_npy_stack("stack").blocks[i].compute(scheduler="synchronous")',
 }
+
+
+@pytest.fixture(scope="module")
+def data_on_disk(tmp_path_factory):
+    """A folder with the data, one block of numbers and then zeros, as one file and as a stack, and what is learned."""
+    directory = tmp_path_factory.mktemp("data")
+    block = np.random.default_rng(0).normal(size=(N_ROWS, N_FEATURES)).astype(np.float32)
+    zeros = np.zeros_like(block)
+    with open(directory / "X.dat", "wb") as file:  # of zeros that are not written, only the size is known to the disk
+        file.write(block.data)
+        file.truncate(N_BLOCKS * block.nbytes)
+    stack = directory / "stack"
+    stack.mkdir()
+    np.save(stack / "0.npy", block)
+    np.save(stack / "1.npy", zeros)
+    for i in range(2, N_BLOCKS):
+        (stack / f"{i}.npy").symlink_to("1.npy")
+    with open(stack / "info", "wb") as file:
+        pickle.dump({"chunks": ((N_ROWS,) * N_BLOCKS, (N_FEATURES,)), "dtype": block.dtype, "axis": 0}, file)
+
+    net = L2NetClassifier((2,), batch_size=1024, random_state=0)
+    for i in range(N_BLOCKS):
+        net.partial_fit(zeros if i else block, np.arange(N_ROWS) % 2, classes=[0, 1])
+    return directory, f"{net.t_} {abs(net.coefs_[0]).max()!s}\n"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs an address space that can be limited")
 @pytest.mark.parametrize("source", BLOCKS)
-def test_data_larger_than_the_address_space_are_learned_block_by_block(source, tmp_path):
-    dask_array = pytest.importorskip("dask.array")
-    n_blocks, n_rows, n_features = 24, 4096, 4096
-    block = np.random.default_rng(0).normal(size=(n_rows, n_features)).astype(np.float32)
-    with open(tmp_path / "X.dat", "wb") as file:  # a sparse file: blocks of zeros, and one that is not
-        file.write(block.data)
-        file.truncate(n_blocks * block.nbytes)
-    dask_array.to_npy_stack(tmp_path / "stack", dask_array.zeros((n_blocks, 1), chunks=1))
-    for i in range(n_blocks):
-        (tmp_path / "stack" / f"{i}.npy").unlink()
-    np.save(tmp_path / "stack" / "0.npy", block)
-    np.save(tmp_path / "stack" / "1.npy", np.zeros_like(block))
-    for i in range(2, n_blocks):
-        (tmp_path / "stack" / f"{i}.npy").symlink_to("1.npy")
-    with open(tmp_path / "stack" / "info", "wb") as file:
-        pickle.dump({"chunks": ((n_rows,) * n_blocks, (n_features,)), "dtype": block.dtype, "axis": 0}, file)
-
-    net = L2NetClassifier((2,), max_iter=1, batch_size=256, random_state=0)
-    for i in range(n_blocks):
-        net.partial_fit(block if i == 0 else np.zeros_like(block), np.arange(n_rows) % 2, classes=[0, 1])
-    result = run_script(LIMITED.replace("BLOCK", BLOCKS[source]), tmp_path)
-    assert result.stdout.split() == [str(net.t_), str(float(abs(net.coefs_[0]).max()))], result.stderr
+def test_data_larger_than_the_address_space_are_learned_block_by_block(source, data_on_disk):
+    pytest.importorskip("dask.array")
+    directory, expected = data_on_disk
+    result = run_script(LIMITED.replace("BLOCK", BLOCKS[source]), directory)
+    assert result.stdout == expected, result.stderr
 
 
 @pytest.mark.parametrize("estimator", [L2NetClassifier, L2NetRegressor])
