@@ -71,7 +71,7 @@ def assert_same_result(a, b):
     np.testing.assert_array_equal(a.parameters, b.parameters)
     for ours, theirs in zip(a.curves, b.curves, strict=True):
         assert ours.tolist() == theirs.tolist()
-    for name in ("n_iter", "t", "loss", "data_loss", "best_loss", "best_validation_score", "n_total", "warnings"):
+    for name in ("n_iter", "t", "loss", "data_loss", "progress", "n_total", "warnings"):
         assert getattr(a, name) == getattr(b, name), name
 
 

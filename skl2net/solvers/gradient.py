@@ -186,7 +186,7 @@ class GradientDescent(Solver):
                 monitor.announce_convergence(
                     f"Setting learning rate to {self.learning_rate.after(t, state.n_reductions):f}"
                 )
-                monitor.renew_patience()
+                monitor.renew_patience(self._kept(state))
             n_left -= n_epochs
         return monitor.not_converged
 

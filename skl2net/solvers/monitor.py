@@ -132,9 +132,14 @@ class Monitor:
             return 1
         return self.stopping.n_iter_no_change + 1 - self.progress.n_stalled
 
-    def renew_patience(self):
-        """Reset the patience."""
-        self.finished = replace(self.finished, progress=replace(self.finished.progress, n_stalled=0))
+    def renew_patience(self, state):
+        """Reset the patience, and replace the state that a later training continues."""
+        finished = self.finished
+        self.finished = replace(
+            finished,
+            iterate=replace(finished.iterate, state=state),
+            progress=replace(finished.progress, n_stalled=0),
+        )
 
     def announce_convergence(self, consequence):
         """Print that training has converged, and the consequence, if `verbose`."""
