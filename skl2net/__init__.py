@@ -7,7 +7,7 @@ from skl2net.model_selection import L2NetClassifierCV, L2NetRegressorCV, NodeSwe
 from skl2net.solvers.swarm import ParticleSwarm
 from skl2net.versions import show_versions
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 __all__ = [
     "L2NetClassifier",

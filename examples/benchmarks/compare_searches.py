@@ -3,8 +3,8 @@
 The same grid, folds, network (32 units) and seed everywhere; `n_jobs=2`. scikit-learn's network has the rule
 `penalty_per_sample`, so that rule it is for all; for L-BFGS that is the rule `prior`. A figure is the median of several
 rounds, in which the programs take turns; a ratio is the time of the other program divided by that of
-`L2NetClassifierCV`, so that above 1 the latter is faster. The best scores are printed beside each other: the searches do
-the same work.
+`L2NetClassifierCV`, so that above 1 the latter is faster. The best scores are printed beside each other: the searches
+do the same work.
 
     python examples/benchmarks/compare_searches.py                   # a quiet machine, some minutes
     python examples/benchmarks/compare_searches.py --contended 2     # beside two busy processes
