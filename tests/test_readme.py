@@ -17,6 +17,7 @@ PAGES = [
     "docs/conventions.md",
     "docs/scikit_learn.md",
     "docs/particle_swarm.md",
+    "docs/searches.md",
 ]
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:e-?\d+)?")
 

@@ -69,7 +69,7 @@ def evaluate_candidates(net, data, candidates, score, *, random_state, error_sco
     n_threads = 1 if effective_n_jobs(n_jobs) > 1 else None
     cancelled = _Cancellation()
     try:
-        outcomes = Parallel(n_jobs=n_jobs, prefer="threads")(
+        outcomes = Parallel(n_jobs=n_jobs, prefer=net._solver(len(data.Y)).prefers)(
             delayed(_evaluate)(net, data, candidate, score, random_state, error_score, n_threads, cancelled)
             for candidate in candidates
         )

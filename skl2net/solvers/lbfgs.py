@@ -39,6 +39,7 @@ class LBFGS(Solver):
     name = "lbfgs"
     why_no_decay = "L-BFGS minimises an objective, and a decay of the weights has none"
     uses_validation = False
+    prefers = "processes"  # its loop is Python's: in threads, each evaluation waits for the global lock
 
     def minimise(self, problem, start, monitor):
         """See `Solver.minimise`. Only the parameters of an earlier training are used, not its state."""

@@ -95,7 +95,8 @@ static void *help(void *self)
     worker_t *worker = self;
     for (int spins = 0;; spins++) {
         int state = CALLED;
-        if (atomic_compare_exchange_strong(&worker->state, &state, WORKING)) {
+        if (atomic_load(&worker->state) == CALLED &&
+            atomic_compare_exchange_strong(&worker->state, &state, WORKING)) {
             take_chunks((int)(worker - team.workers));
             atomic_store(&worker->state, IDLE);
             spins = 0;
