@@ -257,7 +257,8 @@ class L2NetClassifierCV(_AlphaSearch, L2NetClassifier):
     scoring : str or callable, default=None
         Score to maximise, see :ref:`scoring_parameter`. None for the accuracy.
     n_jobs : int, default=None
-        Number of networks to train at a time, in threads, each with one thread of the engine. None means 1 unless in a
+        Number of networks to train at a time, each with one thread of the engine. They are trained in Python threads,
+        or with "lbfgs", whose loop is Python's, in processes. None means 1 unless in a
         :obj:`joblib.parallel_backend` context: networks are trained one after the other, with all threads of the
         engine. -1 means as many as there are processors.
     refit : bool, default=True
@@ -402,7 +403,8 @@ class L2NetRegressorCV(_AlphaSearch, L2NetRegressor):
     scoring : str or callable, default=None
         Score to maximise, see :ref:`scoring_parameter`. None for the :math:`R^2`.
     n_jobs : int, default=None
-        Number of networks to train at a time, in threads, each with one thread of the engine. None means 1 unless in a
+        Number of networks to train at a time, each with one thread of the engine. They are trained in Python threads,
+        or with "lbfgs", whose loop is Python's, in processes. None means 1 unless in a
         :obj:`joblib.parallel_backend` context: networks are trained one after the other, with all threads of the
         engine. -1 means as many as there are processors.
     refit : bool, default=True
