@@ -1,6 +1,6 @@
-"""The private names of scikit-learn that skl2net uses, in one place, with a substitute where there is one.
+"""The private names of scikit-learn that skl2net uses, in one place, with a substitute where it can do without them.
 
-Tried with scikit-learn 1.9. A test imports each of them.
+Tried with scikit-learn 1.9; `tests/test_sklearn_private.py` says with which versions it passed.
 """
 
 import os
@@ -31,6 +31,14 @@ raise_for_params = _raise_for_params
 routing_enabled = _routing_enabled
 yields_constant_splits = _yields_constant_splits
 
+
+def stochastic_optimizers():
+    """scikit-learn's classes of SGD and Adam, which only the conversion of fitted networks needs."""
+    from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
+
+    return SGDOptimizer, AdamOptimizer
+
+
 __all__ = [
     "BaseSearchCV",
     "Interval",
@@ -42,5 +50,6 @@ __all__ = [
     "openmp_effective_n_threads",
     "raise_for_params",
     "routing_enabled",
+    "stochastic_optimizers",
     "yields_constant_splits",
 ]

@@ -12,8 +12,6 @@ from itertools import pairwise
 import numpy as np
 
 ACTIVATIONS = ("identity", "logistic", "tanh", "relu", "softplus")
-OUTPUTS = ("identity", "logistic", "softmax", "exp")
-LOSSES = ("squared_error", "log_loss", "poisson")
 
 
 @dataclass(frozen=True)

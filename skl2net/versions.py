@@ -2,7 +2,7 @@
 
 import sklearn
 
-from skl2net.engines import available_engines, reference
+from skl2net.engines import available_engines, reference, why_reference
 
 
 def show_versions():
@@ -20,7 +20,7 @@ def show_versions():
 
     engine = available_engines()[0]
     if engine is reference:
-        description = "reference (the slow one: the compiled engine was not built or does not load)"
+        description = f"reference (the slow one: {why_reference()})"
     else:
         description = f"{engine.name} ({engine.instruction_sets()[-1]})"
     print(f"\nskl2net: {skl2net.__version__}\n engine: {description}")

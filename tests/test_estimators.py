@@ -111,6 +111,32 @@ def test_a_copy_goes_on_where_the_original_was(solver, copied, random_state):
     np.testing.assert_array_equal(flat(fit(other, X, y)), flat(fit(whole, X, y)))
 
 
+@each_copy
+@with_updates
+@pytest.mark.parametrize("between", ["validation set", "another seed", "a shared stream"])
+def test_a_copy_goes_on_although_others_drew_from_the_stream_between_fits(solver, copied, between):
+    X, y = classes(1000)  # more rows than numbers in the state of a stream: the order is drawn again
+    stream = np.random.RandomState(0) if between == "a shared stream" else 0
+    params = {"solver": solver, "max_iter": 2, "early_stopping": between == "validation set", "random_state": stream}
+    net = fit(small(L2NetClassifier, warm_start=True, **params), X, y)
+    if between == "another seed":
+        net.set_params(random_state=5)
+    elif between == "a shared stream":
+        stream.normal(size=3)
+    fit(net, X, y)
+    other = copied(net)
+    np.testing.assert_array_equal(flat(fit(other, X, y)), flat(fit(net, X, y)))
+
+
+def test_a_stream_after_early_stopping_is_watched_by_its_loss():
+    X, y = classes(80)
+    net = fit(small(L2NetClassifier, early_stopping=True), X, y)
+    net.set_params(early_stopping=False).partial_fit(X, y)
+    assert net.best_validation_score_ is None
+    assert net.validation_scores_ is None
+    assert net.best_loss_ == net.loss_
+
+
 def test_a_deep_copy_is_independent():
     X, y = classes()
     net = fit(small(L2NetClassifier, warm_start=True), X, y)

@@ -48,12 +48,18 @@ def effective_n_threads():
     return openmp_effective_n_threads() if _compiled is None else _compiled.effective_n_threads()
 
 
+def why_reference():
+    """Why the reference engine is the default."""
+    if _compiled is not None:
+        return "the compiled one was not asked for"
+    return f"the compiled one cannot be imported: {_why_not_compiled}"
+
+
 @cache
 def _warn_slow():
-    reason = "it was not asked for" if _compiled is not None else f"it cannot be imported ({_why_not_compiled})"
     warnings.warn(
-        "skl2net runs on its reference engine, which is up to hundreds of times slower than the compiled one, "
-        f"skl2net.engines._compiled: {reason}.",
+        "skl2net runs on its reference engine, which is up to hundreds of times slower than the compiled one: "
+        f"{why_reference()}.",
         RuntimeWarning,
         stacklevel=2,
     )

@@ -93,10 +93,6 @@ class OptimiserState:
     moments: np.ndarray
     n_updates: int = 0
 
-    def copy(self):
-        """A state of its own."""
-        return OptimiserState(self.parameters.copy(), self.moments.copy(), self.n_updates)
-
 
 @dataclass(frozen=True)
 class Batches:

@@ -417,7 +417,9 @@ class BaseL2Net(BaseEstimator, ABC):
         is_same = isinstance(self.random_state, (Integral, type(None))) and self.random_state == before.seed
         random_state = before.random_state if is_same else seed_of(self.random_state)
         parameters = network.pack(self.coefs_, self.intercepts_)
-        progress = before.progress if is_stream else Progress()  # each fit has a patience of its own
+        progress = Progress()  # each fit has a patience of its own, and a stream one for all its calls
+        if is_stream and before.progress.best_score is None:
+            progress = before.progress
         return Start(random_state, parameters, before.state, before.curves, self.t_, progress)
 
     def _layer_sizes(self):

@@ -12,10 +12,10 @@ from itertools import chain
 import numpy as np
 from sklearn.base import is_classifier
 from sklearn.neural_network import MLPClassifier, MLPRegressor
-from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
 from sklearn.utils.validation import check_is_fitted
 
-from skl2net.engines.interface import OptimiserState, Task
+from skl2net._sklearn_private import stochastic_optimizers
+from skl2net.engines.interface import Task
 from skl2net.fitting import FitResult
 from skl2net.l2 import PENALTIES, check_rule
 from skl2net.network import ACTIVATIONS, Network
@@ -23,6 +23,8 @@ from skl2net.problem import Problem
 from skl2net.solvers.curves import Curve, Curves
 from skl2net.solvers.gradient import GradientState, RowOrder
 from skl2net.solvers.stopping import Progress
+
+SGDOptimizer, AdamOptimizer = stochastic_optimizers()
 
 _SHARED_ATTRIBUTES = ("classes_", "_label_binarizer", "n_features_in_", "feature_names_in_")
 
@@ -123,7 +125,7 @@ def _result_of(mlp, network, net):
     if optimiser is not None:
         name = "adam" if isinstance(optimiser, AdamOptimizer) else "sgd"
         fitted_by = copy.copy(net).set_params(solver=name)._solver(n_rows)
-        state = _state_of(mlp, optimiser, fitted_by, parameters, n_rows)
+        state = _state_of(mlp, optimiser, fitted_by, n_rows)
         rule = check_rule("penalty_per_sample", mlp.alpha, n_layers=network.n_layers, solver=fitted_by)
         task = Task(network, np.broadcast_to(parameters[:1], (n_rows, network.layer_sizes[0])), loss=mlp.loss)
         applied_rule = fitted_by.applied(Problem(task, rule, None), state)
@@ -143,7 +145,7 @@ def _result_of(mlp, network, net):
     )
 
 
-def _state_of(mlp, optimiser, fitted_by, parameters, n_rows):
+def _state_of(mlp, optimiser, fitted_by, n_rows):
     """The state of scikit-learn's optimiser as one of ours."""
     if fitted_by.name == "adam":
         moments, n_updates = [_flat(optimiser.ms), _flat(optimiser.vs)], optimiser.t
@@ -154,8 +156,9 @@ def _state_of(mlp, optimiser, fitted_by, parameters, n_rows):
         rate = optimiser.learning_rate
     is_adaptive = getattr(optimiser, "lr_schedule", "constant") == "adaptive"
     return GradientState(
-        OptimiserState(parameters.copy(), np.stack(moments), n_updates),
         fitted_by.name,
+        np.stack(moments),
+        n_updates,
         RowOrder(n_rows),
         rate,
         round(math.log(optimiser.learning_rate_init / rate, 5)) if is_adaptive else 0,
@@ -226,12 +229,12 @@ def _give_training(mlp, net):
 def _sklearn_optimiser(mlp, net, state):
     """scikit-learn's optimiser in the given state."""
     network = net._network()
-    moments = [[*chain(*network.unpack(moment.copy()))] for moment in state.optimiser.moments]
+    moments = [[*chain(*network.unpack(moment.copy()))] for moment in state.moments]
     arrays = mlp.coefs_ + mlp.intercepts_
     if state.name == "adam":
         optimiser = AdamOptimizer(arrays, net.learning_rate_init, net.beta_1, net.beta_2, net.epsilon)
         optimiser.ms, optimiser.vs = moments
-        optimiser.t = state.optimiser.n_updates
+        optimiser.t = state.n_updates
         return optimiser
     optimiser = SGDOptimizer(
         arrays, net.learning_rate_init, net.learning_rate, net.momentum, net.nesterovs_momentum, net.power_t

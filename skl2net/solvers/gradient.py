@@ -43,66 +43,82 @@ class LearningRate:
 class RowOrder:
     """The order in which the last epoch visited the rows. The next epoch shuffles it again.
 
-    It is stored either as an array, or as the state of the random stream from which it can be drawn again. The latter
-    does not depend on the number of rows.
+    It is stored as an array, or as what is needed to draw it again, so that a fitted network need not store a number
+    for each row.
 
     Parameters
     ----------
     n_rows : int
     order : ndarray of intp, shape (n_rows,), default=None
-        None if it must be drawn again, or if the rows have not been shuffled.
-    first_stream : dict, default=None
-        State of the random stream before the first shuffle. None if the rows have not been shuffled.
-    n_shuffles : int, default=0
+        None if it has to be drawn again, or if the rows have not been shuffled.
+    shuffles : tuple of (dict, int), default=()
+        States of the random stream and the number of shuffles drawn from there, one after the other.
+    stream_after : dict, default=None
+        State of the random stream after the last shuffle.
     """
 
     n_rows: int
     order: np.ndarray | None = None
-    first_stream: dict | None = None
-    n_shuffles: int = 0
+    shuffles: tuple = ()
+    stream_after: dict | None = None
 
     def array(self):
         """The order as an array."""
         if self.order is not None:
             return self.order
-        order = np.arange(self.n_rows)
-        if self.n_shuffles:
-            stream = np.random.RandomState()
-            stream.set_state(self.first_stream)
-            for _ in range(self.n_shuffles):
+        order, stream = np.arange(self.n_rows), np.random.RandomState(0)
+        for state, n_shuffles in self.shuffles:
+            stream.set_state(state)
+            for _ in range(n_shuffles):
                 stream.shuffle(order)
         return order
 
     def shuffled(self, random_state, n_epochs):
-        """The orders of the next epochs, ndarray of shape (n_epochs, n_rows), and this order after them."""
-        first_stream = self.first_stream or random_state.get_state(legacy=False)
+        """The orders of the next epochs, ndarray of shape (n_epochs, n_rows), and the `RowOrder` after them."""
+        shuffles, start = self.shuffles, random_state.get_state(legacy=False)
+        if shuffles and _same_stream(start, self.stream_after):
+            start, n_before = shuffles[-1]
+            shuffles = (*shuffles[:-1], (start, n_before + n_epochs))
+        else:
+            shuffles = (*shuffles, (start, n_epochs))
         orders = np.empty((n_epochs, self.n_rows), dtype=np.intp)
         previous = self.array()
         for order in orders:
             order[:] = previous
             random_state.shuffle(order)
             previous = order
-        return orders, RowOrder(self.n_rows, previous.copy(), first_stream, self.n_shuffles + n_epochs)
-
-    def __reduce__(self):
-        """What takes less space: the array, or as many shuffles as have been made."""
-        kept = self if self.n_shuffles > self.n_rows else self.without_array()
-        return RowOrder, (kept.n_rows, kept.order, kept.first_stream, kept.n_shuffles)
+        return orders, RowOrder(self.n_rows, previous.copy(), shuffles, random_state.get_state(legacy=False))
 
     def without_array(self):
-        """The same order, stored as the random stream."""
-        return replace(self, order=None)
+        """The same order, to be drawn again; with the array where that takes less space or time."""
+        n_shuffles = sum(n for _, n in self.shuffles)
+        is_short = n_shuffles <= self.n_rows and len(self.shuffles) * _WORDS_OF_STREAM <= self.n_rows
+        return replace(self, order=None) if is_short else self
+
+    def __reduce__(self):
+        kept = self.without_array()
+        return RowOrder, (kept.n_rows, kept.order, kept.shuffles, kept.stream_after)
+
+
+_WORDS_OF_STREAM = 312  # 64-bit words in the state of a Mersenne twister
+
+
+def _same_stream(a, b):
+    """Whether two states of `numpy.random.RandomState` are the same."""
+    return a["state"]["pos"] == b["state"]["pos"] and np.array_equal(a["state"]["key"], b["state"]["key"])
 
 
 @dataclass(frozen=True)
 class GradientState:
-    """The state from which a later training continues.
+    """State from which a later training continues.
 
     Parameters
     ----------
-    optimiser : OptimiserState
     name : str
-        Name of the optimiser to which the moments belong.
+        Name of the optimiser.
+    moments : ndarray of shape (n_moments, n_parameters)
+    n_updates : int
+        Number of updates so far.
     order : RowOrder
     learning_rate : float
         Learning rate of the last update.
@@ -110,8 +126,9 @@ class GradientState:
         Number of times that the "adaptive" schedule has divided the learning rate by 5.
     """
 
-    optimiser: OptimiserState
     name: str
+    moments: np.ndarray
+    n_updates: int
     order: RowOrder
     learning_rate: float
     n_reductions: int = 0
@@ -147,7 +164,7 @@ class GradientDescent(Solver):
 
     def minimise(self, problem, start, monitor):
         """See `Solver.minimise`."""
-        state, t = self._resumed(start, problem), start.t
+        state, parameters, t = self._resumed(start, problem), start.parameters, start.t
         bounds = np.append(np.arange(0, problem.n_rows, self.batch_size), problem.n_rows)
         stream = start.random_state
         n_left = monitor.stopping.max_iter
@@ -167,15 +184,15 @@ class GradientDescent(Solver):
             else:
                 batches = problem.batches(orders, bounds, n_epochs, batches.n_samples)
 
-            optimiser = state.optimiser.copy()
-            epochs = problem.run_updates(optimiser, batches, coefficients, self.optimiser, rate)
+            work = OptimiserState(parameters.copy(), state.moments.copy(), state.n_updates)
+            epochs = problem.run_updates(work, batches, coefficients, self.optimiser, rate)
 
             if len(epochs) < n_epochs:
                 raise Diverged(self._advice(rate), n_unreported=len(epochs))
             t += problem.n_rows * n_epochs
-            state = replace(state, optimiser=optimiser, order=order, learning_rate=rate)
-            drawn = stream.get_state(legacy=False) if self.shuffle else None
-            iterate = Iterate(optimiser.parameters, self._kept(state), t, drawn)
+            parameters = work.parameters
+            state = replace(state, moments=work.moments, n_updates=work.n_updates, order=order, learning_rate=rate)
+            iterate = Iterate(parameters, self._kept(state), t, order.stream_after if self.shuffle else None)
             monitor.finish(iterate, [*map(_iteration_totals, epochs)])
             if monitor.has_converged:
                 if not self._can_reduce(rate):
@@ -206,18 +223,15 @@ class GradientDescent(Solver):
 
     def _resumed(self, start, problem):
         """The initial state: that of the training which this one continues, as far as it applies."""
-        parameters, before = start.parameters.copy(), start.state
-        moments = np.zeros((self.optimiser.n_moments, len(parameters)), dtype=parameters.dtype)
-        fresh = GradientState(
-            OptimiserState(parameters, moments), self.name, RowOrder(problem.n_rows), self.learning_rate.initial
-        )
+        before = start.state
+        moments = np.zeros((self.optimiser.n_moments, problem.n_parameters), dtype=problem.dtype)
+        fresh = GradientState(self.name, moments, 0, RowOrder(problem.n_rows), self.learning_rate.initial)
         if not isinstance(before, GradientState) or before.name != self.name:
             return fresh
         return replace(
             fresh,
-            optimiser=OptimiserState(
-                parameters, before.optimiser.moments.astype(parameters.dtype), before.optimiser.n_updates
-            ),
+            moments=before.moments.astype(problem.dtype),
+            n_updates=before.n_updates,
             order=before.order if before.order.n_rows == problem.n_rows else fresh.order,
             n_reductions=before.n_reductions if self.is_stream else 0,
         )

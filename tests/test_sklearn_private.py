@@ -1,0 +1,30 @@
+"""The private names of scikit-learn that the package uses, and the versions that have them."""
+
+import re
+from pathlib import Path
+
+import pytest
+import sklearn
+
+import skl2net
+from skl2net import _sklearn_private
+
+TRIED = ("1.9",)  # minor versions with which the whole test suite has passed
+
+
+@pytest.mark.parametrize("name", _sklearn_private.__all__)
+def test_every_name_is_there(name):
+    assert callable(getattr(_sklearn_private, name))
+
+
+def test_this_version_was_tried():
+    if not sklearn.__version__.startswith(TRIED):
+        pytest.skip(f"scikit-learn {sklearn.__version__} is none of {TRIED}: add it if all tests pass")
+    assert sklearn.__version__.rpartition(".")[0] in TRIED
+
+
+def test_private_names_are_imported_nowhere_else():
+    private = re.compile(r"from sklearn[.\w]* import .*\b_|from sklearn\.[.\w]*\._|import sklearn\.[.\w]*\._")
+    for path in Path(skl2net.__file__).parent.rglob("*.py*"):
+        if path.suffix in (".py", ".pyx") and path.name != "_sklearn_private.py":
+            assert not private.search(path.read_text(encoding="utf-8")), path
