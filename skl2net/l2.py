@@ -34,13 +34,14 @@ DECAYS = ("decay_before", "decay_after", "decoupled")
 MODES = PENALTIES + DECAYS
 
 # The strength of each rule where none is given. `prior`: weights of about ±1. `penalty_per_sample`: scikit-learn's.
-# `decoupled`: that of AdamW in PyTorch.
+# `decoupled`: that of AdamW in PyTorch. `penalty` and the decays: close to the best of a row of strengths on the tables
+# that scikit-learn bundles (examples/benchmarks/default_strength.py --rules), the weaker of two that are.
 DEFAULT_ALPHA = {
     "prior": 1.0,
     "penalty": 1e-2,
     "penalty_per_sample": 1e-4,
-    "decay_before": 1e-5,
-    "decay_after": 1e-5,
+    "decay_before": 1e-3,
+    "decay_after": 1e-3,
     "decoupled": 1e-2,
 }
 

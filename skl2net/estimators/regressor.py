@@ -59,7 +59,7 @@ class L2NetRegressor(RegressorMixin, BaseL2Net):
         validation set does not count.
     alpha : float, array-like of shape (n_layers - 1,) or None, default=None
         Strength of the rule: one number, or one for each weight layer. None uses the default strength of the rule: 1
-        for ``"prior"``, 1e-4 for ``"penalty_per_sample"``, 1e-2 for ``"penalty"`` and ``"decoupled"``, 1e-5 for
+        for ``"prior"``, 1e-4 for ``"penalty_per_sample"``, 1e-2 for ``"penalty"`` and ``"decoupled"``, 1e-3 for
         ``"decay_before"`` and ``"decay_after"``. The last two require ``alpha < 1``, and ``"decoupled"`` requires
         ``learning_rate_init * alpha < 1``.
     batch_size : int or "auto", default="auto"
