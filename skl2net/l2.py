@@ -25,7 +25,6 @@ whole training set. The rules run in `skl2net.solvers`; `skl2net.report` says wh
 import math
 import warnings
 from dataclasses import dataclass, field
-from numbers import Real
 
 import numpy as np
 
@@ -346,18 +345,15 @@ def warn_if_explosive(coefficients, learning_rate, *, momentum, nesterov):
 
 
 def _one_per_layer(alpha, n_layers):
-    if isinstance(alpha, Real):
-        alphas = (float(alpha),) * n_layers
-    else:
-        try:
-            alphas = tuple(float(a) for a in alpha)
-        except (TypeError, ValueError):
-            raise ValueError(f"alpha must be a number, or one number per weight layer; got {alpha!r}.") from None
-        if len(alphas) != n_layers:
-            raise ValueError(
-                f"alpha has {len(alphas)} values, but the network has {n_layers} weight layers (one more than "
-                f"hidden layers); pass one value per layer, or a single number for all. Got {alpha!r}."
-            )
+    try:
+        alphas = (float(alpha),) * n_layers if np.ndim(alpha) == 0 else tuple(float(a) for a in alpha)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"alpha must be a number, or one number per weight layer; got {alpha!r}.") from None
+    if len(alphas) != n_layers:
+        raise ValueError(
+            f"alpha has {len(alphas)} values, but the network has {n_layers} weight layers (one more than "
+            f"hidden layers); pass one value per layer, or a single number for all. Got {alpha!r}."
+        )
     if not all(math.isfinite(a) and a >= 0 for a in alphas):
         raise ValueError(f"alpha must be finite and not negative; got {_shown(alphas)}.")
     return alphas

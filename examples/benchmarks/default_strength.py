@@ -45,8 +45,8 @@ RULES = {
     "prior": [0.3, 1.0, 3.0],
     "penalty": [1e-4, 1e-3, 3e-3, 1e-2, 3e-2],
     "penalty_per_sample": [1e-4, 1e-2, 1.0],
-    "decay_before": [1e-6, 1e-5, 1e-4, 1e-3],
-    "decay_after": [1e-6, 1e-5, 1e-4, 1e-3],
+    "decay_before": [1e-5, 1e-4, 1e-3, 3e-3, 1e-2],
+    "decay_after": [1e-5, 1e-4, 1e-3, 3e-3, 1e-2],
     "decoupled": [1e-3, 1e-2, 1e-1, 1.0],
 }
 

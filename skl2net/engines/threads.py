@@ -40,8 +40,7 @@ class OneBlasThread:
     """Context manager that holds BLAS to one thread, for vectors that are too short to be shared.
 
     The limit of BLAS belongs to the process. So the first Python thread that needs it sets it, and the last one that is
-    done restores what was before. What a thread leaves behind that is interrupted in between is put right by the next
-    one.
+    done restores what was before. Ctrl-C may come between the lines here: `release` once more after it.
     """
 
     def __init__(self):
@@ -52,25 +51,23 @@ class OneBlasThread:
     def __enter__(self):
         with self._lock:
             self._holders &= {thread.ident for thread in threading.enumerate()}
-            self._holders.discard(threading.get_ident())
             if not self._holders:
-                self._restore()
                 self._before = [library.num_threads for library in _blas()]
             self._holders.add(threading.get_ident())
             for library in _blas():
                 library.set_num_threads(1)
 
     def __exit__(self, *exception):
+        self.release()
+
+    def release(self):
+        """End the hold of this thread, if it has one."""
         with self._lock:
             self._holders.discard(threading.get_ident())
-            if not self._holders:
-                self._restore()
-
-    def _restore(self):
-        if self._before is not None:
-            for library, n_threads in zip(_blas(), self._before, strict=True):
-                library.set_num_threads(n_threads)
-            self._before = None
+            if not self._holders and self._before is not None:
+                for library, n_threads in zip(_blas(), self._before, strict=True):
+                    library.set_num_threads(n_threads)
+                self._before = None
 
 
 one_blas_thread = OneBlasThread()

@@ -340,12 +340,12 @@ class BaseL2Net(BaseEstimator, ABC):
             Watch(self._early_stopping(data), self.verbose),
         )
         fitted._keep(problem.network, result, self.random_state)
+        for message, category in result.warnings:  # before anything is changed: they may be errors
+            if not (is_stream and category is ConvergenceWarning):  # one pass need not converge
+                warnings.warn(message, category, stacklevel=4)
         self._adopt(vars(fitted))
         if isinstance(self.random_state, np.random.RandomState):
             self.random_state.set_state(result.random_state.get_state(legacy=False))
-        for message, category in result.warnings:
-            if not (is_stream and category is ConvergenceWarning):  # one pass need not converge
-                warnings.warn(message, category, stacklevel=4)
         return self
 
     def _problem(self, data, solver, alpha, *, rows=None, n_threads=None, n_seen=0.0):
@@ -402,7 +402,15 @@ class BaseL2Net(BaseEstimator, ABC):
         """Weight of each row in the dtype of `X`; None if all are one."""
         if sample_weight is None:
             return None
-        return check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
+        sample_weight = check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
+        total = sample_weight.sum(dtype=np.float64)
+        info = np.finfo(X.dtype)
+        if total > 0 and not info.tiny < total < info.max:
+            raise ValueError(
+                f"The sample weights sum to {total:.3g}, which is out of the range of {X.dtype}. Multiply all of them "
+                "by the same number, so that the sum is about the number of samples."
+            )
+        return sample_weight
 
     def _with_class_weights(self, Y, sample_weight):
         """Weights of samples with encoded targets, multiplied by those of their classes; None if all are one."""

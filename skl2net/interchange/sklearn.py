@@ -76,7 +76,8 @@ def to_sklearn(net):
     MLPClassifier or MLPRegressor
     """
     kind = MLPClassifier if is_classifier(net) else MLPRegressor
-    if kind is MLPClassifier and net.loss == "squared_error":
+    loss = net.loss if net._applied_rule is None else net._applied_rule.loss  # of the fit, whatever set_params says
+    if kind is MLPClassifier and loss == "squared_error":
         raise ValueError(
             "loss='squared_error' cannot be carried to MLPClassifier, which knows the log loss only and would go on "
             "training with that. For predictions outside skl2net use to_torch()."
@@ -89,6 +90,7 @@ def to_sklearn(net):
     lost = []
     parameters = {name: value for name, value in net.get_params(deep=False).items() if name in kind().get_params()}
     parameters["activation"] = net._activation
+    parameters["hidden_layer_sizes"] = net._layer_sizes()[1:-1]
     parameters["alpha"] = _sklearn_alpha(net, lost)
     if net.solver not in ("sgd", "adam", "lbfgs"):
         parameters["solver"] = "adam"
@@ -111,8 +113,9 @@ def to_sklearn(net):
 def _result_of(mlp, network, net):
     """What the training of a multi-layer perceptron left behind, as that of `net` would have left it."""
     parameters = _flat(mlp.coefs_, mlp.intercepts_)
-    optimiser = getattr(mlp, "_optimizer", None)
-    loss_curve = [mlp.loss_] if optimiser is None else list(mlp.loss_curve_)
+    loss = getattr(mlp, "loss_", np.nan)  # interrupted before its first iteration, it has none
+    optimiser = _optimiser_of_the_last_fit(mlp)
+    loss_curve = [loss] if optimiser is None else list(mlp.loss_curve_)
     scores = list(getattr(mlp, "validation_scores_", None) or [])
     curves = Curves(
         Curve(loss_curve),
@@ -143,6 +146,17 @@ def _result_of(mlp, network, net):
         applied_rule=applied_rule,
         warnings=(),
     )
+
+
+def _optimiser_of_the_last_fit(mlp):
+    """scikit-learn's optimiser; None if there is none, or if it is left from an earlier fit."""
+    optimiser = getattr(mlp, "_optimizer", None)
+    loss_curve = getattr(mlp, "loss_curve_", [])
+    if optimiser is None or not loss_curve or loss_curve[-1] != mlp.loss_:
+        return None
+    moments = optimiser.ms if isinstance(optimiser, AdamOptimizer) else optimiser.velocities
+    shapes = [moment.shape for moment in moments]
+    return optimiser if shapes == [array.shape for array in (*mlp.coefs_, *mlp.intercepts_)] else None
 
 
 def _state_of(mlp, optimiser, fitted_by, n_rows):

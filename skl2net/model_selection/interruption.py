@@ -25,8 +25,8 @@ def interruptible_search():
     def interrupt(signum, frame):
         raise _SearchInterrupted
 
-    signal.signal(signal.SIGINT, interrupt)
     try:
+        signal.signal(signal.SIGINT, interrupt)
         yield
     except _SearchInterrupted:
         raise KeyboardInterrupt from None

@@ -211,8 +211,7 @@ class NodeSweepCV(BaseSearchCV):
             with interruptible_search():
                 return super().fit(X, y, **params)
         except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
+            self.__dict__ = before
             raise
 
     def _check_input_parameters(self, X, y, split_params):

@@ -3,6 +3,8 @@
 from array import array
 from typing import NamedTuple
 
+import numpy as np
+
 
 class Curve:
     """An immutable sequence of numbers. `extended` returns a longer one.
@@ -32,7 +34,7 @@ class Curve:
     def extended(self, values):
         """Return this curve followed by `values`."""
         try:
-            shared = self._end.pop()
+            shared = self._end.pop() if self._length else array("d")  # nobody owns the empty curve
         except IndexError:
             shared = self._values[: self._length]
         shared.extend(values)
@@ -75,11 +77,20 @@ class Curves(NamedTuple):
         validations : list of (float, float)
             Score and loss.
         """
-        return Curves(
+        curves = Curves(
             self.loss.extended([iteration.loss for iteration in iterations]),
             self.weight_norm.extended([iteration.weight_norm for iteration in iterations]),
-            self.validation_score.extended([score for score, _ in validations]),
-            self.validation_loss.extended([loss for _, loss in validations]),
+            self.validation_score,
+            self.validation_loss,
+        )
+        if not (validations or len(self.validation_score)):
+            return curves
+        # NaN for iterations without a validation set, so that entry i of each curve is that of iteration i
+        before = [np.nan] * (len(self.loss) - len(self.validation_score))
+        now = validations or [(np.nan, np.nan)] * len(iterations)
+        return curves._replace(
+            validation_score=self.validation_score.extended(before + [score for score, _ in now]),
+            validation_loss=self.validation_loss.extended(before + [loss for _, loss in now]),
         )
 
 

@@ -51,15 +51,16 @@ class RowOrder:
     n_rows : int
     order : ndarray of intp, shape (n_rows,), default=None
         None if it has to be drawn again, or if the rows have not been shuffled.
-    shuffles : tuple of (dict, int), default=()
-        States of the random stream and the number of shuffles drawn from there, one after the other.
+    shuffles : tuple of (dict, int) or None, default=()
+        States of the random stream and the number of shuffles drawn from there, one after the other. None if these
+        would take more space than the array.
     stream_after : dict, default=None
         State of the random stream after the last shuffle.
     """
 
     n_rows: int
     order: np.ndarray | None = None
-    shuffles: tuple = ()
+    shuffles: tuple | None = ()
     stream_after: dict | None = None
 
     def array(self):
@@ -76,11 +77,15 @@ class RowOrder:
     def shuffled(self, random_state, n_epochs):
         """The orders of the next epochs, ndarray of shape (n_epochs, n_rows), and the `RowOrder` after them."""
         shuffles, start = self.shuffles, random_state.get_state(legacy=False)
-        if shuffles and _same_stream(start, self.stream_after):
+        if shuffles is None:
+            pass
+        elif shuffles and _same_stream(start, self.stream_after):
             start, n_before = shuffles[-1]
             shuffles = (*shuffles[:-1], (start, n_before + n_epochs))
         else:
             shuffles = (*shuffles, (start, n_epochs))
+            if len(shuffles) * _WORDS_OF_STREAM > self.n_rows:
+                shuffles = None
         orders = np.empty((n_epochs, self.n_rows), dtype=np.intp)
         previous = self.array()
         for order in orders:
@@ -90,10 +95,9 @@ class RowOrder:
         return orders, RowOrder(self.n_rows, previous.copy(), shuffles, random_state.get_state(legacy=False))
 
     def without_array(self):
-        """The same order, to be drawn again; with the array where that takes less space or time."""
-        n_shuffles = sum(n for _, n in self.shuffles)
-        is_short = n_shuffles <= self.n_rows and len(self.shuffles) * _WORDS_OF_STREAM <= self.n_rows
-        return replace(self, order=None) if is_short else self
+        """The same order, to be drawn again; with the array if that takes less space or time."""
+        can_draw = self.shuffles is not None and sum(n for _, n in self.shuffles) <= self.n_rows
+        return replace(self, order=None) if can_draw else self
 
     def __reduce__(self):
         kept = self.without_array()
@@ -209,15 +213,16 @@ class GradientDescent(Solver):
 
     def applied(self, problem, state):
         """See `Solver.applied`."""
+        batch_size = min(self.batch_size, problem.n_rows)  # early stopping may leave fewer rows than a batch
         return AppliedRule(
             problem.rule,
             self.name,
-            n=problem.n_samples * self.batch_size / problem.n_rows,
+            n=problem.n_samples * batch_size / problem.n_rows,
             n_total=problem.n_total,
             loss=problem.loss_name,
             learning_rate=state.learning_rate,
             constants=asdict(self.optimiser),
-            updates_per_epoch=-(-problem.n_rows // self.batch_size),
+            updates_per_epoch=-(-problem.n_rows // batch_size),
             has_schedule=self.learning_rate.schedule != "constant",
         )
 

@@ -58,16 +58,19 @@ class LBFGS(Solver):
             monitor.finish(Iterate(x.astype(problem.dtype)), [totals(x, loss)])
 
         ftol = max(2.2204460492503131e-05 * tol, float(np.finfo(problem.dtype).eps)) if self.ftol is None else self.ftol
-        with one_blas_thread:  # scipy's vector operations wake threads that take longer to wake than to work
-            result = scipy.optimize.minimize(
-                objective,
-                start.parameters.astype(np.float64),
-                method="L-BFGS-B",
-                jac=True,
-                bounds=self.bounds,
-                callback=finish_iteration,
-                options={"maxfun": self.max_fun, "maxiter": max_iter, "gtol": tol, "ftol": ftol},
-            )
+        try:
+            with one_blas_thread:  # scipy's vector operations wake threads that take longer to wake than to work
+                result = scipy.optimize.minimize(
+                    objective,
+                    start.parameters.astype(np.float64),
+                    method="L-BFGS-B",
+                    jac=True,
+                    bounds=self.bounds,
+                    callback=finish_iteration,
+                    options={"maxfun": self.max_fun, "maxiter": max_iter, "gtol": tol, "ftol": ftol},
+                )
+        finally:
+            one_blas_thread.release()  # Ctrl-C may have come on the way in or out
         self._check_finite(result.x.astype(problem.dtype), float(result.fun))
         if monitor.n_iter == 0:
             monitor.finish_at_start(Iterate(result.x.astype(problem.dtype)), totals(result.x, float(result.fun)))

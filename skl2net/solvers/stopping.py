@@ -55,10 +55,10 @@ class Progress:
     def after_loss(self, loss, rule):
         """The progress after an iteration with this training loss."""
         if rule.cumulative:
-            stalled = loss >= self.reference_loss - rule.tol
+            stalled = not loss < self.reference_loss - rule.tol
             reference = self.reference_loss if stalled else loss
         else:
-            stalled = loss > self.reference_loss - rule.tol
+            stalled = not loss <= self.reference_loss - rule.tol
             reference = min(self.reference_loss, loss)
         return replace(
             self,
@@ -70,7 +70,7 @@ class Progress:
     def after_score(self, score, parameters, rule):
         """The progress after an iteration with this validation score."""
         best = -np.inf if self.best_score is None else self.best_score
-        n_stalled = self.n_stalled + 1 if score < best + rule.tol else 0
+        n_stalled = 0 if score >= best + rule.tol else self.n_stalled + 1
         if score > best:
             return replace(self, best_score=score, best_parameters=parameters, n_stalled=n_stalled)
         return replace(self, best_score=best, n_stalled=n_stalled)

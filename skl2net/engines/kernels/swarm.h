@@ -216,6 +216,7 @@ FUNCTION void NAME(iterate)(NAME(padded_swarm) *s, NAME(evaluation) *evaluation)
     index_t n_weights = 0;
     for (index_t l = 0; l < network->n_layers; l++)
         n_weights += network->sizes[l] * network->sizes[l + 1];
+    index_t previous_best = -1;
     double weight_norm = 0;
     for (swarm->n_done = 0; swarm->n_done < swarm->n_iterations; swarm->n_done++) {
         if (swarm->t > 0) {
@@ -235,8 +236,9 @@ FUNCTION void NAME(iterate)(NAME(padded_swarm) *s, NAME(evaluation) *evaluation)
             draw_links(swarm);
         find_neighbourhood_bests(swarm);
         swarm->t++;
-        if (improved || swarm->n_done == 0)
+        if (improved || best != previous_best) /* a tie may change the best */
             weight_norm = NAME(sum_of_squares)(s->best_positions + best * s->ld, n_weights);
+        previous_best = best;
         double *curve = swarm->curves + 3 * swarm->n_done;
         curve[0] = swarm->best_losses[best];
         curve[1] = swarm->best_data_losses[best];
