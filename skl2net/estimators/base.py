@@ -486,9 +486,7 @@ class BaseL2Net(BaseEstimator, ABC):
     def _adopt(self, attributes):
         """Take over the attributes of a finished fit, and drop those of an earlier one that it has not."""
         of_fits = {"_activation", "_applied_rule", "_continuation", "_label_binarizer"}
-        kept = {
-            name: value for name, value in vars(self).items() if not (name.endswith("_") or name in of_fits)
-        }
+        kept = {name: value for name, value in vars(self).items() if not (name.endswith("_") or name in of_fits)}
         self.__dict__ = kept | attributes  # at once, whenever Ctrl-C comes
 
     def _network_outputs(self, X, *, raw=False):

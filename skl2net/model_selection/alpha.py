@@ -336,8 +336,8 @@ class L2NetClassifierCV(_AlphaSearch, L2NetClassifier):
     cv : int, cross-validation generator or iterable, default=None
         How to split the data, see :term:`cv`. None for stratified 5-fold cross-validation.
     scoring : str or callable, default=None
-        Score to maximise, see :ref:`scoring_parameter`. None for the accuracy. In the search, scorers are given validated
-        data: arrays or CSR matrices, without names of features.
+        Score to maximise, see :ref:`scoring_parameter`. None for the accuracy. In the search, scorers are given
+        validated data: arrays or CSR matrices, without names of features.
     n_jobs : int, default=None
         Number of networks to train at a time, each with one thread of the engine. They are trained in Python threads,
         or with "lbfgs", whose loop is Python's, in processes. None means 1 unless in a
@@ -486,8 +486,8 @@ class L2NetRegressorCV(_AlphaSearch, L2NetRegressor):
     cv : int, cross-validation generator or iterable, default=None
         How to split the data, see :term:`cv`. None for 5-fold cross-validation.
     scoring : str or callable, default=None
-        Score to maximise, see :ref:`scoring_parameter`. None for the :math:`R^2`. In the search, scorers are given validated
-        data: arrays or CSR matrices, without names of features.
+        Score to maximise, see :ref:`scoring_parameter`. None for the :math:`R^2`. In the search, scorers are given
+        validated data: arrays or CSR matrices, without names of features.
     n_jobs : int, default=None
         Number of networks to train at a time, each with one thread of the engine. They are trained in Python threads,
         or with "lbfgs", whose loop is Python's, in processes. None means 1 unless in a
