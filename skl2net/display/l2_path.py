@@ -38,7 +38,7 @@ class L2PathDisplay:
     norm_ax_ : matplotlib Axes
         Axes with the weights.
     timescale_ax_ : matplotlib Axes or None
-        Secondary axis with the timescales of some of the strengths; None without `timescales`.
+        Secondary axis with the timescales of some of the strengths. None without `timescales`, or if a strength is 0.
     figure_ : matplotlib Figure
         Figure containing the axes.
 
@@ -140,9 +140,9 @@ class L2PathDisplay:
             axis.tick_params(axis="y", colors=color)
 
         self.timescale_ax_ = None
-        if self.timescales is not None:
+        if self.timescales is not None and ax.get_xscale() == "log":  # a secondary axis knows no other scale
             shown = slice(None, None, -(-len(self.alphas) // _MAX_TIMESCALES))
-            labels = ["∞" if np.isinf(timescale) else f"{timescale:.3g}" for timescale in self.timescales[shown]]
+            labels = [f"{timescale:.3g}" for timescale in self.timescales[shown]]
             self.timescale_ax_ = ax.secondary_xaxis("top")
             self.timescale_ax_.set_xticks(self.alphas[shown], labels)
             self.timescale_ax_.set_xticks([], minor=True)
