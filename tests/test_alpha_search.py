@@ -2,8 +2,10 @@
 
 import copy
 import signal
+import subprocess
 import sys
 import time
+import warnings
 from io import BytesIO
 
 import joblib
@@ -14,11 +16,12 @@ import sklearn
 from cases import SOLVER_MODES, classes, converging_or_not, fit, flat, regression
 from sklearn.base import clone
 from sklearn.exceptions import FitFailedWarning
-from sklearn.metrics import get_scorer
+from sklearn.metrics import get_scorer, make_scorer
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.validation import check_is_fitted
 
 from skl2net import L2NetClassifier, L2NetClassifierCV, L2NetRegressor, L2NetRegressorCV
 from skl2net.engines import default_engine
@@ -269,3 +272,210 @@ def _is_training():
                 return True
             frame = frame.f_back
     return False
+
+
+def weighted_accuracy(y_true, y_pred, costs=None):
+    assert costs is not None
+    return float(np.average(y_true == y_pred, weights=costs))
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_what_a_scorer_asks_for_reaches_it_in_every_thread(n_jobs):
+    X, y = classes(60)
+    costs = np.random.default_rng(0).uniform(size=60)
+    with sklearn.config_context(enable_metadata_routing=True), converging_or_not():
+        scorer = make_scorer(weighted_accuracy).set_score_request(costs=True)
+        found = small(L2NetClassifierCV, alphas=ALPHAS, cv=3, scoring=scorer, n_jobs=n_jobs).fit(X, y, costs=costs)
+        assert found.score(X, y, costs=costs) == weighted_accuracy(y, found.predict(X), costs)
+    for j, (training, test) in enumerate(StratifiedKFold(3).split(X, y)):
+        net = fit(small(L2NetClassifier, alpha=0.1), X[training], y[training])
+        assert found.scores_[0, j] == weighted_accuracy(y[test], net.predict(X[test]), costs[test])
+
+
+@pytest.mark.parametrize(("one", "search"), PAIRS)
+def test_weights_count_in_the_scores_under_metadata_routing(one, search):
+    X, y = data(one)
+    weight = np.random.default_rng(0).uniform(0.1, 3, 60)
+    with converging_or_not():
+        expected = small(search, alphas=ALPHAS).fit(X, y, sample_weight=weight)
+        with sklearn.config_context(enable_metadata_routing=True):
+            found = small(search, alphas=ALPHAS)
+            found.set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+            found.fit(X, y, sample_weight=weight)
+            score = found.score(X, y, sample_weight=weight)
+            inner = clone(found)
+            grid = GridSearchCV(inner, {"activation": ["relu", "tanh"]}, cv=3).fit(X, y, sample_weight=weight)
+    np.testing.assert_array_equal(found.scores_, expected.scores_)
+    assert score == expected.score(X, y, sample_weight=weight) != expected.score(X, y)
+    with converging_or_not():
+        unrouted = GridSearchCV(small(search, alphas=ALPHAS), {"activation": ["relu", "tanh"]}, cv=3).fit(
+            X, y, sample_weight=weight
+        )
+    np.testing.assert_array_equal(grid.cv_results_["mean_test_score"], unrouted.cv_results_["mean_test_score"])
+
+
+def test_parameters_of_the_scorer_need_metadata_routing():
+    X, y = classes(60)
+    found = fit(small(L2NetClassifierCV, alphas=ALPHAS, cv=2), X, y)
+    with pytest.raises(ValueError, match="costs"):
+        found.score(X, y, costs=np.ones(60))
+
+
+def test_a_scorer_without_weights_scores_without_them():
+    X, y = classes(60)
+    weight = np.random.default_rng(0).uniform(0.1, 3, 60)
+    search = small(L2NetClassifierCV, alphas=ALPHAS, cv=3, scoring=lambda net, X, y: net.score(X, y))
+    with pytest.warns(UserWarning, match=r"lambda.*does not support sample_weight"):
+        fit(search, X, y, sample_weight=weight)
+    for j, (training, test) in enumerate(StratifiedKFold(3).split(X, y)):
+        net = fit(small(L2NetClassifier, alpha=0.1), X[training], y[training], sample_weight=weight[training])
+        assert search.scores_[0, j] == net.score(X[test], y[test])
+
+
+def test_a_scorer_that_raises_counts_as_error_score():
+    X, y = classes(60)
+
+    def scorer(net, X, y):
+        if net.l2_report().alpha[0] == 10.0:
+            raise RuntimeError("not today")
+        return net.score(X, y)
+
+    search = small(L2NetClassifierCV, alphas=ALPHAS, cv=2, scoring=scorer)
+    with pytest.warns(FitFailedWarning, match=r"2 of 6 .*alpha=10, fold 0: the scorer .*scorer.*not today"):
+        fit(search, X, y)
+    assert np.isnan(search.scores_[2]).all()
+    assert np.isfinite(search.weight_norms_).all()
+    with pytest.raises(RuntimeError, match="not today"):
+        fit(search.set_params(error_score="raise"), X, y)
+    search.set_params(error_score=0.25)
+    with pytest.warns(FitFailedWarning):
+        fit(search, X, y)
+    assert (search.scores_[2] == 0.25).all()
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"alphas": [-1.0, 1.0]}, "alpha must be finite and not negative"),
+        ({"alphas": [1.0, np.nan]}, "alpha must be finite"),
+        ({"alphas": [0.5, 1.0], "l2_mode": "decay_after"}, r"needs 0 <= alpha < 1"),
+        ({"solver": "lbfgs", "l2_mode": "decoupled"}, "cannot run with solver='lbfgs'"),
+        ({"alphas": [0.1, 1.0], "solver": "lbfgs", "l2_mode": "decoupled"}, "cannot run with solver='lbfgs'"),
+        ({"alphas": [[0.1], [1.0]]}, r"one row.*shape \(2, 1\)"),
+        ({"alphas": []}, r"one row.*shape \(0,\)"),
+        ({"cv": []}, "no folds"),
+    ],
+    ids=str,
+)
+def test_what_cannot_run_is_refused_before_the_first_fit(params, message, monkeypatch):
+    X, y = classes(60)
+    monkeypatch.setattr("skl2net.model_selection.alpha.evaluate_candidates", None)
+    with pytest.raises(ValueError, match=message):
+        small(L2NetClassifierCV, **params).fit(X, y)
+
+
+@pytest.mark.parametrize("value", [np.nan, -np.inf])
+def test_without_a_finite_mean_score_no_alpha_is_chosen(value):
+    X, y = classes(60)
+    search = small(L2NetClassifierCV, alphas=ALPHAS, cv=2, scoring=lambda net, X, y: value)
+    with pytest.raises(ValueError, match="No alpha has a finite mean score"):
+        fit(search, X, y)
+    assert not hasattr(search, "scores_")
+
+
+@pytest.mark.parametrize("routing", [False, True])
+def test_splits_that_can_be_read_once_are_enough(routing):
+    X, y = classes(60)
+    with sklearn.config_context(enable_metadata_routing=routing), converging_or_not():
+        expected = small(L2NetClassifierCV, alphas=ALPHAS, cv=3).fit(X, y)
+        found = small(L2NetClassifierCV, alphas=ALPHAS, cv=StratifiedKFold(3).split(X, y)).fit(X, y)
+    np.testing.assert_array_equal(found.scores_, expected.scores_)
+
+
+@pytest.mark.parametrize("mode", ["prior", "penalty", "penalty_per_sample"])
+def test_the_grid_counts_weights_and_not_rows(mode):
+    # a weight of two is a sample twice
+    X, y = classes(60)
+    with converging_or_not():
+        weighted = small(L2NetClassifierCV, l2_mode=mode, cv=2, max_iter=1).fit(X, y, sample_weight=np.full(60, 2.0))
+        X, y = np.vstack([X, X]), np.concatenate([y, y])
+        twice = small(L2NetClassifierCV, l2_mode=mode, cv=2, max_iter=1, batch_size=32).fit(X, y)
+    np.testing.assert_allclose(weighted.alphas_, twice.alphas_, rtol=1e-12)
+
+
+def test_training_rows_without_any_weight_are_refused_as_in_a_separate_fit():
+    X, y = regression(60)
+    weight = np.repeat([0.0, 1.0], 30)
+    params = {"alphas": ALPHAS, "cv": KFold(2), "scoring": "neg_max_error"}
+    with pytest.raises(ValueError, match="at least one non-zero"):
+        fit(small(L2NetRegressor), X[:30], y[:30], sample_weight=weight[:30])
+    with pytest.raises(ValueError, match="at least one non-zero"):
+        fit(small(L2NetRegressorCV, error_score="raise", **params), X, y, sample_weight=weight)
+
+
+def test_without_refit_nothing_of_an_earlier_network_is_left():
+    X, y = classes(60)
+    search = fit(small(L2NetClassifierCV, alphas=ALPHAS, cv=2), X, y)
+    fit(search.set_params(refit=False), X, y)
+    for name in ("predict", "predict_proba", "decision_function", "score", "l2_report", "to_sklearn", "to_torch"):
+        assert not hasattr(search, name)
+        with pytest.raises(AttributeError) as error:
+            getattr(search, name)
+        assert "initialized with `refit=False`" in str(error.value.__cause__)
+    assert not {"coefs_", "loss_", "_continuation", "_applied_rule", "_activation"} & vars(search).keys()
+    assert not hasattr(search, "loss_curve_")
+    check_is_fitted(search)
+    assert search.alpha_ in ALPHAS
+    assert hasattr(search.set_params(refit=True), "predict")
+
+
+@pytest.mark.parametrize("solver", ["sgd", "lbfgs"])
+def test_an_interrupted_refit_leaves_the_estimator_as_it_was(solver, monkeypatch):
+    X, y = classes(60)
+    params = {"solver": solver, "learning_rate": "invscaling"}  # so that each call of the engine is one epoch
+    search = fit(small(L2NetClassifierCV, alphas=ALPHAS, cv=2, **params), X, y)
+    before = joblib.hash(search)
+    name = "run_updates" if solver == "sgd" else "loss_and_gradient"
+    original, n_calls = getattr(default_engine(), name), 0
+
+    def interrupted(task, *args):
+        nonlocal n_calls
+        n_calls += task.rows is None  # of the refit, on all rows
+        if n_calls == 4:
+            raise KeyboardInterrupt
+        return original(task, *args)
+
+    monkeypatch.setattr(default_engine(), name, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fit(search, X, y)
+    assert n_calls == 4
+    assert joblib.hash(search) == before
+
+
+@pytest.mark.parametrize(("one", "search"), PAIRS)
+def test_networks_are_trained_in_processes_too(one, search):
+    X, y = data(one)
+    expected = fit(small(search, alphas=ALPHAS, cv=2), X, y)
+    with joblib.parallel_config("multiprocessing"):
+        found = fit(small(search, alphas=ALPHAS, cv=2, n_jobs=2), X, y)
+    np.testing.assert_array_equal(found.scores_, expected.scores_)
+
+
+def test_batches_larger_than_a_fold_are_named_once():
+    X, y = classes(60)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        small(L2NetClassifierCV, alphas=ALPHAS, cv=2, batch_size=50, n_jobs=2).fit(X, y)
+    assert len([w for w in caught if "clipped" in str(w.message)]) == 1
+    assert {w.filename for w in caught if "clipped" in str(w.message)} == {__file__}
+
+
+@pytest.mark.parametrize(("one", "search"), PAIRS)
+def test_a_search_is_not_made_from_a_network_of_scikit_learn(one, search):
+    with pytest.raises(TypeError, match=rf"Use {one.__name__}\.from_sklearn"):
+        search.from_sklearn(None)
+
+
+def test_the_package_works_without_docstrings():
+    code = "import skl2net; raise SystemExit(skl2net.L2NetClassifierCV.__doc__ is not None)"
+    assert subprocess.run([sys.executable, "-OO", "-c", code]).returncode == 0

@@ -5,10 +5,11 @@ import sys
 
 import numpy as np
 import pytest
+from cases import classes, fit, regression
 from sklearn.exceptions import NotFittedError
 
-from skl2net import L2NetClassifier, NodeSweepCV
-from skl2net.display import NodeSweepDisplay
+from skl2net import L2NetClassifier, L2NetClassifierCV, L2NetRegressorCV, NodeSweepCV
+from skl2net.display import L2PathDisplay, NodeSweepDisplay
 
 matplotlib = pytest.importorskip("matplotlib")
 
@@ -114,3 +115,88 @@ def test_a_display_goes_where_it_is_told_and_has_the_name_of_its_score(plt):
 def test_matplotlib_is_imported_when_it_is_needed():
     code = "import sys, skl2net.display; raise SystemExit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def search(estimator=L2NetClassifierCV, **params):
+    X, y = classes() if estimator is L2NetClassifierCV else regression()
+    params = {"batch_size": 16, "alphas": 4, "cv": 3, "max_iter": 5, "random_state": 0, **params}
+    return fit(estimator((3,), **params), X, y)
+
+
+def test_the_path_shows_scores_weights_and_the_chosen_alpha(plt):
+    found = search()
+    display = L2PathDisplay.from_estimator(found)
+    score_line, chosen = display.ax_.get_lines()
+    np.testing.assert_array_equal(score_line.get_xdata(), found.alphas_)
+    np.testing.assert_array_equal(score_line.get_ydata(), found.scores_.mean(axis=1))
+    assert chosen.get_xdata()[0] == found.alpha_
+    (norm_line,) = display.norm_ax_.get_lines()
+    np.testing.assert_allclose(norm_line.get_ydata() ** 3, found.weight_norms_.prod(axis=1))
+    assert display.ax_.get_xscale() == display.norm_ax_.get_yscale() == "log"
+    assert (display.ax_.get_xlabel(), display.ax_.get_ylabel()) == ("alpha", "Accuracy")
+    assert display.timescale_ax_ is None
+    band = display.ax_.collections[0].get_paths()[0].vertices[:, 1]
+    error = found.scores_.std(axis=1, ddof=1) / np.sqrt(3)
+    assert band.max() == pytest.approx((found.scores_.mean(axis=1) + error).max())
+    labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert labels[-1] == f"chosen: alpha = {found.alpha_:.3g}"
+
+
+@pytest.mark.parametrize(
+    "params", [{"l2_mode": "decoupled"}, {"l2_mode": "prior"}, {"l2_mode": "prior", "momentum": 0}]
+)
+def test_timescales_are_those_of_reports_on_each_strength(plt, params):
+    params = {"solver": "sgd", "learning_rate_init": 0.1, **params}
+    found = search(**params, alphas=[0.01, 0.1, 1.0])
+    display = L2PathDisplay.from_estimator(found)
+    display.figure_.canvas.draw()
+    X, y = classes()
+    expected = []
+    for alpha in found.alphas_:
+        net = fit(L2NetClassifier((3,), alpha=alpha, batch_size=16, max_iter=1, random_state=0, **params), X, y)
+        expected.append(net.l2_report().timescale[0])
+    np.testing.assert_allclose(display.timescales, expected)
+    np.testing.assert_array_equal(display.timescale_ax_.get_xticks(), found.alphas_)
+    labels = [label.get_text() for label in display.timescale_ax_.get_xticklabels()]
+    assert labels == [f"{timescale:.3g}" for timescale in expected]
+    assert display.timescale_ax_.get_xlabel() == "timescale in epochs"
+
+
+def test_an_alpha_of_zero_has_its_place(plt):
+    found = search(alphas=[0, 0.01, 1], solver="sgd", l2_mode="decoupled", learning_rate_init=0.1)
+    display = L2PathDisplay.from_estimator(found)
+    display.figure_.canvas.draw()
+    places = display.ax_.transData.transform([[alpha, found.scores_.mean()] for alpha in found.alphas_])[:, 0]
+    assert np.all(np.isfinite(places))
+    assert np.all(np.diff(places) > 20)
+    assert display.timescale_ax_ is None
+
+
+@pytest.mark.filterwarnings("error")
+def test_one_fold_has_no_standard_error(plt):
+    X, _ = classes()
+    rows = np.arange(len(X))
+    display = L2PathDisplay.from_estimator(search(cv=[(rows[::2], rows[1::2])]))
+    labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert not any("error" in label for label in labels)
+
+
+def test_without_refit_there_are_no_timescales(plt):
+    found = search(solver="sgd", l2_mode="decoupled", learning_rate_init=0.1, refit=False)
+    assert L2PathDisplay.from_estimator(found).timescale_ax_ is None
+
+
+def test_scores_have_their_names_and_axes_can_be_given(plt):
+    _, ax = plt.subplots()
+    display = L2PathDisplay.from_estimator(search(scoring="neg_log_loss"), ax=ax)
+    assert display.ax_ is ax
+    assert display.figure_ is ax.figure
+    assert ax.get_ylabel() == "neg_log_loss"
+    assert L2PathDisplay.from_estimator(search(L2NetRegressorCV)).ax_.get_ylabel() == "$R^2$"
+    of_function = search(scoring=lambda net, X, y: -net.data_loss_)
+    assert L2PathDisplay.from_estimator(of_function).ax_.get_ylabel() == "Score"
+
+
+def test_a_search_that_is_not_fitted_is_refused(plt):
+    with pytest.raises(NotFittedError):
+        L2PathDisplay.from_estimator(L2NetClassifierCV())

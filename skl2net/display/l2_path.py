@@ -1,11 +1,14 @@
 """`L2PathDisplay`: scores and weights against the strength of the L2 rule."""
 
+from dataclasses import replace
+
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skl2net.l2 import DECAYS
+from skl2net.report import make_report
 
 _SCORE, _NORM = "#0072B2", "#D55E00"  # blue and vermilion of Okabe and Ito, told apart by colour-blind readers
+_MAX_TIMESCALES = 6
 
 
 class L2PathDisplay:
@@ -25,9 +28,8 @@ class L2PathDisplay:
         The chosen strength.
     score_name : str, default="Score"
         Label of the scores.
-    timescale_of_one : float, default=None
-        Timescale of a decay in epochs, times its strength: the timescale of `alpha` is this number divided by it. None
-        for a penalty.
+    timescales : ndarray of shape (n_alphas,), default=None
+        Timescale of each strength in epochs. None if there is none.
 
     Attributes
     ----------
@@ -36,7 +38,7 @@ class L2PathDisplay:
     norm_ax_ : matplotlib Axes
         Axes with the weights.
     timescale_ax_ : matplotlib Axes or None
-        Secondary axis with the timescales.
+        Secondary axis with the timescales of some of the strengths. None without `timescales`, or if a strength is 0.
     figure_ : matplotlib Figure
         Figure containing the axes.
 
@@ -54,17 +56,20 @@ class L2PathDisplay:
     >>> display = L2PathDisplay.from_estimator(search)  # doctest: +SKIP
     """
 
-    def __init__(self, *, alphas, scores, weight_norms, alpha, score_name="Score", timescale_of_one=None):
+    def __init__(self, *, alphas, scores, weight_norms, alpha, score_name="Score", timescales=None):
         self.alphas = alphas
         self.scores = scores
         self.weight_norms = weight_norms
         self.alpha = alpha
         self.score_name = score_name
-        self.timescale_of_one = timescale_of_one
+        self.timescales = timescales
 
     @classmethod
     def from_estimator(cls, estimator, *, ax=None):
         """Create the display from a fitted search, and plot it.
+
+        Timescales are those of :meth:`~skl2net.L2NetClassifierCV.l2_report`: decays have them, and penalties under SGD.
+        They need ``refit=True``.
 
         Parameters
         ----------
@@ -78,17 +83,16 @@ class L2PathDisplay:
         L2PathDisplay
         """
         check_is_fitted(estimator, ["alphas_", "scores_", "weight_norms_"])
-        timescale = None
-        if estimator.l2_mode in DECAYS and estimator.refit:
-            timescale = float(estimator.l2_report().timescale[0]) * estimator.alpha_
-        name = estimator.scoring if isinstance(estimator.scoring, str) else None
+        name = estimator.scoring
+        if name is None:
+            name = "Accuracy" if hasattr(estimator, "classes_") else "$R^2$"
         display = cls(
             alphas=estimator.alphas_,
             scores=estimator.scores_,
             weight_norms=estimator.weight_norms_,
             alpha=estimator.alpha_,
-            score_name=name or ("Accuracy" if hasattr(estimator, "classes_") else "$R^2$"),
-            timescale_of_one=timescale,
+            score_name=name if isinstance(name, str) else "Score",
+            timescales=_timescales(estimator) if estimator.refit else None,
         )
         return display.plot(ax=ax)
 
@@ -109,13 +113,22 @@ class L2PathDisplay:
         if ax is None:
             _, ax = plt.subplots(layout="constrained")
         mean = self.scores.mean(axis=1)
-        error = self.scores.std(axis=1, ddof=1) / np.sqrt(self.scores.shape[1])
         (score_line,) = ax.plot(self.alphas, mean, "o-", color=_SCORE, label="score, mean over folds")
-        band = ax.fill_between(
-            self.alphas, mean - error, mean + error, color=_SCORE, alpha=0.2, linewidth=0, label="± standard error"
-        )
+        handles = [score_line]
+        if self.scores.shape[1] > 1:
+            error = self.scores.std(axis=1, ddof=1) / np.sqrt(self.scores.shape[1])
+            band = ax.fill_between(
+                self.alphas, mean - error, mean + error, color=_SCORE, alpha=0.2, linewidth=0, label="± standard error"
+            )
+            handles.append(band)
         chosen = ax.axvline(self.alpha, color="0.4", linestyle=":", label=f"chosen: alpha = {self.alpha:.3g}")
-        ax.set(xscale="log", xlabel="alpha", ylabel=self.score_name)
+        ax.set(xlabel="alpha", ylabel=self.score_name)
+        positive = self.alphas[self.alphas > 0]
+        if len(positive) == len(self.alphas):
+            ax.set_xscale("log")
+        elif len(positive):  # from 0 to the smallest one, the axis is linear
+            ax.set_xscale("symlog", linthresh=positive.min())
+            ax.set_xlim(left=-0.2 * positive.min())
 
         self.norm_ax_ = ax.twinx()
         with np.errstate(divide="ignore"):  # weights that are all zero are off the logarithmic axis
@@ -127,13 +140,22 @@ class L2PathDisplay:
             axis.tick_params(axis="y", colors=color)
 
         self.timescale_ax_ = None
-        if self.timescale_of_one is not None:
-
-            def inverse(values):  # in both directions; matplotlib also asks for 0
-                return self.timescale_of_one / np.maximum(values, 1e-300)
-
-            self.timescale_ax_ = ax.secondary_xaxis("top", functions=(inverse, inverse))
+        if self.timescales is not None and ax.get_xscale() == "log":  # a secondary axis knows no other scale
+            shown = slice(None, None, -(-len(self.alphas) // _MAX_TIMESCALES))
+            labels = [f"{timescale:.3g}" for timescale in self.timescales[shown]]
+            self.timescale_ax_ = ax.secondary_xaxis("top")
+            self.timescale_ax_.set_xticks(self.alphas[shown], labels)
+            self.timescale_ax_.set_xticks([], minor=True)
             self.timescale_ax_.set_xlabel("timescale in epochs")
-        ax.legend(handles=[score_line, band, norm_line, chosen], loc="best", fontsize="small")
+        ax.legend(handles=[*handles, norm_line, chosen], loc="best", fontsize="small")
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+
+def _timescales(estimator):
+    """Timescale of each strength, as a report on a network trained with it has it; None if it has none."""
+    applied = estimator._applied_rule
+    n_layers = len(applied.rule.alpha)
+    rules = [replace(applied.rule, alpha=(alpha,) * n_layers) for alpha in estimator.alphas_]
+    timescales = [make_report(replace(applied, rule=rule), estimator.coefs_).timescale for rule in rules]
+    return None if timescales[-1] is None else np.array([of_layers[0] for of_layers in timescales])

@@ -314,7 +314,7 @@ class BaseL2Net(BaseEstimator, ABC):
         """Loss on the validation set after each iteration; None without early stopping."""
         return None if self.best_validation_score_ is None else self._curves.validation_loss.tolist()
 
-    def _fit(self, X, y, sample_weight, *, is_stream=False, classes=None):
+    def _fit(self, X, y, sample_weight, *, is_stream=False, classes=None, is_cancelled=None):
         continues = hasattr(self, "coefs_") and (self.warm_start or is_stream)
         if is_stream and self.early_stopping:
             raise ValueError(
@@ -322,11 +322,10 @@ class BaseL2Net(BaseEstimator, ABC):
                 "Set early_stopping=False, or call fit."
             )
         self._hidden_layer_sizes()
-        # validation sets attributes of this copy, so that a fit that fails leaves the estimator unchanged
-        fitted = object.__new__(type(self))
-        vars(fitted).update(vars(self))
+        fitted = self._shallow_copy()  # so that a fit that fails leaves the estimator unchanged
         data = fitted._training_data(X, y, sample_weight, continues=continues, is_stream=is_stream, classes=classes)
         n_seen = self._continuation.n_samples if continues and is_stream else 0.0
+        self._warn_if_clipped(data.X.shape[0])
         solver = self._solver(data.X.shape[0], is_stream)
         problem = fitted._problem(data, solver, self.alpha, n_seen=n_seen)
         if continues:
@@ -337,7 +336,7 @@ class BaseL2Net(BaseEstimator, ABC):
             solver,
             self._start(problem.network, continues, is_stream),
             replace(stopping, max_iter=1) if is_stream else stopping,
-            Watch(self._early_stopping(data), self.verbose),
+            Watch(self._early_stopping(data), self.verbose, is_cancelled),
         )
         fitted._keep(problem.network, result, self.random_state)
         for message, category in result.warnings:  # before anything is changed: they may be errors
@@ -360,8 +359,10 @@ class BaseL2Net(BaseEstimator, ABC):
 
     def _weights_of(self, data, rows):
         """Weights of all samples, right for the given rows alone."""
-        weights = data.sample_weight
-        of_rows = self._with_class_weights(data.Y[rows], None if weights is None else weights[rows])
+        of_rows = None if data.sample_weight is None else data.sample_weight[rows]
+        if of_rows is not None and not np.any(of_rows):
+            raise ValueError("Sample weights must contain at least one non-zero number.")  # scikit-learn's words
+        of_rows = self._with_class_weights(data.Y[rows], of_rows)
         if of_rows is None:
             return None
         weights = np.zeros(len(data.Y), dtype=data.X.dtype)
@@ -449,11 +450,25 @@ class BaseL2Net(BaseEstimator, ABC):
         return GradientDescent(
             optimiser,
             learning_rate,
-            batch_size=_batch_size(self.batch_size, n_rows),
+            batch_size=min(200 if self.batch_size == "auto" else int(self.batch_size), n_rows),
             shuffle=self.shuffle,
             is_stream=is_stream,
             keeps_order=is_stream or self.warm_start,
         )
+
+    def _warn_if_clipped(self, n_rows):
+        """Warn of batches that are larger than the data."""
+        if self.solver in ("sgd", "adam") and self.batch_size != "auto" and self.batch_size > n_rows:
+            warnings.warn(
+                f"batch_size={self.batch_size} is larger than the sample size {n_rows}. It is going to be clipped.",
+                stacklevel=5,
+            )
+
+    def _shallow_copy(self):
+        """A copy with the same attributes, for those of a fit."""
+        copied = object.__new__(type(self))
+        vars(copied).update(vars(self))
+        return copied
 
     def _keep(self, network, result, seed):
         """Turn the result of a fit into fitted attributes."""
@@ -480,7 +495,8 @@ class BaseL2Net(BaseEstimator, ABC):
 
     def _adopt(self, attributes):
         """Take over the attributes of a finished fit, and drop those of an earlier one that it has not."""
-        kept = {name: value for name, value in vars(self).items() if not name.endswith("_")}
+        of_fits = {"_activation", "_applied_rule", "_continuation", "_label_binarizer"}
+        kept = {name: value for name, value in vars(self).items() if not (name.endswith("_") or name in of_fits)}
         self.__dict__ = kept | attributes  # at once, whenever Ctrl-C comes
 
     def _network_outputs(self, X, *, raw=False):
@@ -562,14 +578,3 @@ def seed_of(random_state):
     if random_state is None or random_state is np.random:
         return check_random_state(None).randint(0, 2**32, size=8, dtype=np.uint32)
     return random_state
-
-
-def _batch_size(batch_size, n_rows):
-    if batch_size == "auto":
-        return min(200, n_rows)
-    if batch_size > n_rows:
-        warnings.warn(
-            f"batch_size={batch_size} is larger than the sample size {n_rows}. It is going to be clipped.",
-            stacklevel=2,
-        )
-    return min(int(batch_size), n_rows)

@@ -366,8 +366,8 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
             Y,
             self._checked_weights(X, sample_weight),
             self._output(),
-            Decoder(lambda Y: self._labels(Y - 0.5), self._labels, self._accuracy, raw=True),
-            stratify=self._labels(Y - 0.5) if self.early_stopping and Y.shape[1] == 1 else None,
+            Decoder(self._truth, self._labels, self._accuracy, raw=True),
+            stratify=self._truth(Y) if self.early_stopping and Y.shape[1] == 1 else None,
         )
 
     def _check_labels(self, labels, *, same):
@@ -420,6 +420,10 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
             return self._label_binarizer.inverse_transform(raw, threshold=0)
         codes = _codes(raw)
         return self.classes_[np.zeros_like(codes) if len(self.classes_) == 1 else codes]
+
+    def _truth(self, Y):
+        """Labels, or label indicator matrix, of encoded targets."""
+        return self._labels(Y - 0.5)
 
     def _accuracy(self, Y, raw, sample_weight):
         """What `score` returns for encoded targets and raw outputs."""

@@ -1,25 +1,36 @@
 """`L2NetClassifierCV` and `L2NetRegressorCV`: the strength of the L2 rule by cross-validation."""
 
 import re
-from inspect import cleandoc
+import warnings
+from inspect import cleandoc, signature
 from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import is_classifier
 from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.model_selection import check_cv
-from sklearn.utils import _safe_indexing
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, indexable
 
 from skl2net._sklearn_private import Interval, StrOptions, fit_context, raise_for_params, routing_enabled
 from skl2net.conventions import convert_alpha
 from skl2net.estimators import L2NetClassifier, L2NetRegressor
 from skl2net.estimators.base import BaseL2Net, seed_of
-from skl2net.l2 import PENALTIES
-from skl2net.model_selection.search import Candidate, evaluate_candidates
+from skl2net.l2 import PENALTIES, L2Rule
+from skl2net.model_selection.search import Candidate, FoldScorer, evaluate_candidates
 
 _SET_BY_THE_SEARCH = ("alpha", "warm_start")
+_METHODS_OF_A_NETWORK = (
+    "predict",
+    "predict_proba",
+    "predict_log_proba",
+    "decision_function",
+    "score",
+    "l2_report",
+    "to_sklearn",
+    "to_torch",
+)
 
 
 class _AlphaSearch(BaseL2Net):
@@ -59,26 +70,29 @@ class _AlphaSearch(BaseL2Net):
         Raises
         ------
         ValueError
-            If the input or a parameter cannot be used, or if all fits diverge. An estimator that was fitted before
-            stays as it was.
+            If the input or a parameter cannot be used, or if no alpha has a finite mean score. An estimator that was
+            fitted before stays as it was.
+        KeyboardInterrupt
+            If the search or the last fit is interrupted. The estimator stays as it was.
 
         Warns
         -----
         FitFailedWarning
-            If some fits diverge; they count with `error_score`.
+            If some fits diverge or cannot be scored; they count with `error_score`.
+        UserWarning
+            If the scorer does not support `sample_weight`; then the scores are not weighted.
         """
         raise_for_params(params, self, "fit")
         X, y, sample_weight = indexable(X, y, sample_weight)
         net = self._net(alpha=None)
         data = net._training_data(X, y, sample_weight)
+        scorer = self._scorer()
         if routing_enabled():
             routed = process_routing(self, "fit", sample_weight=sample_weight, **params)
             split_params, score_params = routed.splitter.split, routed.scorer.score
         else:
-            split_params, score_params = {}, {} if sample_weight is None else {"sample_weight": sample_weight}
-        rows = np.arange(len(data.Y))
-        splitter = check_cv(self.cv, y, classifier=is_classifier(self))
-        folds = [(rows[training], rows[test]) for training, test in splitter.split(X, y, **split_params)]
+            split_params, score_params = {}, self._weights_for(scorer, sample_weight)
+        folds = self._folds(net, X, y, split_params)
         alphas = self._alphas_for(net, data)
 
         # the weaker the rule, the longer L-BFGS takes
@@ -87,7 +101,7 @@ class _AlphaSearch(BaseL2Net):
             net,
             data,
             [Candidate(alpha, fold, *folds[fold]) for alpha, fold in order],
-            self._fold_scorer(net, data, y, score_params),
+            FoldScorer(net, scorer, data.X, y, score_params),
             random_state=seed_of(self.random_state),
             error_score=self.error_score,
             n_jobs=self.n_jobs,
@@ -99,7 +113,8 @@ class _AlphaSearch(BaseL2Net):
         )
         best = _select(scores, self.selection)
         if self.refit:
-            net = self._net(alpha=float(alphas[best])).fit(X, y, sample_weight)
+            # as one that can be cancelled, which Ctrl-C ends without a result
+            net = self._net(alpha=alphas[best])._fit(X, y, sample_weight, is_cancelled=lambda: False)
         fitted = {name: value for name, value in vars(net).items() if name not in net.get_params(deep=False)}
         found = {
             "alpha_": float(alphas[best]),
@@ -112,7 +127,7 @@ class _AlphaSearch(BaseL2Net):
         self._adopt(fitted | found)
         return self
 
-    def score(self, X, y, **score_params):
+    def score(self, X, y, sample_weight=None, **score_params):
         """Score of the predictions, by `scoring`.
 
         Parameters
@@ -121,15 +136,20 @@ class _AlphaSearch(BaseL2Net):
             The input.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             What should be predicted.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each sample.
         **score_params : dict
-            Parameters for the scorer, such as ``sample_weight``.
+            Parameters for the scorer. They need ``sklearn.set_config(enable_metadata_routing=True)``.
 
         Returns
         -------
         float
             The score.
         """
+        raise_for_params(score_params, self, "score")
         check_is_fitted(self)
+        if sample_weight is not None:
+            score_params["sample_weight"] = sample_weight
         if routing_enabled():
             score_params = process_routing(self, "score", **score_params).scorer.score
         if self.scoring is None:
@@ -147,7 +167,7 @@ class _AlphaSearch(BaseL2Net):
             MetadataRouter(owner=self)
             .add_self_request(self)
             .add(
-                splitter=check_cv(self.cv, classifier=is_classifier(self)),
+                splitter=self.cv,
                 method_mapping=MethodMapping().add(caller="fit", callee="split"),
             )
             .add(
@@ -164,8 +184,37 @@ class _AlphaSearch(BaseL2Net):
         )
 
     def _scorer(self):
-        # by the class of the network: that of this estimator would ask its own `score`
-        return check_scoring(self._net(alpha=None), self.scoring)
+        net = self._net(alpha=None)  # this estimator would ask its own `score`
+        if self.scoring is None and routing_enabled():
+            net.set_score_request(sample_weight=True)
+        return check_scoring(net, self.scoring)
+
+    def _weights_for(self, scorer, sample_weight):
+        """Parameters of the scorer without metadata routing: the weights, if there are any and it supports them."""
+        if sample_weight is None:
+            return {}
+        if hasattr(scorer, "_accept_sample_weight"):
+            is_supported = scorer._accept_sample_weight()
+        else:
+            is_supported = "sample_weight" in signature(scorer).parameters
+        if is_supported:
+            return {"sample_weight": sample_weight}
+        warnings.warn(
+            f"The scoring {scorer} does not support sample_weight. The networks are trained with the weights, and "
+            "their scores are not weighted.",
+            stacklevel=4,
+        )
+        return {}
+
+    def _folds(self, net, X, y, split_params):
+        """Row numbers ``(training, test)`` of each fold."""
+        rows = np.arange(len(y))
+        splitter = check_cv(self.cv, y, classifier=is_classifier(self))
+        folds = [(rows[training], rows[test]) for training, test in splitter.split(X, y, **split_params)]
+        if not folds:
+            raise ValueError(f"cv={self.cv!r} has no folds. Pass at least one split into training and test samples.")
+        net._warn_if_clipped(min(len(training) for training, _ in folds))
+        return folds
 
     def _has_updates(self):
         raise AttributeError(
@@ -173,49 +222,57 @@ class _AlphaSearch(BaseL2Net):
             "with the alpha that it found."
         )
 
+    @classmethod
+    def from_sklearn(cls, mlp):
+        """Not supported: a network of scikit-learn has no scores to compare.
+
+        Parameters
+        ----------
+        mlp : MLPClassifier or MLPRegressor
+
+        Raises
+        ------
+        TypeError
+            Always. Use the `from_sklearn` of the estimator for one alpha.
+        """
+        raise TypeError(
+            f"{cls.__name__} cannot be made from one network, since it compares many. Use "
+            f"{cls._net_class.__name__}.from_sklearn."
+        )
+
     def _alphas_for(self, net, data):
-        """The strengths to compare, ascending."""
-        if not isinstance(self.alphas, Integral):
-            alphas = np.sort(np.asarray(self.alphas, dtype=float).ravel())
-            if len(alphas) == 0:
-                raise ValueError("alphas is empty; pass at least one strength, or a number of them.")
-            return alphas.tolist()
-        n_samples = data.X.shape[0]
-        batch_size = getattr(net._solver(n_samples), "batch_size", n_samples)
-        if self.l2_mode in PENALTIES:
-            source, values = "prior", np.geomspace(1e-2, 1e3, self.alphas)
+        """The strengths to compare, ascending. All of them can run."""
+        n_rows = data.X.shape[0]
+        solver = net._solver(n_rows)
+        if isinstance(self.alphas, Integral):
+            alphas = self._laid_out(net._problem(data, solver, None), getattr(solver, "batch_size", n_rows))
         else:
-            # from ten times the training down to one epoch, or to two updates: no decay removes a whole weight
-            shortest = max(1.0, 2 * batch_size / n_samples)
-            source, values = "timescale", np.geomspace(10 * self.max_iter, shortest, self.alphas)
-        return [
-            convert_alpha(
-                float(value),
-                source,
-                self.l2_mode,
-                learning_rate=self.learning_rate_init,
-                batch_size=batch_size,
-                n_samples=n_samples,
-            ).alpha
-            for value in values
-        ]
+            alphas = np.sort(np.asarray(self.alphas, dtype=float))
+            if alphas.ndim != 1 or len(alphas) == 0:
+                raise ValueError(
+                    f"alphas must be one row of at least one strength, or a number of strengths; got an array of shape "
+                    f"{alphas.shape}."
+                )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the fits warn
+            for alpha in alphas:
+                net._problem(data, solver, float(alpha))
+        return alphas.tolist()
 
-    def _fold_scorer(self, net, data, y, score_params):
-        """The function ``(candidate, problem, result) -> score``."""
-        scorer = self._scorer()
-        names = vars(net).keys() - {"feature_names_in_"}  # a fold is scored on arrays
-
-        def score(candidate, problem, result):
-            fitted = object.__new__(type(net))
-            vars(fitted).update({name: vars(net)[name] for name in names})
-            fitted._keep(problem.network, result, None)
-            of_test = {
-                name: _safe_indexing(value, candidate.test) if _is_per_sample(value, len(data.Y)) else value
-                for name, value in score_params.items()
-            }
-            return float(scorer(fitted, data.X[candidate.test], _safe_indexing(y, candidate.test), **of_test))
-
-        return score
+    def _laid_out(self, problem, batch_size):
+        """As many strengths as `alphas` says."""
+        if self.l2_mode in PENALTIES:
+            n_total = problem.n_samples
+            n = n_total * batch_size / problem.n_rows
+            of_prior, of_mode = (
+                L2Rule(mode, (1.0,)).coefficients(n=n, n_total=n_total).penalty[0] for mode in ("prior", self.l2_mode)
+            )
+            return np.geomspace(1e-2, 1e3, self.alphas) * (of_prior / of_mode)
+        # from ten times the training down to one epoch, or to two updates: no decay removes a whole weight
+        shortest = max(1.0, 2 * batch_size / problem.n_rows)
+        timescales = np.geomspace(10 * self.max_iter, shortest, self.alphas)
+        known = {"learning_rate": self.learning_rate_init, "batch_size": batch_size, "n_samples": problem.n_rows}
+        return np.array([convert_alpha(float(t), "timescale", self.l2_mode, **known).alpha for t in timescales])
 
 
 def _documented_like(net_class):
@@ -228,6 +285,8 @@ def _documented_like(net_class):
         return "\n".join(entry for entry in found if entry.split(" :")[0] not in left_out)
 
     def fill(search_class):
+        if search_class.__doc__ is None:  # python -OO
+            return search_class
         doc = cleandoc(search_class.__doc__)
         doc = doc.replace("{parameters}", entries("Parameters", _SET_BY_THE_SEARCH))
         search_class.__doc__ = doc.replace("{attributes}", entries("Attributes"))
@@ -236,6 +295,28 @@ def _documented_like(net_class):
     return fill
 
 
+def _network_with_refit(search_class):
+    """Make the methods of a fitted network available only where there is one, as GridSearchCV does."""
+
+    def is_available(name):
+        def check(search):
+            if not search.refit:
+                raise AttributeError(
+                    f"This {type(search).__name__} instance was initialized with `refit=False`. {name} is available "
+                    f"only after refitting with the chosen alpha: set refit=True, or fit "
+                    f"{search._net_class.__name__}(alpha=search.alpha_)."
+                )
+            return True
+
+        return check
+
+    for name in _METHODS_OF_A_NETWORK:
+        if hasattr(search_class, name):
+            setattr(search_class, name, available_if(is_available(name))(getattr(search_class, name)))
+    return search_class
+
+
+@_network_with_refit
 @_documented_like(L2NetClassifier)
 class L2NetClassifierCV(_AlphaSearch, L2NetClassifier):
     """L2NetClassifier whose `alpha` is found by cross-validation.
@@ -255,19 +336,22 @@ class L2NetClassifierCV(_AlphaSearch, L2NetClassifier):
     cv : int, cross-validation generator or iterable, default=None
         How to split the data, see :term:`cv`. None for stratified 5-fold cross-validation.
     scoring : str or callable, default=None
-        Score to maximise, see :ref:`scoring_parameter`. None for the accuracy.
+        Score to maximise, see :ref:`scoring_parameter`. None for the accuracy. In the search, scorers are given
+        validated data: arrays or CSR matrices, without names of features.
     n_jobs : int, default=None
         Number of networks to train at a time, each with one thread of the engine. They are trained in Python threads,
         or with "lbfgs", whose loop is Python's, in processes. None means 1 unless in a
         :obj:`joblib.parallel_backend` context: networks are trained one after the other, with all threads of the
         engine. -1 means as many as there are processors.
     refit : bool, default=True
-        Whether to fit the network to all the data with the chosen alpha.
+        Whether to fit the network to all the data with the chosen alpha. Without it there are no predictions. `verbose`
+        is for this fit only.
     selection : {"best", "one_standard_error"}, default="best"
         Which alpha to choose: that of the best mean score, or the strongest one whose mean score is within one standard
         error of the best.
     error_score : "raise" or float, default=nan
-        Score of a fit that diverges. "raise" raises the error. An alpha with a NaN is not chosen.
+        Score of a fit that diverges, or that the scorer cannot score. "raise" raises the error. An alpha with a NaN is
+        not chosen.
 
     Attributes
     ----------
@@ -382,6 +466,7 @@ class L2NetClassifierCV(_AlphaSearch, L2NetClassifier):
         self.error_score = error_score
 
 
+@_network_with_refit
 @_documented_like(L2NetRegressor)
 class L2NetRegressorCV(_AlphaSearch, L2NetRegressor):
     """L2NetRegressor whose `alpha` is found by cross-validation.
@@ -401,19 +486,22 @@ class L2NetRegressorCV(_AlphaSearch, L2NetRegressor):
     cv : int, cross-validation generator or iterable, default=None
         How to split the data, see :term:`cv`. None for 5-fold cross-validation.
     scoring : str or callable, default=None
-        Score to maximise, see :ref:`scoring_parameter`. None for the :math:`R^2`.
+        Score to maximise, see :ref:`scoring_parameter`. None for the :math:`R^2`. In the search, scorers are given
+        validated data: arrays or CSR matrices, without names of features.
     n_jobs : int, default=None
         Number of networks to train at a time, each with one thread of the engine. They are trained in Python threads,
         or with "lbfgs", whose loop is Python's, in processes. None means 1 unless in a
         :obj:`joblib.parallel_backend` context: networks are trained one after the other, with all threads of the
         engine. -1 means as many as there are processors.
     refit : bool, default=True
-        Whether to fit the network to all the data with the chosen alpha.
+        Whether to fit the network to all the data with the chosen alpha. Without it there are no predictions. `verbose`
+        is for this fit only.
     selection : {"best", "one_standard_error"}, default="best"
         Which alpha to choose: that of the best mean score, or the strongest one whose mean score is within one standard
         error of the best.
     error_score : "raise" or float, default=nan
-        Score of a fit that diverges. "raise" raises the error. An alpha with a NaN is not chosen.
+        Score of a fit that diverges, or that the scorer cannot score. "raise" raises the error. An alpha with a NaN is
+        not chosen.
 
     Attributes
     ----------
@@ -523,13 +611,16 @@ class L2NetRegressorCV(_AlphaSearch, L2NetRegressor):
         self.error_score = error_score
 
 
-def _is_per_sample(value, n_samples):
-    return hasattr(value, "__len__") and not isinstance(value, str) and len(value) == n_samples
-
-
 def _select(scores, selection):
     """Index of the chosen alpha."""
     means = scores.mean(axis=1)
+    means = np.where(np.isfinite(means), means, np.nan)
+    if np.isnan(means).all():
+        raise ValueError(
+            "No alpha has a finite mean score, so that none can be chosen: each has a fold that could not be fitted or "
+            "scored, or whose score is not finite. Check scoring and cv, for example that every fold has samples of "
+            "all classes, or set error_score to a number or to 'raise'."
+        )
     best = int(np.nanargmax(means))
     if selection == "best" or scores.shape[1] < 2:
         return best

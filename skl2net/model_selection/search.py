@@ -10,8 +10,10 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
-from joblib import Parallel, delayed, effective_n_jobs
+from joblib import effective_n_jobs
 from sklearn.exceptions import FitFailedWarning
+from sklearn.utils import _safe_indexing
+from sklearn.utils.parallel import Parallel, delayed
 
 from skl2net.fitting import Start, Watch, fit_network
 
@@ -36,13 +38,51 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a candidate; NaN and the error's message if it failed."""
+    """What came of a candidate. If it could not be fitted or scored, `error` says why."""
 
     score: float
     weight_norm: float = np.nan
     n_iter: float = np.nan
     warnings: tuple = ()
     error: str | None = None
+
+
+@dataclass(frozen=True)
+class FoldScorer:
+    """Scores a network on the rows that it was not trained on.
+
+    Parameters
+    ----------
+    net : L2NetClassifier or L2NetRegressor
+        With what validation recorded; not changed.
+    scorer : callable
+    X, y : array-like
+        All samples.
+    params : dict
+        Parameters for the scorer. Those with a value per sample are split.
+    """
+
+    net: object
+    scorer: object
+    X: object
+    y: object
+    params: dict
+
+    def __call__(self, candidate, problem, result):
+        """The score, a float."""
+        fitted = self.net._shallow_copy()
+        vars(fitted).pop("feature_names_in_", None)  # a fold is scored on arrays
+        fitted._keep(problem.network, result, None)
+        n_samples = self.X.shape[0]
+        of_test = {
+            name: _safe_indexing(value, candidate.test) if _is_per_sample(value, n_samples) else value
+            for name, value in self.params.items()
+        }
+        return float(self.scorer(fitted, self.X[candidate.test], _safe_indexing(self.y, candidate.test), **of_test))
+
+
+def _is_per_sample(value, n_samples):
+    return hasattr(value, "__len__") and not isinstance(value, str) and len(value) == n_samples
 
 
 def evaluate_candidates(net, data, candidates, score, *, random_state, error_score, n_jobs):
@@ -55,8 +95,7 @@ def evaluate_candidates(net, data, candidates, score, *, random_state, error_sco
     data : TrainingData
     candidates : list of Candidate
         Those that take longest first.
-    score : callable
-        ``score(candidate, problem, result) -> float``.
+    score : FoldScorer
     random_state : int, array of int or numpy.random.RandomState
         Each network draws the same numbers.
     error_score : float or "raise"
@@ -108,12 +147,19 @@ def _evaluate(net, data, candidate, score, random_state, error_score, n_threads,
             net._stopping_rule(),
             Watch(net._early_stopping(data, rows), is_cancelled=cancelled),
         )
-        weight_norm = problem.weight_norm(result.parameters)
-        return Outcome(score(candidate, problem, result), weight_norm, result.n_iter, result.warnings)
     except ValueError as error:
         if error_score == "raise":
             raise
         return Outcome(error_score, error=f"alpha={candidate.alpha:g}, fold {candidate.fold}: {error}")
+    error = None
+    try:
+        value = score(candidate, problem, result)
+    except Exception as raised:
+        if error_score == "raise":
+            raise
+        value = error_score
+        error = f"alpha={candidate.alpha:g}, fold {candidate.fold}: the scorer {score.scorer} raised {raised!r}"
+    return Outcome(value, problem.weight_norm(result.parameters), result.n_iter, result.warnings, error)
 
 
 def _warn_of(outcomes, error_score):
@@ -121,8 +167,7 @@ def _warn_of(outcomes, error_score):
     errors = [outcome.error for outcome in outcomes if outcome.error is not None]
     if errors and len(errors) == len(outcomes):
         raise ValueError(
-            f"All {len(errors)} fits failed, so that no alpha can be chosen. Scale the input, and the targets of a "
-            f"regression, to unit variance, or lower learning_rate_init. The first failure was {errors[0]}"
+            f"All {len(errors)} fits failed, so that no alpha can be chosen. The first failure was {errors[0]}"
         )
     if errors:
         warnings.warn(
