@@ -8,6 +8,7 @@ import os
 from sklearn.base import _fit_context
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.model_selection._split import _yields_constant_splits
+from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.metadata_routing import _raise_for_params, _routing_enabled
 from sklearn.utils.multiclass import _check_partial_fit_first_call
@@ -28,6 +29,7 @@ check_partial_fit_first_call = _check_partial_fit_first_call
 check_sample_weight = _check_sample_weight
 fit_context = _fit_context
 raise_for_params = _raise_for_params
+safe_indexing = _safe_indexing
 routing_enabled = _routing_enabled
 yields_constant_splits = _yields_constant_splits
 
@@ -50,6 +52,7 @@ __all__ = [
     "openmp_effective_n_threads",
     "raise_for_params",
     "routing_enabled",
+    "safe_indexing",
     "stochastic_optimizers",
     "yields_constant_splits",
 ]

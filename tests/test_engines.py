@@ -439,6 +439,6 @@ def test_the_slow_engine_says_why_it_runs(monkeypatch):
     monkeypatch.setattr(engines, "_compiled", None)
     monkeypatch.setattr(engines, "_why_not_compiled", "_compiled.so: undefined symbol: _gfortran", raising=False)
     engines._warn_slow.cache_clear()
-    with pytest.warns(RuntimeWarning, match="cannot be imported .*undefined symbol: _gfortran"):
+    with pytest.warns(RuntimeWarning, match=r"cannot be imported: .*undefined symbol: _gfortran"):
         assert engines.default_engine() is reference
     engines._warn_slow.cache_clear()

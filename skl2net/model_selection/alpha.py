@@ -281,6 +281,7 @@ def _documented_like(net_class):
     def entries(title, left_out=()):
         pattern = rf"^{title}\n-+\n(.*?)\n\n(?=[^\n]+\n-+\n)"
         section = re.search(pattern, cleandoc(net_class.__doc__), re.DOTALL | re.MULTILINE).group(1)
+        section = section.replace(" [1]_", "")  # the references stay with the network
         found = re.split(r"\n(?=\S)", section)
         return "\n".join(entry for entry in found if entry.split(" :")[0] not in left_out)
 
@@ -334,9 +335,9 @@ class L2NetClassifierCV(_AlphaSearch, L2NetClassifier):
         ``"prior"`` with ``alpha=1``, in the unit of `l2_mode`. For a decay they are timescales from ten times
         `max_iter` down to one epoch.
     cv : int, cross-validation generator or iterable, default=None
-        How to split the data, see :term:`cv`. None for stratified 5-fold cross-validation.
+        How to split the data, as in `GridSearchCV`. None for stratified 5-fold cross-validation.
     scoring : str or callable, default=None
-        Score to maximise, see :ref:`scoring_parameter`. None for the accuracy. In the search, scorers are given
+        Score to maximise, as in `GridSearchCV`. None for the accuracy. In the search, scorers are given
         validated data: arrays or CSR matrices, without names of features.
     n_jobs : int, default=None
         Number of networks to train at a time, each with one thread of the engine. They are trained in Python threads,
@@ -484,9 +485,9 @@ class L2NetRegressorCV(_AlphaSearch, L2NetRegressor):
         ``"prior"`` with ``alpha=1``, in the unit of `l2_mode`. For a decay they are timescales from ten times
         `max_iter` down to one epoch.
     cv : int, cross-validation generator or iterable, default=None
-        How to split the data, see :term:`cv`. None for 5-fold cross-validation.
+        How to split the data, as in `GridSearchCV`. None for 5-fold cross-validation.
     scoring : str or callable, default=None
-        Score to maximise, see :ref:`scoring_parameter`. None for the :math:`R^2`. In the search, scorers are given
+        Score to maximise, as in `GridSearchCV`. None for the :math:`R^2`. In the search, scorers are given
         validated data: arrays or CSR matrices, without names of features.
     n_jobs : int, default=None
         Number of networks to train at a time, each with one thread of the engine. They are trained in Python threads,

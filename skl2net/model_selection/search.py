@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from joblib import effective_n_jobs
 from sklearn.exceptions import FitFailedWarning
-from sklearn.utils import _safe_indexing
 from sklearn.utils.parallel import Parallel, delayed
 
+from skl2net._sklearn_private import safe_indexing
 from skl2net.fitting import Start, Watch, fit_network
 
 
@@ -75,10 +75,10 @@ class FoldScorer:
         fitted._keep(problem.network, result, None)
         n_samples = self.X.shape[0]
         of_test = {
-            name: _safe_indexing(value, candidate.test) if _is_per_sample(value, n_samples) else value
+            name: safe_indexing(value, candidate.test) if _is_per_sample(value, n_samples) else value
             for name, value in self.params.items()
         }
-        return float(self.scorer(fitted, self.X[candidate.test], _safe_indexing(self.y, candidate.test), **of_test))
+        return float(self.scorer(fitted, self.X[candidate.test], safe_indexing(self.y, candidate.test), **of_test))
 
 
 def _is_per_sample(value, n_samples):
