@@ -7,6 +7,7 @@ import os
 import pickle
 import subprocess
 import sys
+import warnings
 from dataclasses import replace
 from time import perf_counter
 
@@ -17,6 +18,7 @@ import scipy.sparse as sp
 from cases import OUTPUT_LOSSES, classes, distance, fit, flat, make_case, regression
 from sklearn.base import clone
 from sklearn.datasets import load_iris
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 
@@ -520,3 +522,55 @@ def test_the_package_works_without_scikit_learns_private_optimisers():
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+
+
+def test_the_report_knows_how_many_samples_early_stopping_leaves_for_an_update():
+    X, y = classes(100)
+    params = {"solver": "sgd", "early_stopping": True, "max_iter": 3, "random_state": 0}
+    net = fit(L2NetClassifier((5,), l2_mode="penalty_per_sample", alpha=0.1, **params), X, y)
+    report = net.l2_report()
+    assert (report.n, report.n_total, report.updates_per_epoch) == (90, 90, 1)
+    assert report.rule == f"w <- w - step(g + {0.1 / 90:.6g} * w)"
+    same = fit(L2NetClassifier((5,), l2_mode="penalty", alpha=0.1, **params), X, y)
+    assert same.to_sklearn().alpha == pytest.approx(9.0)
+
+
+def test_curves_stay_aligned_when_early_stopping_is_switched_off_and_on():
+    X, y = classes(100)
+    net = L2NetClassifier((5,), warm_start=True, max_iter=4, random_state=0, batch_size=50)
+    for early_stopping in (False, True, False, True):
+        fit(net.set_params(early_stopping=early_stopping), X, y)
+    assert len(net.loss_curve_) == len(net.validation_scores_) == len(net.validation_loss_curve_) == 16
+    np.testing.assert_array_equal(np.isnan(net.validation_scores_), np.repeat([True, False, True, False], 4))
+
+
+def test_a_stream_beside_others_that_draw_from_its_random_state_does_not_grow():
+    X, y = classes(20)
+    shared = np.random.RandomState(0)
+    net = L2NetClassifier((5,), random_state=shared)
+    sizes = []
+    for _ in range(60):
+        net.partial_fit(X, y, classes=[0, 1, 2])
+        shared.normal()
+        sizes.append(len(pickle.dumps(net)))
+    assert sizes[-1] - sizes[9] <= 50 * 4 * 8  # the curves' own numbers
+
+
+@pytest.mark.parametrize("scale", [1e308, 1e-310])
+def test_sample_weights_whose_sum_is_out_of_range_are_refused_by_name(scale):
+    X, y = classes(40)
+    with (
+        pytest.raises(ValueError, match=r"sample weights sum to .* out of the range of float64"),
+        np.errstate(all="ignore"),
+    ):
+        L2NetClassifier((5,)).fit(X, y, sample_weight=np.full(40, scale))
+
+
+def test_a_warning_that_is_an_error_leaves_the_estimator_as_it_was():
+    X, y = classes(40)
+    net = L2NetClassifier((5,), max_iter=2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        with pytest.raises(ConvergenceWarning):
+            net.fit(X, y)
+    assert not hasattr(net, "coefs_")

@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
+from cases import fit
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
 from sklearn.neural_network import MLPClassifier, MLPRegressor
@@ -400,3 +401,21 @@ def test_onnx_by_way_of_sklearn(task):
         if isinstance(result, list) and isinstance(result[0], dict):
             result = np.array([[row[name] for name in net.classes_] for row in result])
         np.testing.assert_allclose(result.squeeze(), outputs(net).squeeze(), rtol=1e-4, atol=1e-5)
+
+
+def test_other_sizes_set_after_the_fit_are_not_those_of_the_network():
+    net = fit(L2NetClassifier((5,), random_state=0, max_iter=3), X, TARGETS["multiclass"])
+    for sizes in ((), (5, 5), (7,)):
+        mlp = net.set_params(hidden_layer_sizes=sizes).to_sklearn()
+        assert mlp.hidden_layer_sizes == (5,)
+        mlp.partial_fit(X, TARGETS["multiclass"])
+
+
+def test_an_optimiser_left_from_an_earlier_fit_is_not_taken_over():
+    y = TARGETS["multiclass"]
+    mlp = fit(MLPClassifier((5,), max_iter=3, random_state=0), X, y)
+    fit(mlp.set_params(solver="lbfgs", hidden_layer_sizes=(7,)), X, y)
+    net = L2NetClassifier.from_sklearn(mlp)
+    assert net.loss_ == mlp.loss_
+    np.testing.assert_array_equal(net.predict(X), mlp.predict(X))
+    net.set_params(solver="adam").partial_fit(X, y)
