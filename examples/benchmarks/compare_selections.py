@@ -6,7 +6,7 @@ network of 16 tanh units is trained by L-BFGS with the default strength, and wit
 loss. A cell is the mean on the held-out part and its standard error: accuracy (R² for diabetes), and for classes the
 log loss. Times are medians of a single search or fit with `n_jobs=1`.
 
-    python examples/benchmarks/compare_selections.py    # about a quarter of an hour on 2 cores
+    python examples/benchmarks/compare_selections.py    # some minutes on 2 cores
 """
 
 import argparse
