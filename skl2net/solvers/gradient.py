@@ -197,7 +197,7 @@ class GradientDescent(Solver):
             parameters = work.parameters
             state = replace(state, moments=work.moments, n_updates=work.n_updates, order=order, learning_rate=rate)
             iterate = Iterate(parameters, self._kept(state), t, order.stream_after if self.shuffle else None)
-            monitor.finish(iterate, [*map(_iteration_totals, epochs)])
+            monitor.finish(iterate, [*map(_iteration_totals, epochs.tolist())])
             if monitor.has_converged:
                 if not self._can_reduce(rate):
                     too_small = "Learning rate too small. " if self.learning_rate.schedule == "adaptive" else ""
@@ -262,6 +262,6 @@ class GradientDescent(Solver):
 
 
 def _iteration_totals(epoch):
-    totals = EpochTotals._make(epoch.tolist())
+    totals = EpochTotals._make(epoch)
     n_rows = max(totals.n_rows, 1)
     return IterationTotals((totals.data_loss + totals.penalty) / n_rows, totals.data_loss / n_rows, totals.weight_norm)

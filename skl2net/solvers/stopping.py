@@ -60,12 +60,10 @@ class Progress:
         else:
             stalled = not loss <= self.reference_loss - rule.tol
             reference = min(self.reference_loss, loss)
-        return replace(
-            self,
-            best_loss=loss if self.best_loss is None else min(self.best_loss, loss),
-            reference_loss=reference,
-            n_stalled=self.n_stalled + 1 if stalled else 0,
-        )
+        best_loss = loss if self.best_loss is None else min(self.best_loss, loss)
+        n_stalled = self.n_stalled + 1 if stalled else 0
+        # not `replace`, which takes as long as an epoch of a tiny network
+        return Progress(best_loss, reference, self.best_score, self.best_parameters, n_stalled)
 
     def after_score(self, score, parameters, rule):
         """The progress after an iteration with this validation score."""
