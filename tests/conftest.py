@@ -3,6 +3,7 @@
 import os
 
 import pytest
+import sklearn
 from threadpoolctl import threadpool_limits
 
 from skl2net import engines
@@ -68,3 +69,11 @@ def iterations_per_call(monkeypatch):
             monkeypatch.setattr(engine, "swarm_iterations_per_call", lambda task, swarm, motion: n)
 
     return limit
+
+
+@pytest.fixture(autouse=True)
+def _same_configuration():
+    """Restore scikit-learn's configuration: an interrupt injected into its context managers leaves it changed."""
+    before = sklearn.get_config()
+    yield
+    sklearn.set_config(**before)
