@@ -74,12 +74,16 @@ class RowOrder:
                 stream.shuffle(order)
         return order
 
-    def shuffled(self, random_state, n_epochs):
-        """The orders of the next epochs, ndarray of shape (n_epochs, n_rows), and the `RowOrder` after them."""
-        shuffles, start = self.shuffles, random_state.get_state(legacy=False)
+    def shuffled(self, random_state, n_epochs, *, follows):
+        """The orders of the next epochs, ndarray of shape (n_epochs, n_rows), and the `RowOrder` after them.
+
+        `follows` says that nothing was drawn from the stream since the last shuffle.
+        """
+        shuffles = self.shuffles
+        start = self.stream_after if follows else random_state.get_state(legacy=False)
         if shuffles is None:
             pass
-        elif shuffles and _same_stream(start, self.stream_after):
+        elif shuffles and (follows or _same_stream(start, self.stream_after)):
             start, n_before = shuffles[-1]
             shuffles = (*shuffles[:-1], (start, n_before + n_epochs))
         else:
@@ -176,7 +180,9 @@ class GradientDescent(Solver):
         while n_left:
             rate = self.learning_rate.after(t, state.n_reductions)
             n_epochs = min(n_left, self._epochs_per_call(problem, monitor))
-            orders, order = state.order.shuffled(stream, n_epochs) if self.shuffle else (None, state.order)
+            orders, order = None, state.order
+            if self.shuffle:
+                orders, order = order.shuffled(stream, n_epochs, follows=coefficients_are_for is not None)
             if coefficients_are_for != (n_epochs, rate) or problem.is_weighted:
                 batches = problem.batches(orders, bounds, n_epochs)
                 coefficients = problem.coefficients_of(batches, rate)
