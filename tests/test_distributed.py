@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import joblib
@@ -20,7 +21,7 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skl2net import L2NetClassifier, L2NetRegressor, NodeSweepCV
+from skl2net import L2NetClassifier, L2NetClassifierCV, L2NetRegressor, NodeSweepCV
 
 PAGE = Path(__file__).parent.parent / "docs" / "distributed.md"
 
@@ -42,7 +43,9 @@ def client():
 def on_cluster(search, X, y):
     """Fit a search on the cluster, with a copy of all data on each worker."""
     splits = list(StratifiedKFold(4).split(X, y))
-    with joblib.parallel_config("dask", scatter=[X, y, *itertools.chain(*splits)]):
+    # the CV estimator sends its data itself
+    to_workers = [] if isinstance(search, L2NetClassifierCV) else [X, y, *itertools.chain(*splits)]
+    with joblib.parallel_config("dask", scatter=to_workers):
         return search.set_params(cv=splits).fit(X, y)
 
 
@@ -53,37 +56,72 @@ def model(max_iter=20):
 SEARCHES = {
     "sweep": NodeSweepCV(model(), max_units=10, alphas=[0.1, 1.0]),
     "grid": GridSearchCV(model(), {"l2netclassifier__alpha": [0.1, 1.0, 10.0]}),
+    "alpha": L2NetClassifierCV((6,), max_iter=20, random_state=0, alphas=[0.1, 1.0, 10.0]),
 }
+
+
+def scores_of(search):
+    """The parameters of all candidates, and their scores in all folds."""
+    if isinstance(search, L2NetClassifierCV):
+        return search.alphas_.tolist(), search.scores_
+    results = search.cv_results_
+    return results["params"], np.array([results[f"split{i}_test_score"] for i in range(4)]).T
 
 
 @pytest.mark.parametrize("search", SEARCHES.values(), ids=SEARCHES)
 def test_a_search_on_a_cluster_has_the_scores_of_the_local_one(client, search, engine_of_workers):
     X, y = classes(200)
     search = clone(search)
-    local = search.set_params(cv=4).fit(X, y).cv_results_
+    params, scores = scores_of(search.set_params(cv=4).fit(X, y))
     prediction = search.predict_proba(X)
-    distributed = on_cluster(search, X, y).cv_results_
-    assert distributed["params"] == local["params"]
-    for key in local:
-        if "score" in key and "time" not in key:
-            np.testing.assert_array_equal(distributed[key], local[key])
+    params_on_cluster, scores_on_cluster = scores_of(on_cluster(search, X, y))
+    assert params_on_cluster == params
+    np.testing.assert_array_equal(scores_on_cluster, scores)
     np.testing.assert_array_equal(search.predict_proba(X), prediction)
 
 
-@pytest.mark.long
+def test_data_of_an_alpha_search_are_sent_to_each_worker_once(client):
+    n_pickled = 0
+
+    class Counted(np.ndarray):
+        def __reduce__(self):
+            nonlocal n_pickled
+            n_pickled += 1
+            return np.asarray(self).__reduce__()
+
+    X, y = classes(200)
+    search = clone(SEARCHES["alpha"]).set_params(cv=4)
+    training_data = search._net_class._training_data
+
+    def counted(net, *args):
+        data = training_data(net, *args)
+        return replace(data, X=data.X.view(Counted))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(search._net_class, "_training_data", counted)
+        search.set_params(refit=False)
+        with joblib.parallel_config("dask"):
+            search.fit(X, y)
+    assert search.scores_.shape == (3, 4)
+    assert 1 <= n_pickled <= 2  # one message, which the workers pass on
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs a signal that cannot be caught")
-@pytest.mark.parametrize("which", [0, 1])
-@pytest.mark.parametrize("search", SEARCHES.values(), ids=SEARCHES)
-def test_a_worker_that_is_killed_costs_its_tasks_only(client, search, which, engine_of_workers, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "which"),
+    [
+        pytest.param(name, which, marks=[] if (name, which) == ("alpha", 0) else pytest.mark.long)
+        for name, which in itertools.product(SEARCHES, [0, 1])
+    ],
+)
+def test_a_worker_that_is_killed_costs_its_tasks_only(client, name, which, engine_of_workers, tmp_path):
     X, y = classes(400)
-    search = clone(search).set_params(
-        cv=4,
-        refit=False,
-        estimator__l2netclassifier__max_iter=300,
-        estimator__l2netclassifier__n_iter_no_change=300,
-    )
-    local = search.fit(X, y).cv_results_["mean_test_score"]
-    n_fits = 4 * len(local)
+    search = SEARCHES[name]
+    prefix = "" if isinstance(search, L2NetClassifierCV) else "estimator__l2netclassifier__"
+    longer = {f"{prefix}max_iter": 300, f"{prefix}n_iter_no_change": 300}
+    search = clone(search).set_params(cv=4, refit=False, **longer)
+    _, local = scores_of(search.fit(X, y))
+    n_fits = local.size
 
     def scorer(net, X, y):
         (tmp_path / str(time.perf_counter_ns())).touch()
@@ -98,7 +136,7 @@ def test_a_worker_that_is_killed_costs_its_tasks_only(client, search, which, eng
     n_before = []
     killer = threading.Thread(target=kill_a_worker)
     killer.start()
-    distributed = on_cluster(search.set_params(scoring=scorer), X, y).cv_results_["mean_test_score"]
+    _, distributed = scores_of(on_cluster(search.set_params(scoring=scorer), X, y))
     killer.join()
     client.wait_for_workers(2)
     assert n_before[0] < n_fits

@@ -1,6 +1,7 @@
 """`L2NetClassifierCV` and `L2NetRegressorCV`: the strength of the L2 rule by cross-validation."""
 
 import re
+import time
 import warnings
 from inspect import cleandoc, signature
 from numbers import Integral, Real
@@ -18,7 +19,7 @@ from skl2net.conventions import convert_alpha
 from skl2net.estimators import L2NetClassifier, L2NetRegressor
 from skl2net.estimators.base import BaseL2Net, seed_of
 from skl2net.l2 import PENALTIES, L2Rule
-from skl2net.model_selection.search import Candidate, FoldScorer, evaluate_candidates
+from skl2net.model_selection.search import FoldScorer, Trials, evaluate_candidates
 
 _SET_BY_THE_SEARCH = ("alpha", "warm_start")
 _METHODS_OF_A_NETWORK = (
@@ -97,24 +98,27 @@ class _AlphaSearch(BaseL2Net):
 
         # the weaker the rule, the longer L-BFGS takes
         order = sorted((alpha, fold) for alpha in alphas for fold in range(len(folds)))
-        outcomes = evaluate_candidates(
+        trials = Trials(
             net,
             data,
-            [Candidate(alpha, fold, *folds[fold]) for alpha, fold in order],
+            folds,
             FoldScorer(net, scorer, data.X, y, score_params),
             random_state=seed_of(self.random_state),
             error_score=self.error_score,
-            n_jobs=self.n_jobs,
         )
+        outcomes = evaluate_candidates(trials, order, self.n_jobs)
         outcome_of = dict(zip(order, outcomes, strict=True))
-        scores, weight_norms, n_iters = (
+        scores, weight_norms, n_iters, fit_times = (
             np.array([[getattr(outcome_of[alpha, fold], name) for fold in range(len(folds))] for alpha in alphas])
-            for name in ("score", "weight_norm", "n_iter")
+            for name in ("score", "weight_norm", "n_iter", "fit_time")
         )
         best = _select(scores, self.selection)
+        refit_time = {}
         if self.refit:
+            start = time.perf_counter()
             # as one that can be cancelled, which Ctrl-C ends without a result
             net = self._net(alpha=alphas[best])._fit(X, y, sample_weight, is_cancelled=lambda: False)
+            refit_time["refit_time_"] = time.perf_counter() - start
         fitted = {name: value for name, value in vars(net).items() if name not in net.get_params(deep=False)}
         found = {
             "alpha_": float(alphas[best]),
@@ -122,9 +126,10 @@ class _AlphaSearch(BaseL2Net):
             "scores_": scores,
             "weight_norms_": weight_norms,
             "n_iters_": n_iters,
+            "fit_times_": fit_times,
             "best_score_": float(scores[best].mean()),
         }
-        self._adopt(fitted | found)
+        self._adopt(fitted | found | refit_time)
         return self
 
     def score(self, X, y, sample_weight=None, **score_params):
@@ -366,6 +371,10 @@ class L2NetClassifierCV(_AlphaSearch, L2NetClassifier):
         Sum of the squared weights of the networks.
     n_iters_ : ndarray of shape (n_alphas, n_folds)
         Number of iterations of each fit.
+    fit_times_ : ndarray of shape (n_alphas, n_folds)
+        Seconds of each fit, without its scoring.
+    refit_time_ : float
+        Seconds of the fit to all the data. Only with `refit`.
     best_score_ : float
         Mean score of the chosen strength.
     {attributes}
@@ -516,6 +525,10 @@ class L2NetRegressorCV(_AlphaSearch, L2NetRegressor):
         Sum of the squared weights of the networks.
     n_iters_ : ndarray of shape (n_alphas, n_folds)
         Number of iterations of each fit.
+    fit_times_ : ndarray of shape (n_alphas, n_folds)
+        Seconds of each fit, without its scoring.
+    refit_time_ : float
+        Seconds of the fit to all the data. Only with `refit`.
     best_score_ : float
         Mean score of the chosen strength.
     {attributes}

@@ -6,11 +6,13 @@ bit.
 """
 
 import threading
+import time
 import warnings
 from dataclasses import dataclass
 
 import numpy as np
 from joblib import effective_n_jobs
+from joblib.parallel import get_active_backend
 from sklearn.exceptions import FitFailedWarning
 from sklearn.utils.parallel import Parallel, delayed
 
@@ -19,28 +21,11 @@ from skl2net.fitting import Start, Watch, fit_network
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """One network to train and to score.
-
-    Parameters
-    ----------
-    alpha : float
-    fold : int
-    training, test : ndarray of intp
-        Row numbers.
-    """
-
-    alpha: float
-    fold: int
-    training: np.ndarray
-    test: np.ndarray
-
-
-@dataclass(frozen=True)
 class Outcome:
     """What came of a candidate. If it could not be fitted or scored, `error` says why."""
 
     score: float
+    fit_time: float
     weight_norm: float = np.nan
     n_iter: float = np.nan
     warnings: tuple = ()
@@ -68,37 +53,56 @@ class FoldScorer:
     y: object
     params: dict
 
-    def __call__(self, candidate, problem, result):
-        """The score, a float."""
+    def __call__(self, rows, problem, result):
+        """The score on the given rows, a float."""
         fitted = self.net._shallow_copy()
         vars(fitted).pop("feature_names_in_", None)  # a fold is scored on arrays
         fitted._keep(problem.network, result, None)
         n_samples = self.X.shape[0]
         of_test = {
-            name: safe_indexing(value, candidate.test) if _is_per_sample(value, n_samples) else value
+            name: safe_indexing(value, rows) if _is_per_sample(value, n_samples) else value
             for name, value in self.params.items()
         }
-        return float(self.scorer(fitted, self.X[candidate.test], safe_indexing(self.y, candidate.test), **of_test))
+        return float(self.scorer(fitted, self.X[rows], safe_indexing(self.y, rows), **of_test))
 
 
 def _is_per_sample(value, n_samples):
     return hasattr(value, "__len__") and not isinstance(value, str) and len(value) == n_samples
 
 
-def evaluate_candidates(net, data, candidates, score, *, random_state, error_score, n_jobs):
-    """Train and score networks.
+@dataclass(frozen=True, eq=False)
+class Trials:
+    """What all networks of a search have in common.
 
     Parameters
     ----------
     net : L2NetClassifier or L2NetRegressor
         Their parameters; not changed.
     data : TrainingData
-    candidates : list of Candidate
-        Those that take longest first.
+    folds : list of (ndarray of intp, ndarray of intp)
+        Row numbers of each fold, training and test.
     score : FoldScorer
     random_state : int, array of int or numpy.random.RandomState
         Each network draws the same numbers.
     error_score : float or "raise"
+    """
+
+    net: object
+    data: object
+    folds: list
+    score: FoldScorer
+    random_state: object
+    error_score: object
+
+
+def evaluate_candidates(trials, candidates, n_jobs):
+    """Train and score networks.
+
+    Parameters
+    ----------
+    trials : Trials
+    candidates : list of (float, int)
+        Alpha and number of the fold of each. Those that take longest first.
     n_jobs : int or None
 
     Returns
@@ -107,16 +111,24 @@ def evaluate_candidates(net, data, candidates, score, *, random_state, error_sco
     """
     n_threads = 1 if effective_n_jobs(n_jobs) > 1 else None
     cancelled = _Cancellation()
+    shared = _on_all_workers(trials)
     try:
-        outcomes = Parallel(n_jobs=n_jobs, prefer=net._solver(len(data.Y)).prefers)(
-            delayed(_evaluate)(net, data, candidate, score, random_state, error_score, n_threads, cancelled)
-            for candidate in candidates
+        outcomes = Parallel(n_jobs=n_jobs, prefer=trials.net._solver(len(trials.data.Y)).prefers)(
+            delayed(_evaluate)(shared, alpha, fold, n_threads, cancelled) for alpha, fold in candidates
         )
     except BaseException:
         cancelled.set()  # threads cannot be ended from outside
         raise
-    _warn_of(outcomes, error_score)
+    _warn_of(outcomes, trials.error_score)
     return outcomes
+
+
+def _on_all_workers(trials):
+    """The trials, or on a Dask cluster a future of them: sent once to each worker, and there even if others die."""
+    backend, _ = get_active_backend()
+    if type(backend).__name__ != "DaskDistributedBackend":
+        return trials
+    return backend.client.scatter(trials, broadcast=True, hash=False)
 
 
 class _Cancellation:
@@ -135,31 +147,35 @@ class _Cancellation:
         return _Cancellation, ()
 
 
-def _evaluate(net, data, candidate, score, random_state, error_score, n_threads, cancelled):
-    rows = candidate.training
-    solver = net._solver(len(rows))
+def _evaluate(trials, alpha, fold, n_threads, cancelled):
+    net, data = trials.net, trials.data
+    training, test = trials.folds[fold]
+    solver = net._solver(len(training))
+    start = time.perf_counter()
     try:
-        problem = net._problem(data, solver, candidate.alpha, rows=rows, n_threads=n_threads)
+        problem = net._problem(data, solver, alpha, rows=training, n_threads=n_threads)
         result = fit_network(
             problem,
             solver,
-            Start(random_state),
+            Start(trials.random_state),
             net._stopping_rule(),
-            Watch(net._early_stopping(data, rows), is_cancelled=cancelled),
+            Watch(net._early_stopping(data, training), is_cancelled=cancelled),
         )
     except ValueError as error:
-        if error_score == "raise":
+        if trials.error_score == "raise":
             raise
-        return Outcome(error_score, error=f"alpha={candidate.alpha:g}, fold {candidate.fold}: {error}")
+        seconds = time.perf_counter() - start
+        return Outcome(trials.error_score, seconds, error=f"alpha={alpha:g}, fold {fold}: {error}")
+    seconds = time.perf_counter() - start
     error = None
     try:
-        value = score(candidate, problem, result)
+        value = trials.score(test, problem, result)
     except Exception as raised:
-        if error_score == "raise":
+        if trials.error_score == "raise":
             raise
-        value = error_score
-        error = f"alpha={candidate.alpha:g}, fold {candidate.fold}: the scorer {score.scorer} raised {raised!r}"
-    return Outcome(value, problem.weight_norm(result.parameters), result.n_iter, result.warnings, error)
+        value = trials.error_score
+        error = f"alpha={alpha:g}, fold {fold}: the scorer {trials.score.scorer} raised {raised!r}"
+    return Outcome(value, seconds, problem.weight_norm(result.parameters), result.n_iter, result.warnings, error)
 
 
 def _warn_of(outcomes, error_score):
