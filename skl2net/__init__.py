@@ -1,7 +1,7 @@
 """skl2net: a scikit-learn compatible multi-layer perceptron with explicit, exact, translatable L2 regularisation."""
 
 from skl2net.conventions import convert_alpha, list_conventions
-from skl2net.display import L2PathDisplay, NodeSweepDisplay
+from skl2net.display import L2PathDisplay, LossCurveDisplay, NodeSweepDisplay, WeightsDisplay
 from skl2net.estimators import L2NetClassifier, L2NetRegressor
 from skl2net.model_selection import L2NetClassifierCV, L2NetRegressorCV, NodeSweepCV
 from skl2net.solvers.swarm import ParticleSwarm
@@ -15,9 +15,11 @@ __all__ = [
     "L2NetRegressor",
     "L2NetRegressorCV",
     "L2PathDisplay",
+    "LossCurveDisplay",
     "NodeSweepCV",
     "NodeSweepDisplay",
     "ParticleSwarm",
+    "WeightsDisplay",
     "convert_alpha",
     "list_conventions",
     "show_versions",

@@ -11,7 +11,7 @@ from skl2net.l2 import share_removed, timescale
 
 # Background 002: "A good NN might have weight values that range between -5.0 to +5.0 but a NN that is overfitted might
 # have some weight values such as 25.0 or -32.0."
-_LARGE, _VERY_LARGE = 5.0, 25.0
+LARGE, _VERY_LARGE = 5.0, 25.0
 
 _NO_SHARE = {
     "adam": (
@@ -256,11 +256,11 @@ def _remarks(applied, share, coefs):
     if not float(applied.n).is_integer():
         yield "Samples are counted by their weights."
     largest = max(float(np.abs(coef).max()) for coef in coefs)
-    n_large = sum(int(np.sum(np.abs(coef) > _LARGE)) for coef in coefs)
+    n_large = sum(int(np.sum(np.abs(coef) > LARGE)) for coef in coefs)
     if n_large:
         yield (
-            f"{n_large} {'weight is' if n_large == 1 else 'weights are'} larger than {_LARGE:g}, the largest is "
-            f"{largest:.3g}. Weights beyond {_LARGE:g} "
+            f"{n_large} {'weight is' if n_large == 1 else 'weights are'} larger than {LARGE:g}, the largest is "
+            f"{largest:.3g}. Weights beyond {LARGE:g} "
             + (f"and up to {_VERY_LARGE:g} and more " if largest >= _VERY_LARGE else "")
             + "are typical of over-fitting. Compare the score on held-out data with that of a larger alpha."
         )

@@ -222,6 +222,27 @@ def test_loss_curve_of_lbfgs_is_the_objective_after_each_iteration():
     assert np.all(np.diff(net.loss_curve_) < 0)  # its line search goes down in each step
 
 
+@pytest.mark.parametrize("solver", ["lbfgs", "pso"])
+def test_the_data_loss_curve_is_the_loss_curve_without_the_penalty(solver):
+    X, y = classes(30)
+    net = L2NetClassifier((5,), solver=solver, alpha=3, max_iter=5, warm_start=True, random_state=0)
+    fit(fit(net, X, y), X, y)
+    assert net.data_loss_curve_[-1] == net.data_loss_
+    penalty = 3 / (2 * 30) * np.array(net.weight_norm_curve_)
+    np.testing.assert_allclose(net.data_loss_curve_ + penalty, net.loss_curve_, rtol=1e-12)
+
+
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+def test_a_decay_has_no_penalty_to_leave_out_of_its_loss_curve(solver):
+    X, y = classes(30)
+    params = {"solver": solver, "max_iter": 5, "random_state": 0}
+    decay = fit(L2NetClassifier((5,), l2_mode="decay_after", **params), X, y)
+    assert decay.data_loss_curve_ == decay.loss_curve_
+    penalty = fit(L2NetClassifier((5,), **params), X, y)
+    assert np.all(np.array(penalty.data_loss_curve_) < penalty.loss_curve_)
+    assert penalty.data_loss_curve_[-1] == penalty.data_loss_
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_multilabel_probabilities_stay_inside_the_open_interval(dtype):
     X, y = classes(40, n_classes=3)

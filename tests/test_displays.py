@@ -1,15 +1,24 @@
-"""The displays show what the searches found."""
+"""The displays show what networks and searches have found, and say what they need."""
 
 import subprocess
 import sys
+from inspect import signature
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from cases import classes, fit, regression
 from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from skl2net import L2NetClassifier, L2NetClassifierCV, L2NetRegressorCV, NodeSweepCV
-from skl2net.display import L2PathDisplay, NodeSweepDisplay
+from skl2net import L2NetClassifier, L2NetClassifierCV, L2NetRegressor, L2NetRegressorCV, NodeSweepCV, display
+from skl2net.display import L2PathDisplay, LossCurveDisplay, NodeSweepDisplay, WeightsDisplay
+
+DISPLAYS = [getattr(display, name) for name in display.__all__]
+OF_NETWORKS = [LossCurveDisplay, WeightsDisplay]
 
 matplotlib = pytest.importorskip("matplotlib")
 
@@ -108,13 +117,185 @@ def test_a_display_goes_where_it_is_told_and_has_the_name_of_its_score(plt):
     assert NodeSweepDisplay.from_estimator(sweep).ax_.get_ylabel() == "Score"
     sweep.scoring = "neg_log_loss"
     assert NodeSweepDisplay.from_estimator(sweep).ax_.get_ylabel() == "Negative log loss"
-    with pytest.raises(NotFittedError):
-        NodeSweepDisplay.from_estimator(NodeSweepCV(L2NetClassifier()))
 
 
 def test_matplotlib_is_imported_when_it_is_needed():
     code = "import sys, skl2net.display; raise SystemExit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize("kind", DISPLAYS)
+def test_without_matplotlib_the_error_says_what_to_install(kind, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    data = {name: None for name in signature(kind.__init__).parameters if name != "self"}
+    with pytest.raises(ImportError, match=rf"{kind.__name__}\.plot needs matplotlib.*'skl2net\[plot\]'"):
+        kind(**data).plot()
+
+
+def network(estimator=L2NetClassifier, **params):
+    X, y = classes() if estimator is L2NetClassifier else regression()
+    return fit(estimator(**{"hidden_layer_sizes": (5, 4), "max_iter": 6, "random_state": 0, **params}), X, y)
+
+
+@pytest.mark.parametrize("kind", DISPLAYS)
+@pytest.mark.parametrize("wrap", [lambda net: net, lambda net: make_pipeline(StandardScaler(), net)])
+def test_an_estimator_of_another_kind_is_refused_with_what_to_pass(plt, kind, wrap):
+    X, y = classes()
+    other = LogisticRegression() if kind in OF_NETWORKS else L2NetClassifier(max_iter=1)
+    expected = {L2PathDisplay: "L2NetClassifierCV or L2NetRegressorCV", NodeSweepDisplay: "NodeSweepCV"}
+    expected = expected.get(kind, "L2NetClassifier or L2NetRegressor")
+    with pytest.raises(TypeError, match=rf"{kind.__name__} plots a fitted {expected}, .*; got {type(other).__name__}"):
+        kind.from_estimator(fit(wrap(other), X, y))
+    assert not plt.get_fignums()
+
+
+@pytest.mark.parametrize("kind", DISPLAYS)
+def test_an_estimator_that_is_not_fitted_is_refused(plt, kind):
+    unfitted = {
+        L2PathDisplay: [L2NetClassifierCV(), L2NetRegressorCV()],
+        NodeSweepDisplay: [NodeSweepCV(L2NetClassifier())],
+    }.get(kind, [L2NetClassifier(), L2NetRegressorCV(), GridSearchCV(L2NetClassifier(), {}), search(refit=False)])
+    for estimator in unfitted:
+        for wrapped in (estimator, make_pipeline(StandardScaler(), estimator)):
+            with pytest.raises(NotFittedError, match=rf"{kind.__name__} needs a.*fit.*"):
+                kind.from_estimator(wrapped)
+    assert not plt.get_fignums()
+
+
+def test_pipelines_and_searches_are_plotted_as_what_is_in_them(plt):
+    X, y = classes()
+    net = L2NetClassifier((3,), max_iter=3, random_state=0)
+    grid = fit(GridSearchCV(make_pipeline(net), {"l2netclassifier__alpha": [1, 2]}, cv=2), X, y)
+    found = grid.best_estimator_[-1]
+    assert LossCurveDisplay.from_estimator(grid).loss == found.loss_curve_
+    assert WeightsDisplay.from_estimator(make_pipeline(found)).weights["L2NetClassifier"] is found.coefs_
+    path = search()
+    assert L2PathDisplay.from_estimator(make_pipeline(path)).scores is path.scores_
+    assert LossCurveDisplay.from_estimator(path).loss == path.loss_curve_
+    sweep = fitted_sweep()
+    assert NodeSweepDisplay.from_estimator(make_pipeline(sweep)).history is sweep.history_
+
+
+def labels_of(legend):
+    return [text.get_text() for text in legend.get_texts()]
+
+
+def test_a_loss_curve_has_the_loss_with_and_without_penalty_and_the_weights(plt):
+    net = network(early_stopping=True, alpha=5)
+    display = LossCurveDisplay.from_estimator(net)
+    for line, curve in (
+        (display.loss_line_, net.loss_curve_),
+        (display.data_loss_line_, net.data_loss_curve_),
+        (display.validation_loss_line_, net.validation_loss_curve_),
+        (display.norm_line_, net.weight_norm_curve_),
+    ):
+        np.testing.assert_array_equal(line.get_xdata(), np.arange(1, 7))
+        np.testing.assert_array_equal(line.get_ydata(), curve)
+    assert display.norm_line_.axes is display.norm_ax_ is not display.ax_ is display.loss_line_.axes
+    assert labels_of(display.norm_ax_.get_legend()) == [
+        "training loss with penalty",
+        "training loss",
+        "validation loss",
+        r"$\Sigma w^2$",
+    ]
+    assert (display.ax_.get_xlabel(), display.ax_.get_ylabel()) == ("Iteration", "Loss")
+    assert display.norm_ax_.get_ylabel() == r"$\Sigma w^2$"
+    lines = [display.loss_line_, display.data_loss_line_, display.validation_loss_line_, display.norm_line_]
+    assert len({line.get_linestyle() for line in lines}) == len({line.get_color() for line in lines}) == 4
+
+
+@pytest.mark.parametrize("params", [{"solver": "lbfgs", "alpha": 0}, {"l2_mode": "decoupled"}])
+def test_without_a_penalty_there_is_one_training_loss(plt, params):
+    display = LossCurveDisplay.from_estimator(network(L2NetRegressor, **params))
+    assert display.data_loss_line_ is None
+    assert display.validation_loss_line_ is None
+    assert labels_of(display.norm_ax_.get_legend()) == ["training loss", r"$\Sigma w^2$"]
+
+
+def test_a_curve_that_is_not_known_is_left_out(plt):
+    net = L2NetClassifier.from_sklearn(network().to_sklearn())
+    display = LossCurveDisplay.from_estimator(net)
+    assert display.data_loss_line_ is None
+    np.testing.assert_array_equal(display.loss_line_.get_ydata(), net.loss_curve_)
+
+
+def test_a_single_iteration_is_visible(plt):
+    display = LossCurveDisplay.from_estimator(network(max_iter=1))
+    assert display.loss_line_.get_marker() == display.norm_line_.get_marker() == "o"
+
+
+def test_a_loss_curve_goes_where_it_is_told(plt):
+    figure, axes = plt.subplots(1, 2)
+    display = LossCurveDisplay.from_estimator(network(), ax=axes[1])
+    assert display.ax_ is axes[1]
+    assert display.figure_ is figure
+
+
+def test_the_histograms_count_the_weights_of_each_layer(plt):
+    nets = {"small": network(), "large": network(alpha=0, random_state=1)}
+    for coef in nets["large"].coefs_:
+        coef *= 100
+    display = WeightsDisplay.from_estimator(nets)
+    assert len(display.axes_) == 3
+    assert display.axes_[0].get_xscale() == "symlog"
+    for name, net in nets.items():
+        for coef, axes, outline in zip(net.coefs_, display.axes_, display.histograms_[name], strict=True):
+            shares, edges, _ = outline.get_data()
+            assert outline.axes is axes
+            assert edges[0] < coef.min() <= coef.max() < edges[-1]
+            expected = [np.mean((low <= coef) & (coef < high)) for low, high in pairwise(edges)]
+            np.testing.assert_array_equal(shares, expected)
+            assert shares.sum() == pytest.approx(1)
+            assert {line.get_xdata()[0] for line in axes.get_lines()} == {-5, 5}
+    places = display.axes_[0].transData.transform([[edge, 0] for edge in edges])[:, 0]
+    np.testing.assert_allclose(np.diff(places), np.diff(places).mean(), rtol=1e-6)  # bins look equally wide
+    largest = [max(np.abs(coef).max() for coef in net.coefs_) for net in nets.values()]
+    assert labels_of(display.axes_[0].get_legend()) == [
+        f"{name}, largest |w| {top:.3g}" for name, top in zip(nets, largest, strict=True)
+    ]
+    assert [axes.get_title("left") for axes in display.axes_] == [
+        f"layer {i}: {shape} weights" for i, shape in enumerate(("4 × 5", "5 × 4", "4 × 3"))
+    ]
+    assert display.axes_[-1].get_xlabel() == "Weight"
+    display.figure_.canvas.draw()
+    ticks = [label.get_text() for label in display.axes_[-1].get_xticklabels()]
+    assert {"−5", "0", "5", "10"} <= set(ticks)
+
+
+def test_small_weights_fill_the_axis_and_medium_ones_show_where_five_is(plt):
+    net = network()
+    for largest, reaches_five in ((0.1, False), (2.4, False), (2.6, True), (4.9, True)):
+        top = max(np.abs(coef).max() for coef in net.coefs_)
+        for coef in net.coefs_:
+            coef *= largest / top
+        display = WeightsDisplay.from_estimator(net)
+        assert display.axes_[0].get_xscale() == "linear"
+        assert display.axes_[0].get_xlim()[1] == pytest.approx(1.05 * (5 if reaches_five else largest))
+        assert bool(display.axes_[0].get_lines()) == reaches_five
+
+
+def test_weights_that_are_all_zero_have_a_place(plt):
+    net = network(hidden_layer_sizes=())
+    net.coefs_[0][...] = 0
+    display = WeightsDisplay.from_estimator(net)
+    (shares,) = (outline.get_data().values for outline in display.histograms_["L2NetClassifier"])
+    assert shares.max() == 1
+
+
+def test_weights_go_where_they_are_told(plt):
+    figure, axes = plt.subplots(1, 2)
+    display = WeightsDisplay.from_estimator(network(), ax=axes[1])
+    assert display.figure_ is figure
+    assert display.ax_ is axes[1]
+    assert all(layer.get_position().x0 >= axes[1].get_position().x0 - 1e-9 for layer in display.axes_)
+
+
+def test_networks_that_cannot_be_compared_are_refused(plt):
+    with pytest.raises(ValueError, match=r"same number of layers, got \{'a': 3, 'b': 2\}"):
+        WeightsDisplay.from_estimator({"a": network(), "b": network(hidden_layer_sizes=(3,))})
+    with pytest.raises(ValueError, match="at least one"):
+        WeightsDisplay.from_estimator({})
+    assert not plt.get_fignums()
 
 
 def search(estimator=L2NetClassifierCV, **params):
@@ -195,8 +376,3 @@ def test_scores_have_their_names_and_axes_can_be_given(plt):
     assert L2PathDisplay.from_estimator(search(L2NetRegressorCV)).ax_.get_ylabel() == "$R^2$"
     of_function = search(scoring=lambda net, X, y: -net.data_loss_)
     assert L2PathDisplay.from_estimator(of_function).ax_.get_ylabel() == "Score"
-
-
-def test_a_search_that_is_not_fitted_is_refused(plt):
-    with pytest.raises(NotFittedError):
-        L2PathDisplay.from_estimator(L2NetClassifierCV())

@@ -397,7 +397,7 @@ def test_epochs_in_one_go_are_epochs_one_by_one(
         nets.append(fit(clone(net), X, y, sample_weight=weight))
     for other in nets[1:]:
         np.testing.assert_array_equal(flat(nets[0]), flat(other))
-        for name in ("loss_curve_", "weight_norm_curve_", "n_iter_", "t_", "best_loss_"):
+        for name in ("loss_curve_", "data_loss_curve_", "weight_norm_curve_", "n_iter_", "t_", "best_loss_"):
             assert getattr(nets[0], name) == getattr(other, name), name
     # the random stream goes on from the same place too
     for net in nets:
@@ -520,7 +520,7 @@ def test_an_interrupted_fit_keeps_the_last_finished_iteration(
         net = small(estimator, solver=solver, max_iter=10).fit(X, y)
     np.testing.assert_array_equal(flat(net), flat(expected))
     assert net.n_iter_ == n_finished
-    for name in ("loss_curve_", "weight_norm_curve_", "loss_", "data_loss_", "best_loss_", "t_"):
+    for name in ("loss_curve_", "data_loss_curve_", "weight_norm_curve_", "loss_", "data_loss_", "best_loss_", "t_"):
         assert getattr(net, name) == getattr(expected, name), name
 
 
@@ -545,7 +545,16 @@ def test_an_interruption_while_iterations_are_recorded_takes_all_of_one_call_bac
     with pytest.warns(UserWarning, match="interrupted by user: the weights of iteration 3 are kept"):
         net = small(L2NetClassifier, solver=solver, max_iter=9).fit(X, y)
     np.testing.assert_array_equal(flat(net), flat(expected))
-    for name in ("n_iter_", "loss_curve_", "weight_norm_curve_", "loss_", "data_loss_", "best_loss_", "t_"):
+    for name in (
+        "n_iter_",
+        "loss_curve_",
+        "data_loss_curve_",
+        "weight_norm_curve_",
+        "loss_",
+        "data_loss_",
+        "best_loss_",
+        "t_",
+    ):
         assert getattr(net, name) == getattr(expected, name), name
 
 

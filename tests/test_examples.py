@@ -11,10 +11,17 @@ import pytest
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
+def run(name, *options):
+    """Run an example; what it prints."""
+    command = [sys.executable, "-X", "utf8", EXAMPLES / name, *options]
+    environment = {**os.environ, "MPLBACKEND": "Agg"}
+    return subprocess.run(command, check=True, capture_output=True, text=True, encoding="utf-8", env=environment).stdout
+
+
 def test_overfitting_runs():
     """With one seed, in seconds: a row for every rule under SGD, and L-BFGS without L2 learns everything by heart."""
-    command = [sys.executable, "-X", "utf8", EXAMPLES / "overfitting.py", "--seeds", "1"]
-    output = subprocess.run(command, check=True, capture_output=True, text=True, encoding="utf-8").stdout
+    pytest.importorskip("matplotlib")
+    output = run("overfitting.py", "--seeds", "1")
     lbfgs, sgd = output.split("\n\n")[:2]
     assert lbfgs.splitlines()[2].split()[:4] == ["no", "L2", "0", "100.0"]
     assert {line.split()[0] for line in sgd.splitlines()[3:]} == {
@@ -29,8 +36,7 @@ def test_overfitting_runs():
 
 def test_shrinking_positions_does_not_regularise_a_swarm_and_a_penalty_does():
     """One swarm per row: a small share leaves weights as large as no rule does, a penalty does not."""
-    command = [sys.executable, "-X", "utf8", EXAMPLES / "swarm_decay.py", "--seeds", "1"]
-    output = subprocess.run(command, check=True, capture_output=True, text=True, encoding="utf-8").stdout
+    output = run("swarm_decay.py", "--seeds", "1")
     squares = [float(line.split()[-2]) for line in output.splitlines()[2:]]
     without, shrunk, penalised = squares[0], squares[1:3], squares[4:]
     assert min(shrunk) > without / 3
@@ -41,10 +47,8 @@ def test_shrinking_positions_does_not_regularise_a_swarm_and_a_penalty_does():
 def test_the_node_sweep_finds_what_the_grid_finds_with_fewer_fits():
     """The sweep is as good as the smallest network that ties with the best one of the grid, within a few digits."""
     pytest.importorskip("matplotlib")
-    command = [sys.executable, "-X", "utf8", EXAMPLES / "node_sweep.py"]
-    environment = {**os.environ, "MPLBACKEND": "Agg"}
-    output = subprocess.run(command, check=True, capture_output=True, text=True, encoding="utf-8", env=environment)
-    accuracies = [float(number) for number in re.findall(r"accuracy (0\.\d+)", output.stdout)]
-    n_fits = [int(number) for number in re.findall(r"(\d+) fits", output.stdout)]
+    output = run("node_sweep.py")
+    accuracies = [float(number) for number in re.findall(r"accuracy (0\.\d+)", output)]
+    n_fits = [int(number) for number in re.findall(r"(\d+) fits", output)]
     assert accuracies[0] > accuracies[1] - 0.015
     assert n_fits[0] < n_fits[1] / 2

@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
+from skl2net.display.drawing import BLUE, VERMILION, find_fitted, import_pyplot
+from skl2net.model_selection import L2NetClassifierCV, L2NetRegressorCV
 from skl2net.report import make_report
 
-_SCORE, _NORM = "#0072B2", "#D55E00"  # blue and vermilion of Okabe and Ito, told apart by colour-blind readers
 _MAX_TIMESCALES = 6
 
 
@@ -73,8 +73,9 @@ class L2PathDisplay:
 
         Parameters
         ----------
-        estimator : L2NetClassifierCV or L2NetRegressorCV
-            Fitted.
+        estimator : estimator object
+            A fitted :class:`~skl2net.L2NetClassifierCV` or :class:`~skl2net.L2NetRegressorCV`, or a fitted pipeline
+            that ends in one.
         ax : matplotlib Axes, default=None
             Axes to plot on. None for a new figure.
 
@@ -82,7 +83,7 @@ class L2PathDisplay:
         -------
         L2PathDisplay
         """
-        check_is_fitted(estimator, ["alphas_", "scores_", "weight_norms_"])
+        estimator = find_fitted(estimator, cls, (L2NetClassifierCV, L2NetRegressorCV), ["scores_"])
         name = estimator.scoring
         if name is None:
             name = "Accuracy" if hasattr(estimator, "classes_") else "$R^2$"
@@ -108,17 +109,16 @@ class L2PathDisplay:
         -------
         L2PathDisplay
         """
-        import matplotlib.pyplot as plt
-
+        plt = import_pyplot(self)
         if ax is None:
             _, ax = plt.subplots(layout="constrained")
         mean = self.scores.mean(axis=1)
-        (score_line,) = ax.plot(self.alphas, mean, "o-", color=_SCORE, label="score, mean over folds")
+        (score_line,) = ax.plot(self.alphas, mean, "o-", color=BLUE, label="score, mean over folds")
         handles = [score_line]
         if self.scores.shape[1] > 1:
             error = self.scores.std(axis=1, ddof=1) / np.sqrt(self.scores.shape[1])
             band = ax.fill_between(
-                self.alphas, mean - error, mean + error, color=_SCORE, alpha=0.2, linewidth=0, label="± standard error"
+                self.alphas, mean - error, mean + error, color=BLUE, alpha=0.2, linewidth=0, label="± standard error"
             )
             handles.append(band)
         chosen = ax.axvline(self.alpha, color="0.4", linestyle=":", label=f"chosen: alpha = {self.alpha:.3g}")
@@ -133,9 +133,9 @@ class L2PathDisplay:
         self.norm_ax_ = ax.twinx()
         with np.errstate(divide="ignore"):  # weights that are all zero are off the logarithmic axis
             norm = np.exp(np.log(self.weight_norms).mean(axis=1))
-        (norm_line,) = self.norm_ax_.plot(self.alphas, norm, "s--", color=_NORM, label=r"$\Sigma w^2$")
+        (norm_line,) = self.norm_ax_.plot(self.alphas, norm, "s--", color=VERMILION, label=r"$\Sigma w^2$")
         self.norm_ax_.set(yscale="log", ylabel=r"$\Sigma w^2$, geometric mean over folds")
-        for axis, color in ((ax, _SCORE), (self.norm_ax_, _NORM)):
+        for axis, color in ((ax, BLUE), (self.norm_ax_, VERMILION)):
             axis.yaxis.label.set_color(color)
             axis.tick_params(axis="y", colors=color)
 

@@ -1,12 +1,9 @@
 """The tournament of a `NodeSweepCV` as a plot."""
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
-from skl2net.model_selection.nodes import best_rows, split_scores, standard_error
-
-# of Okabe and Ito's palette, which colour-blind readers can tell apart
-_BLUE, _ORANGE, _GREY = "#0072B2", "#D55E00", "#999999"
+from skl2net.display.drawing import BLUE, GREY, VERMILION, find_fitted, import_pyplot
+from skl2net.model_selection.nodes import NodeSweepCV, best_rows, split_scores, standard_error
 
 
 class NodeSweepDisplay:
@@ -82,8 +79,8 @@ class NodeSweepDisplay:
 
         Parameters
         ----------
-        sweep : NodeSweepCV
-            A fitted search.
+        sweep : estimator object
+            A fitted :class:`~skl2net.NodeSweepCV`, or a fitted pipeline that ends in one.
         ax : matplotlib Axes, default=None
             Place of the plot in a figure with subplots, which it divides into two. None for a new figure.
         score_name : str, default=None
@@ -93,7 +90,7 @@ class NodeSweepDisplay:
         -------
         NodeSweepDisplay
         """
-        check_is_fitted(sweep)
+        sweep = find_fitted(sweep, cls, (NodeSweepCV,), ["history_"])
         metric = sweep.refit if sweep.multimetric_ else "score"
         rows = best_rows(sweep.cv_results_, sweep.param_name_, metric)
         sizes = sorted(rows, key=lambda size: (sum(size), size))
@@ -126,8 +123,7 @@ class NodeSweepDisplay:
         -------
         NodeSweepDisplay
         """
-        from matplotlib import pyplot as plt
-
+        plt = import_pyplot(self)
         if ax is None:
             _, ax = plt.subplots(figsize=(6.4, 6.4), layout="constrained")
         ax.set_axis_off()
@@ -149,24 +145,24 @@ class NodeSweepDisplay:
             self.errors,
             fmt="o",
             markersize=5,
-            color=_BLUE,
+            color=BLUE,
             capsize=3,
             label="mean, standard error of the difference from the best",
         )
-        self.line_ = ax.axhline(np.nanmax(self.scores), color=_GREY, linestyle="--", linewidth=1, label="best mean")
+        self.line_ = ax.axhline(np.nanmax(self.scores), color=GREY, linestyle="--", linewidth=1, label="best mean")
         (self.winner_,) = ax.plot(
             sum(winner),
             self.scores[self.sizes.index(winner)],
             marker="*",
             markersize=16,
-            color=_ORANGE,
+            color=VERMILION,
             linestyle="none",
             zorder=3,
             label=f"winner: {'-'.join(map(str, winner))} units",
         )
         if is_below.any():
             bottom = {"transform": ax.get_xaxis_transform(), "clip_on": False}
-            ax.plot(units[is_below], np.zeros(is_below.sum()), "v", color=_BLUE, label="below the axis", **bottom)
+            ax.plot(units[is_below], np.zeros(is_below.sum()), "v", color=BLUE, label="below the axis", **bottom)
         ax.set_ylabel(self.score_name)
         ax.tick_params(labelbottom=False)
         ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False, fontsize="small")
@@ -182,13 +178,13 @@ class NodeSweepDisplay:
         numbers = np.arange(1, len(self.history) + 1)
         for number, comparison in zip(numbers, self.history, strict=True):
             units = [sum(size) for size in comparison["sizes"]]
-            ax.plot(units, [number] * len(units), "o-", color=_BLUE, markersize=5, linewidth=1, fillstyle="none")
+            ax.plot(units, [number] * len(units), "o-", color=BLUE, markersize=5, linewidth=1, fillstyle="none")
         (self.path_,) = ax.plot(
             [sum(comparison["winner"]) for comparison in self.history],
             numbers,
             marker="o",
             markersize=6,
-            color=_ORANGE,
+            color=VERMILION,
             label="winner of the comparison",
         )
         several = len(self.sizes[0]) > 1

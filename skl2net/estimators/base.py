@@ -184,8 +184,8 @@ class BaseL2Net(BaseEstimator, ABC):
         Returns
         -------
         L2NetClassifier or L2NetRegressor
-            A fitted network. Values that scikit-learn does not record are NaN: `data_loss_`, `validation_loss_curve_`,
-            and `weight_norm_curve_` except for its last value.
+            A fitted network. Values that scikit-learn does not record are NaN: `data_loss_`, `data_loss_curve_`,
+            `validation_loss_curve_`, and `weight_norm_curve_` except for its last value.
 
         Raises
         ------
@@ -298,6 +298,11 @@ class BaseL2Net(BaseEstimator, ABC):
     def loss_curve_(self):
         """Loss of each iteration, list of float."""
         return self._curves.loss.tolist()
+
+    @property
+    def data_loss_curve_(self):
+        """Loss of each iteration without the penalty, list of float."""
+        return self._curves.data_loss.tolist()
 
     @property
     def weight_norm_curve_(self):

@@ -132,6 +132,8 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
     loss_curve_ : list of float
         Loss of each iteration. For "sgd" and "adam", the average over the batches of the epoch, each evaluated before
         its update.
+    data_loss_curve_ : list of float
+        The same without the penalty.
     weight_norm_curve_ : list of float
         :math:`\sum w^2` after each iteration.
     best_loss_ : float or None

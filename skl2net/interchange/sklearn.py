@@ -122,6 +122,7 @@ def _result_of(mlp, network, net):
         Curve([np.nan] * (len(loss_curve) - 1) + [float(network.layer_sums_of_squares(parameters).sum())]),
         Curve(scores),
         Curve([np.nan] * len(scores)),
+        Curve([np.nan] * len(loss_curve)),
     )
     state = applied_rule = None
     n_rows = max(1, round(mlp.t_ / len(loss_curve)))  # as far as it remembers

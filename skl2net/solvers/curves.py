@@ -61,12 +61,15 @@ class Curves(NamedTuple):
         Σw² after each iteration.
     validation_score, validation_loss : Curve
         Score and data loss on the validation set after each iteration with early stopping.
+    data_loss : Curve
+        Loss of each iteration, without the penalty.
     """
 
     loss: Curve = Curve()
     weight_norm: Curve = Curve()
     validation_score: Curve = Curve()
     validation_loss: Curve = Curve()
+    data_loss: Curve = Curve()
 
     def extended(self, iterations, validations):
         """Return these curves followed by those of another training.
@@ -82,6 +85,7 @@ class Curves(NamedTuple):
             self.weight_norm.extended([iteration.weight_norm for iteration in iterations]),
             self.validation_score,
             self.validation_loss,
+            self.data_loss.extended([iteration.data_loss for iteration in iterations]),
         )
         if not (validations or len(self.validation_score)):
             return curves
