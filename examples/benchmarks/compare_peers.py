@@ -19,12 +19,12 @@ repetitions; where the median is `STEADY` times the smallest or more, the figure
 another program wants one of the cores, the threads of BLAS and PyTorch wait for each other, and small updates take ten
 times as long or more.
 
-How to read the first table: a ratio is the peer's time divided by ours, so more than 1 means that skl2net is faster;
-"target" is the ratio that this project set out to reach for that peer, where it has one. "Products" is the time that
-NumPy needs for the matrix products of the same shapes and number and nothing else, as a share of our time: near 100 %
-nothing is left to gain from anything but faster products; above it ours are faster, or, in tiny networks, the calls of
-NumPy dearer than the whole fit. (For L-BFGS it is a lower limit, with one evaluation per iteration.) "GFLOP/s" counts
-the arithmetic of those products over our time; what one large product reaches is printed with the machine.
+How to read the first table: a ratio is the peer's time divided by ours, so more than 1 means that skl2net is faster.
+(The ratios that this project set out to reach are in the JSON file.) "Products" is the time that NumPy needs for the
+matrix products of the same shapes and number and nothing else, as a share of our time: near 100 % nothing is left to
+gain from anything but faster products; above it ours are faster, or, in tiny networks, the calls of NumPy dearer than
+the whole fit. (For L-BFGS it is a lower limit, with one evaluation per iteration.) "GFLOP/s" counts the arithmetic of
+those products over our time; what one large product reaches is printed with the machine.
 """
 
 import argparse
@@ -197,18 +197,15 @@ def _machine_text(machine):
 
 def _speed_table(rows, peers):
     header = ["workload", "solver", "dtype", "updates", "skl2net", *(f"vs {peer}" for peer in peers)]
-    lines = [_line([*header, "target", "target met", "products", "GFLOP/s"]), _line(["---"] * (len(header) + 4))]
+    lines = [_line([*header, "products", "GFLOP/s"]), _line(["---"] * (len(header) + 2))]
     for row in rows:
         results = row["results"]
-        targets = {peer: results[peer] for peer in peers if peer in results and results[peer]["target"]}
         lines.append(
             _line(
                 [
                     *_cells(row),
                     _duration(results[Skl2net.name]["median_seconds"]),
                     *(_ratio(results.get(peer), results[Skl2net.name]) for peer in peers),
-                    ", ".join(f"{result['target']:g}×" for result in targets.values()),
-                    ", ".join("yes" if result["target_met"] else "**no**" for result in targets.values()),
                     f"{100 * row['products_share']:.0f} %",
                     f"{row['gigaflops']:.3g}",
                 ]

@@ -54,7 +54,7 @@ class NodeSweepCV(BaseSearchCV):
         Strategy to evaluate the networks, see :class:`~sklearn.model_selection.GridSearchCV`. With several metrics,
         `refit` names the one that decides.
     n_jobs : int, default=None
-        Number of jobs to run in parallel. None is 1 unless in a :func:`joblib.parallel_config` context, -1 all
+        Number of jobs to run in parallel. None is 1 unless in a :class:`joblib.parallel_config` context, -1 all
         processors.
     refit : bool, str or callable, default=True
         Whether to fit the winner on all data. See :class:`~sklearn.model_selection.GridSearchCV` for the other types.
@@ -105,7 +105,7 @@ class NodeSweepCV(BaseSearchCV):
 
     See Also
     --------
-    skl2net.display.NodeSweepDisplay : Plot the tournament.
+    skl2net.NodeSweepDisplay : Plot the tournament.
     sklearn.model_selection.GridSearchCV : Exhaustive search.
 
     Notes
