@@ -437,8 +437,9 @@ def test_default_engine_is_the_first_of_the_available_ones():
 
 def test_the_slow_engine_says_why_it_runs(monkeypatch):
     monkeypatch.setattr(engines, "_compiled", None)
-    monkeypatch.setattr(engines, "_why_not_compiled", "_compiled.so: undefined symbol: _gfortran", raising=False)
+    error = ImportError("_compiled.so: undefined symbol: _gfortran", name="skl2net.engines._compiled")
+    monkeypatch.setattr(engines, "_import_error", error, raising=False)
     engines._warn_slow.cache_clear()
-    with pytest.warns(RuntimeWarning, match=r"cannot be imported: .*undefined symbol: _gfortran"):
+    with pytest.warns(RuntimeWarning, match=r"fails to load \(ImportError: .*undefined symbol: _gfortran\)"):
         assert engines.default_engine() is reference
     engines._warn_slow.cache_clear()

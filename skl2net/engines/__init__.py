@@ -1,9 +1,11 @@
 """How fast it is computed: the engines, which all compute the same.
 
 `interface` says what an engine is; `reference` is the readable one, the oracle that the others are tested against, and
-what runs where no extension was built; `_compiled` is the fast one. `threads` limits the threads of the latter.
+what runs where no extension was built; `_compiled` is the fast one. `threads` limits the threads of the latter, and
+`diagnosis` says why it is missing.
 """
 
+import importlib
 import warnings
 from functools import cache
 
@@ -11,11 +13,12 @@ import threadpoolctl
 
 from skl2net._sklearn_private import openmp_effective_n_threads
 from skl2net.engines import reference
+from skl2net.engines.diagnosis import why_not_imported
 
-try:
-    from skl2net.engines import _compiled
+try:  # a `from` import of a missing submodule would speak of a circular import
+    _compiled = importlib.import_module("skl2net.engines._compiled")
 except ImportError as error:
-    _compiled, _why_not_compiled = None, str(error)
+    _compiled, _import_error = None, error
 else:
     from skl2net.engines.threads import ThreadLimitController
 
@@ -52,7 +55,7 @@ def why_reference():
     """Why the reference engine is the default."""
     if _compiled is not None:
         return "the compiled one was not asked for"
-    return f"the compiled one cannot be imported: {_why_not_compiled}"
+    return why_not_imported(_import_error)
 
 
 @cache
