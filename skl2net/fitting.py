@@ -75,8 +75,8 @@ class Watch:
     verbose : bool or int, default=False
         Whether to print each iteration.
     is_cancelled : callable, default=None
-        ``is_cancelled() -> bool``, asked after each call of the engine: whether the result is no
-        longer needed. If given, Ctrl-C ends the fit without a result.
+        ``is_cancelled() -> bool``, asked after each call of the engine and during long ones: whether the
+        result is no longer needed. If given, Ctrl-C ends the fit without a result.
     """
 
     early_stopping: EarlyStopping | None = None
@@ -157,6 +157,7 @@ def fit_network(problem, solver, start, stopping, watch):
         If training is interrupted before the first iteration is finished. If it is interrupted later, the last finished
         iteration is returned, with a warning.
     """
+    problem = replace(problem, task=replace(problem.task, is_cancelled=watch.is_cancelled))
     stream = _new_stream(start.random_state)
     parameters = start.parameters
     if parameters is None:

@@ -14,6 +14,7 @@ exp, tanh, logistic, softplus, log and log1p are vectorised and accurate to 4 un
 """
 
 import os
+import threading
 from array import array
 from dataclasses import replace
 
@@ -97,13 +98,28 @@ cdef extern from "kernels/kernels.h" nogil:
         double *curves
         index_t n_done
 
+    ctypedef struct interruption_t:
+        int (*is_wanted)(void *) noexcept nogil
+        void *context
+        index_t work
+        double time
+        int is_over
+
     ctypedef struct kernels_t:
         const char *target
-        int (*run_updates)(const network_t *, const data_t *, updates_t *, void *, void **, int) noexcept nogil
-        int (*gradient)(const network_t *, const data_t *, const void *, double *, void *, int) noexcept nogil
-        int (*losses)(const network_t *, const data_t *, const void *, index_t, double *, int) noexcept nogil
-        int (*iterate_swarm)(const network_t *, const data_t *, swarm_t *, int) noexcept nogil
-        int (*outputs)(const network_t *, const data_t *, const void *, int, void *, int) noexcept nogil
+        int (*run_updates)(
+            const network_t *, const data_t *, updates_t *, void *, void **, int, interruption_t *
+        ) noexcept nogil
+        int (*gradient)(
+            const network_t *, const data_t *, const void *, double *, void *, int, interruption_t *
+        ) noexcept nogil
+        int (*losses)(
+            const network_t *, const data_t *, const void *, index_t, double *, int, interruption_t *
+        ) noexcept nogil
+        int (*iterate_swarm)(const network_t *, const data_t *, swarm_t *, int, interruption_t *) noexcept nogil
+        int (*outputs)(
+            const network_t *, const data_t *, const void *, int, void *, int, interruption_t *
+        ) noexcept nogil
         void (*function)(int, const void *, void *, index_t) noexcept nogil
 
     int n_targets()
@@ -169,8 +185,10 @@ def outputs(task, parameters, *, raw=False):
     cdef void *c_result = _address(result, True)
     cdef int c_raw = raw, failed
     with nogil:
-        failed = call.kernels.outputs(&call.network, &call.data, c_parameters, c_raw, c_result, call.n_threads)
-    _check_memory(failed)
+        failed = call.kernels.outputs(
+            &call.network, &call.data, c_parameters, c_raw, c_result, call.n_threads, &call.interruption
+        )
+    call.check(failed)
     return result
 
 
@@ -183,8 +201,10 @@ def loss_and_gradient(task, parameters):
     cdef double value
     cdef int failed
     with nogil:
-        failed = call.kernels.gradient(&call.network, &call.data, c_parameters, &value, c_gradient, call.n_threads)
-    _check_memory(failed)
+        failed = call.kernels.gradient(
+            &call.network, &call.data, c_parameters, &value, c_gradient, call.n_threads, &call.interruption
+        )
+    call.check(failed)
     return value, gradient
 
 
@@ -200,23 +220,18 @@ def losses(task, vectors):
     cdef index_t n_vectors = len(vectors)
     cdef int failed
     with nogil:
-        failed = call.kernels.losses(&call.network, &call.data, c_vectors, n_vectors, c_values, call.n_threads)
-    _check_memory(failed)
+        failed = call.kernels.losses(
+            &call.network, &call.data, c_vectors, n_vectors, c_values, call.n_threads, &call.interruption
+        )
+    call.check(failed)
     return values
 
 
 def epochs_per_call(task):
-    """How many epochs `run_updates` should be asked for at most: for about 0.1 s, so that Ctrl-C is heard."""
-    network = task.network
-    return max(1, int(_WORK_PER_CALL / (max(1, task.n_rows) * _row_work(network.n_weights))))
-
-
-_WORK_PER_CALL = 1e9  # operations, of which at least ten take a nanosecond: about 0.1 s
-
-
-cdef double _row_work(double n_weights):
-    """Operations to train on one row: six a weight, forward and backward, and some a row."""
-    return 6 * n_weights + 10000
+    """How many epochs `run_updates` should be asked for at most: for about 0.1 s, which Ctrl-C may take back."""
+    # six operations a weight, forward and backward, and some a row, at ten a nanosecond or more
+    work = max(1, task.n_rows) * (6 * task.network.n_weights + 10000)
+    return max(1, int(1e9 / work))
 
 
 def run_updates(task, state, batches, coefficients, optimiser, learning_rate):
@@ -266,43 +281,14 @@ def run_updates(task, state, batches, coefficients, optimiser, learning_rate):
     call.set_strided(&updates.decay_before, coefficients.decay_before, shape, "decay_before")
     call.set_strided(&updates.decay_after, coefficients.decay_after, shape, "decay_after")
 
-    # an epoch that takes too long for one call of the kernels is trained in parts
-    cdef index_t n_left = n_updates, part = n_updates
-    cdef double work
-    if n_epochs == 1 and n_updates:
-        work = (bounds[-1] - bounds[0]) * _row_work(call.weights_per_row()) + 10.0 * n_updates * task.network.n_weights
-        part = max(1, min(n_updates, int(n_updates * _WORK_PER_CALL / work)))
     cdef int failed
-    sums = np.zeros(3)  # of the totals but Σw², which is that of the last part
-    while True:
-        updates.n_updates = min(part, n_left)
-        with nogil:
-            failed = call.kernels.run_updates(
-                &call.network, &call.data, &updates, parameters, moments, call.n_threads
-            )
-        _check_memory(failed)
-        state.n_updates = updates.t
-        n_left -= part
-        if part == n_updates or updates.n_done == 0:
-            return curves[: updates.n_done]
-        sums += curves[0, :3]
-        if n_left <= 0:
-            curves[0, :3] = sums
-            return curves
-        PyErr_CheckSignals()
-        _go_on(&updates, part)
-
-
-cdef void _go_on(updates_t *updates, index_t n):
-    """From the end of part of an epoch to the next n updates of it."""
-    cdef strided_t *numbers[4]
-    numbers[0], numbers[1] = &updates.n_samples, &updates.penalty
-    numbers[2], numbers[3] = &updates.decay_before, &updates.decay_after
-    if updates.order != NULL:
-        updates.order -= updates.order_stride
-    updates.bounds += n
-    for i in range(4):
-        numbers[i].values += n * numbers[i].strides[1] - numbers[i].strides[0]
+    with nogil:
+        failed = call.kernels.run_updates(
+            &call.network, &call.data, &updates, parameters, moments, call.n_threads, &call.interruption
+        )
+    state.n_updates = updates.t
+    call.check(failed)
+    return curves[: updates.n_done]
 
 
 def iterate_swarm(task, swarm, penalty, motion):
@@ -364,14 +350,16 @@ def iterate_swarm(task, swarm, penalty, motion):
     c_swarm.curves = <double *>_address(curves, True)
     cdef int failed
     with bit_generator.lock, nogil:
-        failed = call.kernels.iterate_swarm(&call.network, &call.data, &c_swarm, call.n_threads)
-    _check_memory(failed)
+        failed = call.kernels.iterate_swarm(
+            &call.network, &call.data, &c_swarm, call.n_threads, &call.interruption
+        )
+    call.check(failed)
     moved["neighbourhood_best"] = moved["neighbourhood_best"].astype(np.intp, copy=False)
     return replace(swarm, n_iterations=c_swarm.t, **moved), curves[: c_swarm.n_done]
 
 
 def swarm_iterations_per_call(task, swarm, motion):
-    """How many iterations `iterate_swarm` should be asked for at most: for about 0.1 s, so that Ctrl-C is heard."""
+    """How many iterations `iterate_swarm` should be asked for at most: for about 0.1 s, which Ctrl-C may take back."""
     n, network = len(swarm.positions), task.network
     # two operations a weight and row, and some for each random number and pair of particles, at no less than one a
     # nanosecond
@@ -418,9 +406,17 @@ cdef object _in_place(values, shape, dtype):
     return values
 
 
-cdef int _check_memory(int failed) except -1:
-    if failed:
-        raise MemoryError("The compiled engine could not allocate its workspace.")
+cdef int _is_to_end(void *context) noexcept with gil:
+    """Whether a call is to end, for `interruption.h`; the reason is raised when it has."""
+    cdef _Call call = <_Call>context
+    try:
+        PyErr_CheckSignals()
+        call.task.raise_if_cancelled()
+    except BaseException as reason:
+        call.reason = reason
+        return 1
+    if call.task.is_cancelled is None and threading.current_thread() is not threading.main_thread():
+        call.interruption.is_wanted = NULL  # signals reach the main thread alone: do not wait for the GIL again
     return 0
 
 
@@ -430,6 +426,8 @@ cdef class _Call:
     cdef network_t network
     cdef data_t data
     cdef int n_threads
+    cdef interruption_t interruption
+    cdef object task, reason
     cdef const kernels_t *kernels
     cdef index_t n_parameters
     cdef object dtype
@@ -437,6 +435,8 @@ cdef class _Call:
 
     def __init__(self, task, dtype, *, with_targets=True):
         self.held = []
+        self.task = task
+        self.interruption.is_wanted, self.interruption.context = _is_to_end, <void *>self
         self.dtype = dtype
         self.kernels = _kernels(dtype)
         n_threads = effective_n_threads() if task.n_threads is None else task.n_threads
@@ -512,14 +512,14 @@ cdef class _Call:
             self.data.weights = _address(self.hold(task.sample_weight))
         return 0
 
-    cdef double weights_per_row(self):
-        """Number of weights that a row meets: of CSR, in the first layer those of its stored entries."""
-        cdef index_t i
-        cdef double n = self.network.sizes[0] if self.data.indptr == NULL else self.data.stored_per_row + 1
-        n *= self.network.sizes[1]
-        for i in range(1, self.network.n_layers):
-            n += <double>self.network.sizes[i] * self.network.sizes[i + 1]
-        return n
+    cdef int check(self, int failed) except -1:
+        """Raise what has ended the call."""
+        reason, self.reason = self.reason, None
+        if self.interruption.is_over:
+            raise reason
+        if failed:
+            raise MemoryError("The compiled engine could not allocate its workspace.")
+        return 0
 
     cdef object hold(self, values, dtype=None):
         """The values as the kernels take them, kept for as long as the call lasts."""

@@ -13,15 +13,22 @@ An engine may also iterate a swarm: ``iterate_swarm(task, swarm, penalty, motion
 `skl2net.solvers.swarm.flight.step` does, many times in one call, and ``swarm_iterations_per_call(task, swarm, motion)``
 says how many times. Without them, the swarm runs `step`, around `losses`.
 
-A call lasts about 0.1 s at most where the work can be divided, so that Ctrl-C is heard: the engine knows how much work
-that is.
+A call ends early for Ctrl-C and for `Task.is_cancelled`, which it asks between parts of its work: with `Cancelled`, or
+with whatever a signal handler raises. Its results are lost then, and an `OptimiserState` is that of the last finished
+update. So a solver should ask for no more than about 0.1 s of work in one call, where it can be divided: the engine
+knows how much that is.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+
+
+class Cancelled(Exception):
+    """Ends a call of the engine, or a training, whose result is no longer needed."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,9 @@ class Task:
     n_threads : int, default=None
         Number of threads that the engine may use. None for as many as OpenMP, threadpoolctl and joblib allow
         (`skl2net.engines.effective_n_threads`). Results do not depend on it.
+    is_cancelled : callable, default=None
+        ``is_cancelled() -> bool``: whether the result is no longer needed. A call that takes long asks it every 0.1 s or
+        so, in the thread of the call.
     """
 
     network: object
@@ -51,6 +61,7 @@ class Task:
     loss: str = "squared_error"
     rows: np.ndarray | None = None
     n_threads: int | None = None
+    is_cancelled: Callable | None = None
 
     @property
     def n_rows(self):
@@ -70,6 +81,11 @@ class Task:
     def taken(self, array):
         """The rows of an array that count; None for None."""
         return array if array is None or self.rows is None else array[self.rows]
+
+    def raise_if_cancelled(self):
+        """Raise `Cancelled` if the result is no longer needed."""
+        if self.is_cancelled is not None and self.is_cancelled():
+            raise Cancelled
 
     def with_rows(self, rows):
         """The same task on other rows."""

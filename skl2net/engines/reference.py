@@ -62,6 +62,7 @@ def losses(task, vectors, *, xp=np):
     X, Y, sample_weight = _rows_of(task, xp)
     values = []
     for i in range(vectors.shape[0]):
+        task.raise_if_cancelled()
         Z = _forward(task.network, vectors[i, :], X, xp)[-1]
         row_losses, _ = _loss_and_delta(task.network, task.loss, Z, Y, xp)
         if sample_weight is None:
@@ -72,7 +73,7 @@ def losses(task, vectors, *, xp=np):
 
 
 def epochs_per_call(task):
-    """How many epochs `run_updates` should be asked for at most: Ctrl-C is heard at any time, so one."""
+    """How many epochs `run_updates` should be asked for at most."""
     return 1
 
 
@@ -112,6 +113,7 @@ def _run_epoch(task, state, batches, coefficients, optimiser, learning_rate, epo
     data_loss = penalty = 0.0
     n_rows = 0
     for i in range(batches.n_samples.shape[1]):
+        task.raise_if_cancelled()
         if batches.n_samples[epoch, i] == 0:
             continue
         rows = slice(int(batches.bounds[i]), int(batches.bounds[i + 1]))

@@ -8,13 +8,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from skl2net.engines.interface import Cancelled
 from skl2net.solvers.base import Iterate
 from skl2net.solvers.curves import IterationTotals
 from skl2net.solvers.stopping import Progress
-
-
-class Cancelled(Exception):
-    """Ends a training whose result is no longer needed."""
 
 
 @dataclass(frozen=True)

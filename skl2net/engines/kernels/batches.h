@@ -2,7 +2,8 @@
 
 FUNCTION void NAME(epoch_of_batches)(NAME(workspace) *ws, const data_t *data, updates_t *updates)
 {
-    for (index_t u = 0; u < updates->n_updates; u++) {
+    const index_t n_parameters = count_parameters(ws->network);
+    for (index_t u = 0; u < updates->n_updates && !is_interrupted(ws->interruption, n_parameters); u++) {
         const double n_samples = updates->n_samples.values[u * updates->n_samples.strides[1]];
         const index_t first = updates->bounds[u], stop = updates->bounds[u + 1];
         const double size = (double)(stop - first);
@@ -10,6 +11,8 @@ FUNCTION void NAME(epoch_of_batches)(NAME(workspace) *ws, const data_t *data, up
             continue;
         updates->totals.data_loss +=
             NAME(loss_and_gradient)(ws, data, updates->order, first, stop, 1 / n_samples) / n_samples * size;
+        if (ws->interruption->is_over)
+            return;
         updates->totals.n_rows += stop - first;
         begin_update(updates);
         for (index_t l = 0; l < ws->n_layers; l++) {
@@ -56,14 +59,15 @@ FUNCTION int NAME(finish_epoch)(const NAME(workspace) *ws, updates_t *updates)
 }
 
 FUNCTION int NAME(run_updates)(const network_t *network, const data_t *data, updates_t *updates, void *parameters,
-                               void *const *moments, int n_threads)
+                               void *const *moments, int n_threads, interruption_t *interruption)
 {
     const int n_moments = n_moments_of[updates->optimiser];
     index_t largest = 1;
     for (index_t u = 0; u < updates->n_updates; u++)
         largest = max_index(largest, updates->bounds[u + 1] - updates->bounds[u]);
     NAME(workspace) ws;
-    if (NAME(reserve)(&ws, network, n_threads, largest, NAME(MOMENTS) + n_moments, updates->order && !data->indptr)) {
+    const int gathers = updates->order && !data->indptr;
+    if (NAME(reserve)(&ws, network, n_threads, interruption, largest, NAME(MOMENTS) + n_moments, gathers)) {
         NAME(release)(&ws);
         return -1;
     }
@@ -78,7 +82,7 @@ FUNCTION int NAME(run_updates)(const network_t *network, const data_t *data, upd
             NAME(online_epoch)(&ws, data, updates);
         else
             NAME(epoch_of_batches)(&ws, data, updates);
-    } while (NAME(finish_epoch)(&ws, updates) && updates->n_done < updates->n_epochs);
+    } while (!interruption->is_over && NAME(finish_epoch)(&ws, updates) && updates->n_done < updates->n_epochs);
     NAME(give_back)(&ws, NAME(PARAMETERS), parameters);
     for (int k = 0; k < n_moments; k++)
         NAME(give_back)(&ws, NAME(MOMENTS) + k, moments[k]);

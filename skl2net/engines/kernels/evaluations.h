@@ -14,15 +14,18 @@ FUNCTION double NAME(total_weight)(const data_t *data)
 FUNCTION int NAME(gathers)(const data_t *data) { return data->order && !data->indptr; }
 
 FUNCTION int NAME(gradient)(const network_t *network, const data_t *data, const void *parameters, double *value,
-                            void *gradient, int n_threads)
+                            void *gradient, int n_threads, interruption_t *interruption)
 {
     const double n_samples = NAME(total_weight)(data);
     *value = 0;
     if (NAME(lanes_suit)(network, data)) {
         NAME(lanes) ws;
-        memset(gradient, 0, (size_t)count_parameters(network) * sizeof(REAL));
+        const index_t n_parameters = count_parameters(network);
+        memset(gradient, 0, (size_t)n_parameters * sizeof(REAL));
         int failed = NAME(lanes_reserve)(&ws, network);
         for (index_t start = 0; start < data->n_rows && !failed; start += LANE_ROWS) {
+            if (is_interrupted(interruption, n_parameters * LANE_ROWS))
+                break;
             NAME(lanes_load)(&ws, data, start, min_index(LANE_ROWS, data->n_rows - start));
             NAME(lanes_forward)(&ws, parameters);
             *value += NAME(lanes_loss)(&ws, 1 / n_samples);
@@ -33,7 +36,8 @@ FUNCTION int NAME(gradient)(const network_t *network, const data_t *data, const 
         return failed;
     }
     NAME(workspace) ws;
-    int failed = NAME(reserve)(&ws, network, n_threads, data->n_rows, NAME(FOR_GRADIENT), NAME(gathers)(data));
+    int failed =
+        NAME(reserve)(&ws, network, n_threads, interruption, data->n_rows, NAME(FOR_GRADIENT), NAME(gathers)(data));
     if (!failed) {
         NAME(take)(&ws, NAME(PARAMETERS), (REAL *)parameters);
         NAME(take)(&ws, NAME(GRADIENT), gradient);
@@ -61,14 +65,15 @@ INLINE void NAME(finish)(int output, REAL *z, index_t out, index_t ld)
 }
 
 FUNCTION int NAME(outputs)(const network_t *network, const data_t *data, const void *parameters, int raw, void *result,
-                           int n_threads)
+                           int n_threads, interruption_t *interruption)
 {
     NAME(workspace) ws;
-    int failed = NAME(reserve)(&ws, network, n_threads, data->n_rows, NAME(FOR_OUTPUTS), NAME(gathers)(data));
+    int failed =
+        NAME(reserve)(&ws, network, n_threads, interruption, data->n_rows, NAME(FOR_OUTPUTS), NAME(gathers)(data));
     if (!failed) {
         const NAME(layer) *last = ws.layers + ws.n_layers - 1;
         NAME(take)(&ws, NAME(PARAMETERS), (REAL *)parameters);
-        for (index_t start = 0; start < data->n_rows; start += ws.block) {
+        for (index_t start = 0; start < data->n_rows && !interruption->is_over; start += ws.block) {
             NAME(rows) rows = {data, data->order, start, min_index(ws.block, data->n_rows - start)};
             NAME(forward)(&ws, &rows, NAME(dense_input)(&ws, &rows));
             for (index_t i = 0; i < rows.n; i++) {
@@ -92,15 +97,17 @@ typedef struct {
     int in_lanes, n_threads;
     NAME(lanes) lanes[MAX_THREADS]; /* of each thread, if in_lanes */
     NAME(workspace) ws;             /* if not */
+    interruption_t *interruption;
     const REAL *vectors;
-    index_t stride;
+    index_t stride, first_row, stop_row;
     double *values;
 } NAME(evaluation);
 
 FUNCTION int NAME(open_evaluation)(NAME(evaluation) *x, const network_t *network, const data_t *data, index_t n_vectors,
-                                   int n_threads)
+                                   int n_threads, interruption_t *interruption)
 {
     memset(x, 0, sizeof *x);
+    x->interruption = interruption;
     x->network = network;
     x->data = data;
     x->n_vectors = n_vectors;
@@ -108,7 +115,8 @@ FUNCTION int NAME(open_evaluation)(NAME(evaluation) *x, const network_t *network
     x->n_samples = NAME(total_weight)(data);
     x->in_lanes = NAME(lanes_suit)(network, data);
     if (!x->in_lanes)
-        return NAME(reserve)(&x->ws, network, n_threads, data->n_rows, NAME(FOR_OUTPUTS), NAME(gathers)(data));
+        return NAME(reserve)(&x->ws, network, n_threads, interruption, data->n_rows, NAME(FOR_OUTPUTS),
+                             NAME(gathers)(data));
     const int is_large = n_vectors * x->n_parameters * data->n_rows >= 4 * SHARED_WORK;
     x->n_threads = is_large ? n_threads : 1;
     x->n_chunks = x->n_threads == 1 ? 1 : 2 * x->n_threads;
@@ -130,16 +138,19 @@ FUNCTION void NAME(evaluate_chunk)(void *context, int64_t chunk, int worker)
 {
     NAME(evaluation) *x = context;
     NAME(lanes) *ws = x->lanes + worker;
-    const index_t n_rows = x->data->n_rows, first = chunk * x->vectors_per_chunk;
+    const index_t first = chunk * x->vectors_per_chunk;
     const index_t stop = min_index(x->n_vectors, first + x->vectors_per_chunk);
-    for (index_t start = 0; start < n_rows; start += LANE_ROWS) {
-        NAME(lanes_load)(ws, x->data, start, min_index(LANE_ROWS, n_rows - start));
+    for (index_t start = x->first_row; start < x->stop_row; start += LANE_ROWS) {
+        NAME(lanes_load)(ws, x->data, start, min_index(LANE_ROWS, x->stop_row - start));
         for (index_t i = first; i < stop; i++) {
             NAME(lanes_forward)(ws, x->vectors + i * x->stride);
             x->values[i] += NAME(lanes_loss)(ws, 0);
         }
     }
 }
+
+/* Work that threads share in one loop, between which the call may end. */
+#define WORK_PER_LOOP ((index_t)1 << 26)
 
 /* The mean loss of each vector; one starts `stride` numbers after the other. */
 FUNCTION void NAME(evaluate)(NAME(evaluation) *x, const REAL *vectors, index_t stride, double *values)
@@ -150,11 +161,19 @@ FUNCTION void NAME(evaluate)(NAME(evaluation) *x, const REAL *vectors, index_t s
         x->vectors = vectors;
         x->stride = stride;
         x->values = values;
-        share(x->n_chunks, x->n_threads, NAME(evaluate_chunk), x);
+        const index_t work_per_row = x->n_vectors * x->n_parameters;
+        const index_t rows_per_loop = round_up(WORK_PER_LOOP / max_index(1, work_per_row) + 1, LANE_ROWS);
+        for (index_t row = 0; row < x->data->n_rows; row += rows_per_loop) {
+            x->first_row = row;
+            x->stop_row = min_index(x->data->n_rows, row + rows_per_loop);
+            if (is_interrupted(x->interruption, (x->stop_row - row) * work_per_row))
+                return;
+            share(x->n_chunks, x->n_threads, NAME(evaluate_chunk), x);
+        }
     } else {
         for (index_t i = 0; i < x->n_vectors; i++) {
             NAME(take)(&x->ws, NAME(PARAMETERS), (REAL *)vectors + i * stride);
-            for (index_t start = 0; start < x->data->n_rows; start += x->ws.block) {
+            for (index_t start = 0; start < x->data->n_rows && !x->interruption->is_over; start += x->ws.block) {
                 NAME(rows) rows = {x->data, x->data->order, start, min_index(x->ws.block, x->data->n_rows - start)};
                 NAME(forward)(&x->ws, &rows, NAME(dense_input)(&x->ws, &rows));
                 values[i] += NAME(loss)(&x->ws, &rows, 0);
@@ -166,10 +185,10 @@ FUNCTION void NAME(evaluate)(NAME(evaluation) *x, const REAL *vectors, index_t s
 }
 
 FUNCTION int NAME(losses)(const network_t *network, const data_t *data, const void *vectors, index_t n_vectors,
-                          double *values, int n_threads)
+                          double *values, int n_threads, interruption_t *interruption)
 {
     NAME(evaluation) evaluation;
-    const int failed = NAME(open_evaluation)(&evaluation, network, data, n_vectors, n_threads);
+    const int failed = NAME(open_evaluation)(&evaluation, network, data, n_vectors, n_threads, interruption);
     if (!failed)
         NAME(evaluate)(&evaluation, vectors, evaluation.n_parameters, values);
     NAME(close_evaluation)(&evaluation);

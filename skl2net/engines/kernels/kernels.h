@@ -145,14 +145,17 @@ typedef struct {
     index_t n_done; /* less than n_iterations if the next positions or velocities, or all losses so far, are not finite */
 } swarm_t;
 
+#include "interruption.h"
+
 /* The functions of one number type and instruction set. They return 0, or -1 without memory. */
 typedef struct {
     const char *target;
-    int (*run_updates)(const network_t *, const data_t *, updates_t *, void *, void *const *, int n_threads);
-    int (*gradient)(const network_t *, const data_t *, const void *, double *, void *, int n_threads);
-    int (*losses)(const network_t *, const data_t *, const void *, index_t, double *, int n_threads);
-    int (*iterate_swarm)(const network_t *, const data_t *, swarm_t *, int n_threads);
-    int (*outputs)(const network_t *, const data_t *, const void *, int, void *, int n_threads);
+    int (*run_updates)(const network_t *, const data_t *, updates_t *, void *, void *const *, int n_threads,
+                       interruption_t *);
+    int (*gradient)(const network_t *, const data_t *, const void *, double *, void *, int n_threads, interruption_t *);
+    int (*losses)(const network_t *, const data_t *, const void *, index_t, double *, int n_threads, interruption_t *);
+    int (*iterate_swarm)(const network_t *, const data_t *, swarm_t *, int n_threads, interruption_t *);
+    int (*outputs)(const network_t *, const data_t *, const void *, int, void *, int n_threads, interruption_t *);
     void (*function)(int, const void *, void *, index_t);
 } kernels_t;
 

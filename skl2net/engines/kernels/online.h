@@ -61,9 +61,10 @@ FUNCTION void NAME(online_epoch)(NAME(workspace) *ws, const data_t *data, update
     const REAL *weights = data->weights;
     const l2_t none = {0, 0, 0};
     REAL log_of[ONLINE_ROWS], log_weight[ONLINE_ROWS];
+    const index_t n_parameters = count_parameters(network);
     index_t n_pending = 0;
     V data_loss = NAME(all)(0), penalty = NAME(all)(0);
-    for (index_t u = 0; u < updates->n_updates; u++) {
+    for (index_t u = 0; u < updates->n_updates && !is_interrupted(ws->interruption, n_parameters); u++) {
         const double n_samples = updates->n_samples.values[u * updates->n_samples.strides[1]];
         if (n_samples != 0 && updates->bounds[u + 1] > updates->bounds[u]) {
             const index_t row = row_of(updates->order, updates->bounds[u]);

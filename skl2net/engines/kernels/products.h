@@ -227,10 +227,13 @@ FUNCTION void NAME(product_rows)(void *context, int64_t chunk, int worker)
     NAME(finish_rows)(x, first, m);
 }
 
-FUNCTION void NAME(do_product)(NAME(product) *x, int n_threads)
+FUNCTION void NAME(do_product)(NAME(product) *x, int n_threads, interruption_t *interruption)
 {
+    const index_t work = x->m * x->n_valid * x->k;
+    if (is_interrupted(interruption, work))
+        return;
     /* one chunk a thread, since each packs B for itself */
-    const int n_chunks = x->m * x->n_valid * x->k < SHARED_WORK ? 1 : n_threads;
+    const int n_chunks = work < SHARED_WORK ? 1 : n_threads;
     x->rows_per_chunk = round_up((x->m + n_chunks - 1) / n_chunks, TILE_ROWS);
     share((x->m + x->rows_per_chunk - 1) / x->rows_per_chunk, n_chunks, NAME(product_rows), x);
 }

@@ -82,10 +82,12 @@ FUNCTION void NAME(forward)(NAME(workspace) *ws, const NAME(rows) *rows, const R
             x.finish = NAME(ACTIVATE), x.activation = activation;
             x.other = layer->part[NAME(PARAMETERS)].biases;
             x.scratch = ws->scratch;
-            NAME(do_product)(&x, ws->n_threads);
+            NAME(do_product)(&x, ws->n_threads, ws->interruption);
         } else {
             NAME(block) x = {ws, rows, 16, 0};
             const index_t work = rows->data->stored_per_row * rows->n * layer->ld;
+            if (is_interrupted(ws->interruption, work))
+                return;
             share((rows->n + 15) / 16, 8 * work >= SHARED_WORK ? ws->n_threads : 1, NAME(sparse_forward), &x);
             NAME(activate)(activation, z, layer->part[NAME(PARAMETERS)].biases, rows->n, layer->ld);
         }
@@ -189,8 +191,8 @@ FUNCTION void NAME(backward)(NAME(workspace) *ws, const NAME(rows) *rows, const 
             x.B = d, x.ldb = ld, x.n_valid = layer->out;
             x.C = g, x.ldc = ld, x.accumulate = accumulate;
             x.scratch = ws->scratch;
-            NAME(do_product)(&x, ws->n_threads);
-        } else {
+            NAME(do_product)(&x, ws->n_threads, ws->interruption);
+        } else if (!is_interrupted(ws->interruption, rows->data->stored_per_row * rows->n * ld)) {
             NAME(sparse_backward)(rows, layer, g, accumulate);
         }
         if (!l)
@@ -201,16 +203,17 @@ FUNCTION void NAME(backward)(NAME(workspace) *ws, const NAME(rows) *rows, const 
         x.C = below->delta, x.ldc = below->ld;
         x.finish = NAME(DERIVE), x.activation = ws->network->activation, x.other = below->activation;
         x.scratch = ws->scratch;
-        NAME(do_product)(&x, ws->n_threads);
+        NAME(do_product)(&x, ws->n_threads, ws->interruption);
     }
 }
 
-/* Sum of the losses of the rows first, ..., stop - 1, and in the gradient's parts scale times its gradient. */
+/* Sum of the losses of the rows first, ..., stop - 1, and in the gradient's parts scale times its gradient; neither if
+ * the call is over. */
 FUNCTION double NAME(loss_and_gradient)(NAME(workspace) *ws, const data_t *data, const index_t *order, index_t first,
                                         index_t stop, double scale)
 {
     double total = 0;
-    for (index_t start = first; start < stop; start += ws->block) {
+    for (index_t start = first; start < stop && !ws->interruption->is_over; start += ws->block) {
         NAME(rows) rows = {data, order, start, min_index(ws->block, stop - start)};
         const REAL *input = NAME(dense_input)(ws, &rows);
         NAME(forward)(ws, &rows, input);

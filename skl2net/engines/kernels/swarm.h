@@ -3,6 +3,7 @@
 /* The swarm in memory of its own: each particle's row is padded with zeros to `ld` numbers. */
 typedef struct {
     swarm_t *swarm;
+    interruption_t *interruption;
     index_t n, d, ld;
     REAL *positions, *velocities, *best_positions;
     REAL *next_positions, *next_velocities;
@@ -17,13 +18,14 @@ FUNCTION void NAME(release_swarm)(NAME(padded_swarm) *s)
     free(s->more_memory);
 }
 
-FUNCTION int NAME(reserve_swarm)(NAME(padded_swarm) *s, swarm_t *swarm, index_t d)
+FUNCTION int NAME(reserve_swarm)(NAME(padded_swarm) *s, swarm_t *swarm, interruption_t *interruption, index_t d)
 {
     const index_t n = swarm->n_particles, ld = round_up(d, ROW_STEP);
     const index_t n_draws = round_up((swarm->fully_informed ? n : 2) * d, ROW_STEP) + ROW_STEP;
     const index_t n_numbers = 5 * n * ld + n_draws;
     memset(s, 0, sizeof *s);
     s->swarm = swarm;
+    s->interruption = interruption;
     s->n = n, s->d = d, s->ld = ld;
     s->memory = malloc((size_t)(n_numbers + ROW_STEP) * sizeof(REAL));
     s->more_memory = malloc((size_t)(2 * n) * sizeof(double));
@@ -134,7 +136,7 @@ FUNCTION void NAME(bring_back)(NAME(padded_swarm) *s)
         }
 }
 
-/* The next positions and velocities; whether all are finite. */
+/* The next positions and velocities; whether all are finite, and the call is not over. */
 FUNCTION int NAME(move)(NAME(padded_swarm) *s, double inertia)
 {
     const swarm_t *swarm = s->swarm;
@@ -142,6 +144,8 @@ FUNCTION int NAME(move)(NAME(padded_swarm) *s, double inertia)
     for (index_t i = 0; i < s->n; i++) {
         const REAL *x = s->positions + i * s->ld;
         REAL *velocity = s->next_velocities + i * s->ld, *position = s->next_positions + i * s->ld;
+        if (is_interrupted(s->interruption, (swarm->fully_informed ? s->n : 2) * s->d))
+            return 0;
         if (swarm->fully_informed)
             NAME(follow_all)(s, i, (REAL)inertia);
         else
@@ -226,6 +230,8 @@ FUNCTION void NAME(iterate)(NAME(padded_swarm) *s, NAME(evaluation) *evaluation)
             SWAP(s->velocities, s->next_velocities);
         }
         NAME(evaluate)(evaluation, s->positions, s->ld, s->data_losses);
+        if (s->interruption->is_over)
+            return;
         for (index_t i = 0; i < s->n; i++)
             s->losses[i] = s->data_losses[i] + NAME(penalty)(network, swarm->penalty, s->positions + i * s->ld);
         const int improved = NAME(remember)(s);
@@ -247,13 +253,14 @@ FUNCTION void NAME(iterate)(NAME(padded_swarm) *s, NAME(evaluation) *evaluation)
 }
 #undef SWAP
 
-FUNCTION int NAME(iterate_swarm)(const network_t *network, const data_t *data, swarm_t *swarm, int n_threads)
+FUNCTION int NAME(iterate_swarm)(const network_t *network, const data_t *data, swarm_t *swarm, int n_threads,
+                                 interruption_t *interruption)
 {
     NAME(padded_swarm) s;
     NAME(evaluation) evaluation;
-    int failed = NAME(open_evaluation)(&evaluation, network, data, swarm->n_particles, n_threads);
+    int failed = NAME(open_evaluation)(&evaluation, network, data, swarm->n_particles, n_threads, interruption);
     const index_t d = evaluation.n_parameters;
-    failed |= NAME(reserve_swarm)(&s, swarm, d);
+    failed |= NAME(reserve_swarm)(&s, swarm, interruption, d);
     if (!failed) {
         NAME(copy_rows)(s.n, d, swarm->positions, d, s.positions, s.ld);
         NAME(copy_rows)(s.n, d, swarm->velocities, d, s.velocities, s.ld);

@@ -60,3 +60,4 @@ static const kernels_t PASTE(kernels, REAL, TARGET) = {
 #undef ONLINE_ROWS
 #undef LANE_ROWS
 #undef LANE_WIDTH
+#undef WORK_PER_LOOP

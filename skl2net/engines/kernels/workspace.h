@@ -17,6 +17,7 @@ typedef struct {
 typedef struct {
     const network_t *network;
     int n_threads;
+    interruption_t *interruption;
     NAME(layer) *layers;
     index_t n_layers, block;
     REAL *input;      /* gathered rows of a block */
@@ -52,14 +53,15 @@ FUNCTION int NAME(has_memory)(const NAME(layer) *layer, int v, int n_vectors)
 
 /* Lay a workspace out for blocks of at most `rows` rows, which are gathered if they are dense and do not follow each
  * other; 0 on success, -1 without memory. */
-FUNCTION int NAME(reserve)(NAME(workspace) *ws, const network_t *network, int n_threads, index_t rows,
-                           int n_vectors, int gather)
+FUNCTION int NAME(reserve)(NAME(workspace) *ws, const network_t *network, int n_threads, interruption_t *interruption,
+                           index_t rows, int n_vectors, int gather)
 {
     const index_t n_layers = network->n_layers;
     index_t n_parts = 0, width = 0, n_totals = 1;
     memset(ws, 0, sizeof *ws);
     ws->network = network;
     ws->n_threads = n_threads;
+    ws->interruption = interruption;
     ws->n_layers = n_layers;
     ws->layers = calloc((size_t)n_layers, sizeof *ws->layers);
     if (!ws->layers)
