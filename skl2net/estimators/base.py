@@ -7,7 +7,7 @@ from functools import lru_cache
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -15,12 +15,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skl2net._sklearn_private import Interval, Options, StrOptions, check_sample_weight, fit_context
 from skl2net.engines import default_engine
 from skl2net.engines.interface import Task
+from skl2net.estimators.persistence import VERSION, Continuation, current_version, plain, restored, take_version
 from skl2net.fitting import EarlyStopping, Start, Watch, fit_network
 from skl2net.l2 import MODES, check_rule
 from skl2net.network import ACTIVATIONS, Network
 from skl2net.problem import Decoder, Problem
 from skl2net.report import make_report
-from skl2net.solvers.curves import Curves
 from skl2net.solvers.gradient import GradientDescent, LearningRate
 from skl2net.solvers.lbfgs import LBFGS
 from skl2net.solvers.optimisers import SGD, Adam
@@ -28,32 +28,6 @@ from skl2net.solvers.stopping import Progress, StoppingRule
 from skl2net.solvers.swarm import ParticleSwarm, SwarmState
 
 FLOATS = (np.float64, np.float32)
-
-
-@dataclass(frozen=True)
-class Continuation:
-    """What a warm start or `partial_fit` continues, besides the weights.
-
-    Parameters
-    ----------
-    state : object
-        `FitResult.state`.
-    curves : Curves
-    progress : Progress
-    random_state : numpy.random.RandomState
-        The random stream after the last fit.
-    seed : object
-        The parameter `random_state` of that fit.
-    n_samples : float
-        Number of samples of that fit; for `partial_fit`, of all calls so far.
-    """
-
-    state: object
-    curves: Curves
-    progress: Progress
-    random_state: np.random.RandomState
-    seed: object
-    n_samples: float
 
 
 @dataclass(frozen=True)
@@ -319,6 +293,12 @@ class BaseL2Net(BaseEstimator, ABC):
         """Loss on the validation set after each iteration; None without early stopping."""
         return None if self.best_validation_score_ is None else self._curves.validation_loss.tolist()
 
+    @property
+    def swarm_(self):
+        """Final state of the swarm, a `SwarmState`; None if another solver was used."""
+        state = self._continuation.state
+        return state if isinstance(state, SwarmState) else None
+
     def _fit(self, X, y, sample_weight, *, is_stream=False, classes=None, is_cancelled=None):
         continues = hasattr(self, "coefs_") and (self.warm_start or is_stream)
         if is_stream and self.early_stopping:
@@ -490,11 +470,15 @@ class BaseL2Net(BaseEstimator, ABC):
             data_loss_=result.data_loss,
             best_loss_=result.progress.best_loss,
             best_validation_score_=result.progress.best_score,
-            swarm_=result.state if isinstance(result.state, SwarmState) else None,
             _activation=network.activation,  # of the fitted weights, whatever set_params says later
             _applied_rule=result.applied_rule,
             _continuation=Continuation(
-                result.state, result.curves, result.progress, result.random_state, seed, result.n_total
+                result.state,
+                result.curves,
+                result.progress,
+                result.random_state,
+                int(seed) if isinstance(seed, Integral) else None if seed is None else "stream",
+                result.n_total,
             ),
         )
 
@@ -522,11 +506,13 @@ class BaseL2Net(BaseEstimator, ABC):
     def _curves(self):
         return self._continuation.curves
 
+    def __getstate__(self):
+        return {**plain(super().__getstate__()), VERSION: current_version()}
+
     def __setstate__(self, state):
-        super().__setstate__(state)
-        if hasattr(self, "coefs_"):  # views were pickled one by one: make them views again
-            network = self._network()
-            self.coefs_, self.intercepts_ = network.unpack(network.pack(self.coefs_, self.intercepts_))
+        name, state = type(self).__name__, dict(state)
+        take_version(state, name)
+        super().__setstate__(restored(state, name, is_classifier=isinstance(self, ClassifierMixin)))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -14,6 +14,7 @@ from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import check_cv
 
 from skl2net._sklearn_private import BaseSearchCV, Interval, yields_constant_splits
+from skl2net.estimators.persistence import VERSION, current_version, take_version
 from skl2net.model_selection.interruption import interruptible_search
 
 
@@ -213,6 +214,19 @@ class NodeSweepCV(BaseSearchCV):
         except BaseException:
             self.__dict__ = before
             raise
+
+    def __getstate__(self):
+        state = {**super().__getstate__(), VERSION: current_version()}
+        if "history_" in state:
+            state["history_"] = list(state["history_"])
+        return state
+
+    def __setstate__(self, state):
+        state = dict(state)
+        take_version(state, type(self).__name__)
+        if "history_" in state:
+            state["history_"] = SweepHistory(state["history_"])
+        super().__setstate__(state)
 
     def _check_input_parameters(self, X, y, split_params):
         if not yields_constant_splits(self._checked_cv_orig):

@@ -103,10 +103,6 @@ class RowOrder:
         can_draw = self.shuffles is not None and sum(n for _, n in self.shuffles) <= self.n_rows
         return replace(self, order=None) if can_draw else self
 
-    def __reduce__(self):
-        kept = self.without_array()
-        return RowOrder, (kept.n_rows, kept.order, kept.shuffles, kept.stream_after)
-
 
 _WORDS_OF_STREAM = 312  # 64-bit words in the state of a Mersenne twister
 
