@@ -18,10 +18,13 @@ import threading
 from array import array
 from dataclasses import replace
 
-from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_STRIDED_RO, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.buffer cimport (
+    PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_STRIDED_RO, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+)
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.pycapsule cimport PyCapsule_GetPointer
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uintptr_t
+from libc.string cimport memset
 
 import numpy as np
 
@@ -41,7 +44,7 @@ cdef extern from "kernels/kernels.h" nogil:
     const char **optimiser_names
     const int *n_moments_of
     enum:
-        MAX_CONSTANTS, MAX_MOMENTS, MAX_THREADS
+        MAX_CONSTANTS, MAX_MOMENTS, MAX_THREADS, NOT_FINITE, SHARED_WORK
 
     ctypedef struct network_t:
         index_t n_layers
@@ -58,6 +61,10 @@ cdef extern from "kernels/kernels.h" nogil:
         index_t stored_per_row
         const void *targets
         const void *weights
+
+    ctypedef struct layer_arrays_t:
+        const void *weights
+        const void *biases
 
     ctypedef struct strided_t:
         const double *values
@@ -120,6 +127,9 @@ cdef extern from "kernels/kernels.h" nogil:
         int (*outputs)(
             const network_t *, const data_t *, const void *, int, void *, int, interruption_t *
         ) noexcept nogil
+        int (*predict)(
+            const network_t *, const layer_arrays_t *, const void *, index_t, int, void *, int, interruption_t *
+        ) noexcept nogil
         void (*function)(int, const void *, void *, index_t) noexcept nogil
 
     int n_targets()
@@ -133,6 +143,10 @@ cdef extern from "kernels/kernels.h" nogil:
 
 
 name = "compiled"
+
+
+_FLOAT32 = np.dtype(np.float32)
+_NO_MEMORY = "The compiled engine could not allocate its workspace."
 
 
 cdef dict _numbers(const char **names, int n):
@@ -190,6 +204,105 @@ def outputs(task, parameters, *, raw=False):
         )
     call.check(failed)
     return result
+
+
+cdef enum:
+    MAX_PREDICT_LAYERS = 16
+    LONG_WORK = 1 << 28  # multiplications that take a hundredth of a second or so, for which Ctrl-C is looked for
+
+
+def predict(coefs, intercepts, activation, output, X, *, raw=False):
+    """Outputs of a network for arrays as they are, in little more time than the products take.
+
+    Parameters
+    ----------
+    coefs, intercepts : list of ndarray
+        As `Network.unpack` returns them; the arrays need not be parts of one vector.
+    activation, output : str
+        Those of the network.
+    X : ndarray of shape (n_rows, n_features)
+    raw : bool, default=False
+        Leave the output function out.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_outputs), or None
+        None if anything would have to be converted or refused first: arrays that are not all of float32 or all of
+        float64 in C order, shapes that do not fit, no rows, or values of `X` that are not finite.
+    """
+    cdef index_t sizes[MAX_PREDICT_LAYERS + 1]
+    cdef layer_arrays_t layers[MAX_PREDICT_LAYERS]
+    cdef network_t network
+    cdef index_t l, n_rows, n_layers, n_weights = 0
+    held = tuple(coefs), tuple(intercepts)  # whatever another thread does to the lists
+    n_layers = len(held[0])
+    if not 1 <= n_layers <= MAX_PREDICT_LAYERS or len(held[1]) != n_layers:
+        return None
+    cdef char kind = b"f" if X.dtype == _FLOAT32 else b"d"
+    cdef const void *rows = _plain_address(X, 2, kind, &n_rows, &sizes[0])
+    if rows == NULL or n_rows == 0:
+        return None
+    cdef index_t fan_in = 0, length = 0
+    for l in range(n_layers):
+        layers[l].weights = _plain_address(held[0][l], 2, kind, &fan_in, &sizes[l + 1])
+        layers[l].biases = _plain_address(held[1][l], 1, kind, &length, NULL)
+        if layers[l].weights == NULL or layers[l].biases == NULL or fan_in != sizes[l] or length != sizes[l + 1]:
+            return None
+        n_weights += fan_in * sizes[l + 1]
+    network.n_layers, network.sizes = n_layers, sizes
+    network.activation, network.output = _ACTIVATIONS[activation], _OUTPUTS[output]
+    cdef int n_threads = 1
+    if n_rows * n_weights >= SHARED_WORK:
+        n_threads = max(1, min(effective_n_threads(), MAX_THREADS))
+    result = np.empty((n_rows, sizes[n_layers]), dtype=X.dtype)
+    cdef void *c_result = _address(result, True)
+    cdef const kernels_t *kernels = kernels_float(_target) if kind == b"f" else kernels_double(_target)
+    cdef interruption_t interruption
+    cdef list reasons = []
+    memset(&interruption, 0, sizeof(interruption))
+    if n_rows * n_weights >= LONG_WORK and threading.current_thread() is threading.main_thread():
+        interruption.is_wanted, interruption.context = _has_signal, <void *>reasons
+    cdef int c_raw = raw, status
+    with nogil:
+        status = kernels.predict(&network, layers, rows, n_rows, c_raw, c_result, n_threads, &interruption)
+    if reasons:
+        raise reasons[0]
+    if status == NOT_FINITE:
+        return None
+    if status:
+        raise MemoryError(_NO_MEMORY)
+    return result
+
+
+cdef int _has_signal(void *reasons) noexcept with gil:
+    """Whether a signal handler raises, for `interruption.h`; what it raises is added to a list."""
+    try:
+        PyErr_CheckSignals()
+    except BaseException as reason:
+        (<list>reasons).append(reason)
+        return 1
+    return 0
+
+
+cdef const void *_plain_address(object array, int n_dimensions, char kind, index_t *n, index_t *m) except? NULL:
+    """Address of the data of an array whose shape is stored in n and m; NULL without an exception if it has another
+    type or number of dimensions, no columns, or is not contiguous or aligned."""
+    cdef Py_buffer buffer
+    cdef const void *address = NULL
+    try:
+        PyObject_GetBuffer(array, &buffer, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT)
+    except (BufferError, TypeError, ValueError):
+        return NULL
+    if (
+        buffer.ndim == n_dimensions and buffer.format[0] == kind and buffer.format[1] == 0
+        and <uintptr_t>buffer.buf % <uintptr_t>buffer.itemsize == 0 and buffer.shape[n_dimensions - 1] > 0
+    ):
+        n[0] = buffer.shape[0]
+        if n_dimensions == 2:
+            m[0] = buffer.shape[1]
+        address = buffer.buf
+    PyBuffer_Release(&buffer)
+    return address
 
 
 def loss_and_gradient(task, parameters):
@@ -518,7 +631,7 @@ cdef class _Call:
         if self.interruption.is_over:
             raise reason
         if failed:
-            raise MemoryError("The compiled engine could not allocate its workspace.")
+            raise MemoryError(_NO_MEMORY)
         return 0
 
     cdef object hold(self, values, dtype=None):

@@ -13,6 +13,10 @@ An engine may also iterate a swarm: ``iterate_swarm(task, swarm, penalty, motion
 `skl2net.solvers.swarm.flight.step` does, many times in one call, and ``swarm_iterations_per_call(task, swarm, motion)``
 says how many times. Without them, the swarm runs `step`, around `losses`.
 
+And it may predict from arrays as they are: ``predict(coefs, intercepts, activation, output, X, raw=False)`` returns
+what `outputs` does, or None if any of them would have to be converted or refused first. Without it, all predictions
+validate their input and go through `outputs`.
+
 A call ends early for Ctrl-C and for `Task.is_cancelled`, which it asks between parts of its work: with `Cancelled`, or
 with whatever a signal handler raises. Its results are lost then, and an `OptimiserState` is that of the last finished
 update. So a solver should ask for no more than about 0.1 s of work in one call, where it can be divided: the engine

@@ -489,14 +489,26 @@ class BaseL2Net(BaseEstimator, ABC):
         self.__dict__ = kept | attributes  # at once, whenever Ctrl-C comes
 
     def _network_outputs(self, X, *, raw=False):
-        """Outputs of the fitted network for validated or raw input, ndarray of shape (n_samples, n_outputs)."""
+        """Outputs of the fitted network for any input, ndarray of shape (n_samples, n_outputs)."""
+        engine, fitted = default_engine(), vars(self)
+        if (
+            type(X) is np.ndarray
+            and X.ndim == 2
+            and X.shape[1] == fitted.get("n_features_in_")
+            and "coefs_" in fitted
+            and "feature_names_in_" not in fitted
+            and hasattr(engine, "predict")
+        ):  # nothing to refuse, to convert or to warn of, if the engine agrees
+            outputs = engine.predict(self.coefs_, self.intercepts_, self._activation, self.out_activation_, X, raw=raw)
+            if outputs is not None:
+                return outputs
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse="csr", dtype=FLOATS, order="C", reset=False)
         network = self._network()
         parameters = network.pack(self.coefs_, self.intercepts_)
         if X.dtype != parameters.dtype:
             X, parameters = X.astype(np.float64, copy=False), parameters.astype(np.float64, copy=False)
-        return default_engine().outputs(Task(network, X), parameters, raw=raw)
+        return engine.outputs(Task(network, X), parameters, raw=raw)
 
     def _network(self):
         """The fitted network."""

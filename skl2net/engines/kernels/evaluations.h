@@ -64,6 +64,40 @@ INLINE void NAME(finish)(int output, REAL *z, index_t out, index_t ld)
     }
 }
 
+/* Whether no number is infinite or NaN. */
+FUNCTION int NAME(are_finite)(const REAL *values, index_t n)
+{
+    V zero = NAME(all)(0);
+    REAL rest = 0;
+    index_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        zero += NAME(load)(values + i) - NAME(load)(values + i);
+    for (; i < n; i++)
+        rest += values[i] - values[i];
+    return NAME(sum)(zero) + rest == 0;
+}
+
+/* Outputs of all rows by a workspace that has the parameters; NOT_FINITE where dense rows are to be checked and have
+ * infinities or NaN. */
+FUNCTION int NAME(outputs_of_blocks)(NAME(workspace) *ws, const data_t *data, int raw, void *result, int checks)
+{
+    const NAME(layer) *last = ws->layers + ws->n_layers - 1;
+    for (index_t start = 0; start < data->n_rows && !ws->interruption->is_over; start += ws->block) {
+        NAME(rows) rows = {data, data->order, start, min_index(ws->block, data->n_rows - start)};
+        const REAL *input = NAME(dense_input)(ws, &rows);
+        if (checks && !NAME(are_finite)(input, rows.n * ws->network->sizes[0]))
+            return NOT_FINITE;
+        NAME(forward)(ws, &rows, input);
+        for (index_t i = 0; i < rows.n; i++) {
+            REAL *z = last->activation + i * last->ld;
+            if (!raw)
+                NAME(finish)(ws->network->output, z, last->out, last->ld);
+            memcpy((REAL *)result + (start + i) * last->out, z, (size_t)last->out * sizeof(REAL));
+        }
+    }
+    return 0;
+}
+
 FUNCTION int NAME(outputs)(const network_t *network, const data_t *data, const void *parameters, int raw, void *result,
                            int n_threads, interruption_t *interruption)
 {
@@ -71,18 +105,8 @@ FUNCTION int NAME(outputs)(const network_t *network, const data_t *data, const v
     int failed =
         NAME(reserve)(&ws, network, n_threads, interruption, data->n_rows, NAME(FOR_OUTPUTS), NAME(gathers)(data));
     if (!failed) {
-        const NAME(layer) *last = ws.layers + ws.n_layers - 1;
         NAME(take)(&ws, NAME(PARAMETERS), (REAL *)parameters);
-        for (index_t start = 0; start < data->n_rows && !interruption->is_over; start += ws.block) {
-            NAME(rows) rows = {data, data->order, start, min_index(ws.block, data->n_rows - start)};
-            NAME(forward)(&ws, &rows, NAME(dense_input)(&ws, &rows));
-            for (index_t i = 0; i < rows.n; i++) {
-                REAL *z = last->activation + i * last->ld;
-                if (!raw)
-                    NAME(finish)(network->output, z, last->out, last->ld);
-                memcpy((REAL *)result + (start + i) * last->out, z, (size_t)last->out * sizeof(REAL));
-            }
-        }
+        failed = NAME(outputs_of_blocks)(&ws, data, raw, result, 0);
     }
     NAME(release)(&ws);
     return failed;

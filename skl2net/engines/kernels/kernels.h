@@ -59,6 +59,11 @@ typedef struct {
     int loss;
 } network_t;
 
+/* A layer's parameters as a caller has them: weights of [fan_in, fan_out] in C order. */
+typedef struct {
+    const void *weights, *biases;
+} layer_arrays_t;
+
 /* Rows of input, targets and weights. Dense input is `values` in C order; CSR has `indices` and `indptr` too, of 32 or
  * 64 bits. `targets` and `weights` may be NULL. */
 typedef struct {
@@ -147,6 +152,9 @@ typedef struct {
 
 #include "interruption.h"
 
+/* What `predict` returns for rows with infinities or NaN. */
+enum { NOT_FINITE = 1 };
+
 /* The functions of one number type and instruction set. They return 0, or -1 without memory. */
 typedef struct {
     const char *target;
@@ -156,6 +164,8 @@ typedef struct {
     int (*losses)(const network_t *, const data_t *, const void *, index_t, double *, int n_threads, interruption_t *);
     int (*iterate_swarm)(const network_t *, const data_t *, swarm_t *, int n_threads, interruption_t *);
     int (*outputs)(const network_t *, const data_t *, const void *, int, void *, int n_threads, interruption_t *);
+    int (*predict)(const network_t *, const layer_arrays_t *, const void *, index_t n_rows, int, void *, int n_threads,
+                   interruption_t *);
     void (*function)(int, const void *, void *, index_t);
 } kernels_t;
 

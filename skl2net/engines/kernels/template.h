@@ -29,10 +29,12 @@ typedef UNSIGNED(REAL_INT) VU __attribute__((vector_size(VECTOR_BYTES), aligned(
 #include "batches.h"
 #include "lanes.h"
 #include "evaluations.h"
+#include "predictions.h"
 #include "swarm.h"
 
 static const kernels_t PASTE(kernels, REAL, TARGET) = {
-    PASTE_TEXT(TARGET), NAME(run_updates), NAME(gradient), NAME(losses), NAME(iterate_swarm), NAME(outputs), NAME(function),
+    PASTE_TEXT(TARGET),  NAME(run_updates), NAME(gradient), NAME(losses), NAME(iterate_swarm),
+    NAME(outputs),       NAME(predict),     NAME(function),
 };
 
 #undef INT
@@ -59,5 +61,7 @@ static const kernels_t PASTE(kernels, REAL, TARGET) = {
 #undef WITH_SQUARES_OR_NOT
 #undef ONLINE_ROWS
 #undef LANE_ROWS
+#undef FEW_ROWS
+#undef ROW_VECTORS
 #undef LANE_WIDTH
 #undef WORK_PER_LOOP

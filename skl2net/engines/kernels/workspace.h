@@ -82,22 +82,23 @@ FUNCTION int NAME(reserve)(NAME(workspace) *ws, const network_t *network, int n_
 
     const index_t last = ws->layers[n_layers - 1].ld, n_deltas = n_vectors == NAME(FOR_OUTPUTS) ? last : width;
     const index_t n_input = gather ? round_up(min_index(ws->block, rows) * network->sizes[0], ROW_STEP) : 0;
-    const index_t n_zero = ws->block * (width + n_deltas) + n_threads * last + 2 * ws->block;
+    const index_t n_zero = ws->block * n_deltas + n_threads * last + 2 * ws->block;
     n_totals = max_index(n_totals, ws->block / LOSS_CHUNK + 1);
-    ws->memory = malloc((size_t)(n_parts + n_zero + n_threads * SCRATCH + n_input + ROW_STEP) * sizeof(REAL));
+    ws->memory = malloc((size_t)(n_parts + n_zero + ws->block * width + n_threads * SCRATCH + n_input + ROW_STEP) *
+                        sizeof(REAL));
     ws->totals = malloc((size_t)n_totals * sizeof(double));
     if (!ws->memory || !ws->totals)
         return -1;
     REAL *next = (REAL *)(((uintptr_t)ws->memory + ROW_BYTES - 1) / ROW_BYTES * ROW_BYTES);
     memset(next, 0, (size_t)n_zero * sizeof(REAL));
-    LAYERS(ws) {
-        layer->activation = next, next += ws->block * layer->ld;
+    LAYERS(ws)
         if (n_vectors > NAME(FOR_OUTPUTS) || layer == ws->layers + n_layers - 1)
             layer->delta = next, next += ws->block * layer->ld;
-    }
     ws->target = next, next += n_threads * last;
     ws->log_of = next, next += ws->block;
     ws->log_weight = next, next += ws->block;
+    LAYERS(ws)
+        layer->activation = next, next += ws->block * layer->ld;
     ws->scratch = next, next += n_threads * SCRATCH;
     ws->input = next, next += n_input;
     LAYERS(ws)
@@ -118,22 +119,28 @@ INLINE void NAME(pad)(REAL *row, const REAL *values, index_t n, index_t ld)
     memset(row + n, 0, (size_t)(ld - n) * sizeof(REAL));
 }
 
-/* Work with a flat vector (all weights, then all biases) as vector v: in place, or from a padded copy. */
+/* Work with a layer's weights and biases as part of vector v: in place, or from a padded copy. */
+FUNCTION void NAME(take_layer)(NAME(layer) *layer, int v, REAL *weights, REAL *biases)
+{
+    REAL *memory = layer->part[v].memory;
+    if (memory) {
+        for (index_t i = 0; i < layer->in; i++)
+            NAME(pad)(memory + i * layer->ld, weights + i * layer->out, layer->out, layer->ld);
+        NAME(pad)(layer->part[v].biases, biases, layer->out, layer->ld);
+    } else {
+        layer->part[v].weights = weights;
+        layer->part[v].biases = biases;
+    }
+}
+
+/* Work with a flat vector (all weights, then all biases) as vector v. */
 FUNCTION void NAME(take)(NAME(workspace) *ws, int v, REAL *flat)
 {
     REAL *biases = flat;
     LAYERS(ws)
         biases += layer->in * layer->out;
     LAYERS(ws) {
-        REAL *memory = layer->part[v].memory;
-        if (memory) {
-            for (index_t i = 0; i < layer->in; i++)
-                NAME(pad)(memory + i * layer->ld, flat + i * layer->out, layer->out, layer->ld);
-            NAME(pad)(layer->part[v].biases, biases, layer->out, layer->ld);
-        } else {
-            layer->part[v].weights = flat;
-            layer->part[v].biases = biases;
-        }
+        NAME(take_layer)(layer, v, flat, biases);
         flat += layer->in * layer->out;
         biases += layer->out;
     }
