@@ -4,7 +4,9 @@ Tried with scikit-learn 1.9; `tests/test_sklearn_private.py` says with which ver
 """
 
 import os
+from contextlib import nullcontext
 
+import sklearn
 from sklearn.base import _fit_context
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.model_selection._split import _yields_constant_splits
@@ -25,6 +27,27 @@ except ImportError:
         return min(int(limit), n_processors) if limit.isdigit() and int(limit) else n_processors
 
 
+try:
+    from sklearn.callback import AutoPropagatedCallback, CallbackSupportMixin
+    from sklearn.callback._callback_support import callback_management_context
+except ImportError:  # before scikit-learn 1.9
+
+    class AutoPropagatedCallback:
+        """No callback is one."""
+
+    class CallbackSupportMixin:
+        """Says what callbacks need."""
+
+        def set_callbacks(self, *callbacks):
+            """Not supported by this version of scikit-learn."""
+            raise ImportError(
+                f"Callbacks need scikit-learn 1.9 or newer, and scikit-learn {sklearn.__version__} is installed. "
+                "Upgrade it, or fit without callbacks."
+            )
+
+    callback_management_context = nullcontext
+
+
 check_partial_fit_first_call = _check_partial_fit_first_call
 check_sample_weight = _check_sample_weight
 fit_context = _fit_context
@@ -32,6 +55,11 @@ raise_for_params = _raise_for_params
 safe_indexing = _safe_indexing
 routing_enabled = _routing_enabled
 yields_constant_splits = _yields_constant_splits
+
+
+def callbacks_of(estimator):
+    """The callbacks that were set on an estimator."""
+    return getattr(estimator, "_skl_callbacks", ())
 
 
 def stochastic_optimizers():
@@ -42,10 +70,14 @@ def stochastic_optimizers():
 
 
 __all__ = [
+    "AutoPropagatedCallback",
     "BaseSearchCV",
+    "CallbackSupportMixin",
     "Interval",
     "Options",
     "StrOptions",
+    "callback_management_context",
+    "callbacks_of",
     "check_partial_fit_first_call",
     "check_sample_weight",
     "fit_context",

@@ -15,7 +15,7 @@ from sklearn.model_selection import train_test_split
 from skl2net.l2 import AppliedRule
 from skl2net.solvers.base import Diverged, SolverStart
 from skl2net.solvers.curves import Curves
-from skl2net.solvers.monitor import Monitor
+from skl2net.solvers.monitor import Monitor, Stopped
 from skl2net.solvers.stopping import Progress
 
 
@@ -77,11 +77,18 @@ class Watch:
     is_cancelled : callable, default=None
         ``is_cancelled() -> bool``, asked after each call of the engine and during long ones: whether the
         result is no longer needed. If given, Ctrl-C ends the fit without a result.
+    on_begin : callable, default=None
+        ``on_begin()``, called before each iteration.
+    on_end : callable, default=None
+        ``on_end(result) -> bool``, called after each iteration: whether the fit should stop. ``result() -> FitResult``
+        is what `fit_network` returns if it does. If given, the engine runs one iteration per call.
     """
 
     early_stopping: EarlyStopping | None = None
     verbose: bool = False
     is_cancelled: Callable | None = None
+    on_begin: Callable | None = None
+    on_end: Callable | None = None
 
 
 @dataclass(frozen=True)
@@ -171,15 +178,24 @@ def fit_network(problem, solver, start, stopping, watch):
     monitor = Monitor(
         solver.stopping(stopping),
         start.progress,
+        start.curves,
         validate=validate,
         verbose=watch.verbose,
         is_cancelled=watch.is_cancelled,
+        on_begin=watch.on_begin,
+        on_end=None if watch.on_end is None else lambda: watch.on_end(result_so_far),
     )
+
+    def result_so_far():
+        return _result(problem, solver, monitor, _new_stream(stream))
+
     warnings, is_lost = [], False
     try:
         message = solver.minimise(problem, SolverStart(parameters, stream, start.state, start.t), monitor)
         if message is not None:
             warnings.append((message, ConvergenceWarning))
+    except Stopped:
+        pass
     except Diverged as error:
         n_iter = monitor.n_iter + error.n_unreported + 1
         message = f"Training diverged: iteration {n_iter} produced non-finite parameter weights. {error}"
@@ -192,7 +208,11 @@ def fit_network(problem, solver, start, stopping, watch):
             raise
         message = f"Training interrupted by user: the weights of iteration {monitor.n_iter} are kept."
         warnings.append((message, UserWarning))
+    return _result(problem, solver, monitor, stream, tuple(warnings), is_lost)
 
+
+def _result(problem, solver, monitor, stream, warnings=(), is_lost=False):
+    """The result of a fit that ends with the last finished iteration; `stream` becomes its random stream."""
     finished = monitor.finished
     iterate, progress = finished.iterate, finished.progress
     if iterate.random_state is not None:
@@ -201,7 +221,7 @@ def fit_network(problem, solver, start, stopping, watch):
     return FitResult(
         parameters=(iterate.parameters if best is None else best).copy(),
         state=None if is_lost else iterate.state,  # the moments belong to weights that diverged
-        curves=monitor.curves(start.curves),
+        curves=monitor.curves,
         random_state=stream,
         n_iter=finished.n_iter,
         t=iterate.t,
@@ -210,7 +230,7 @@ def fit_network(problem, solver, start, stopping, watch):
         progress=replace(progress, best_parameters=None),
         n_total=problem.n_total,
         applied_rule=solver.applied(problem, iterate.state),
-        warnings=tuple(warnings),
+        warnings=warnings,
     )
 
 

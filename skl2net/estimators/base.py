@@ -12,10 +12,18 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skl2net._sklearn_private import Interval, Options, StrOptions, check_sample_weight, fit_context
+from skl2net._sklearn_private import (
+    CallbackSupportMixin,
+    Interval,
+    Options,
+    StrOptions,
+    check_sample_weight,
+    fit_context,
+)
 from skl2net.engines import default_engine
 from skl2net.engines.interface import Task
 from skl2net.estimators.persistence import VERSION, Continuation, current_version, plain, restored, take_version
+from skl2net.estimators.tasks import FitTasks
 from skl2net.fitting import EarlyStopping, Start, Watch, fit_network
 from skl2net.l2 import MODES, check_rule
 from skl2net.network import ACTIVATIONS, Network
@@ -57,7 +65,7 @@ class TrainingData:
     stratify: np.ndarray | None
 
 
-class BaseL2Net(BaseEstimator, ABC):
+class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
     """Base class of the classifier and the regressor."""
 
     _parameter_constraints: dict = {
@@ -316,13 +324,20 @@ class BaseL2Net(BaseEstimator, ABC):
         if continues:
             self._check_same_layers(problem.network)
         stopping = self._stopping_rule()
-        result = fit_network(
-            problem,
-            solver,
-            self._start(problem.network, continues, is_stream),
-            replace(stopping, max_iter=1) if is_stream else stopping,
-            Watch(self._early_stopping(data), self.verbose, is_cancelled),
+        if is_stream:
+            stopping = replace(stopping, max_iter=1)
+        start = self._start(problem.network, continues, is_stream)
+        tasks = FitTasks(
+            self,
+            fitted,
+            problem.network,
+            max_iterations=solver.max_iterations(stopping.max_iter),
+            X=X,
+            y=y,
+            metadata=None if sample_weight is None else {"sample_weight": sample_weight},
         )
+        watch = tasks.watching(Watch(self._early_stopping(data), self.verbose, is_cancelled))
+        result = fit_network(problem, solver, start, stopping, watch)
         fitted._keep(problem.network, result, self.random_state)
         for message, category in result.warnings:  # before anything is changed: they may be errors
             if not (is_stream and category is ConvergenceWarning):  # one pass need not converge
@@ -330,6 +345,7 @@ class BaseL2Net(BaseEstimator, ABC):
         self._adopt(vars(fitted))
         if isinstance(self.random_state, np.random.RandomState):
             self.random_state.set_state(result.random_state.get_state(legacy=False))
+        tasks.end(result)
         return self
 
     def _problem(self, data, solver, alpha, *, rows=None, n_threads=None, n_seen=0.0):

@@ -20,6 +20,7 @@ from skl2net.estimators import L2NetClassifier, L2NetRegressor
 from skl2net.estimators.base import BaseL2Net, seed_of
 from skl2net.l2 import PENALTIES, L2Rule
 from skl2net.model_selection.search import FoldScorer, Trials, evaluate_candidates
+from skl2net.model_selection.tasks import SearchTasks
 
 _SET_BY_THE_SEARCH = ("alpha", "warm_start")
 _METHODS_OF_A_NETWORK = (
@@ -98,6 +99,7 @@ class _AlphaSearch(BaseL2Net):
 
         # the weaker the rule, the longer L-BFGS takes
         order = sorted((alpha, fold) for alpha in alphas for fold in range(len(folds)))
+        tasks = SearchTasks(self, X, y, sample_weight)
         trials = Trials(
             net,
             data,
@@ -105,6 +107,7 @@ class _AlphaSearch(BaseL2Net):
             FoldScorer(net, scorer, data.X, y, score_params),
             random_state=seed_of(self.random_state),
             error_score=self.error_score,
+            tasks=tasks,
         )
         outcomes = evaluate_candidates(trials, order, self.n_jobs)
         outcome_of = dict(zip(order, outcomes, strict=True))
@@ -117,7 +120,9 @@ class _AlphaSearch(BaseL2Net):
         if self.refit:
             start = time.perf_counter()
             # as one that can be cancelled, which Ctrl-C ends without a result
-            net = self._net(alpha=alphas[best])._fit(X, y, sample_weight, is_cancelled=lambda: False)
+            net = self._net(alpha=alphas[best])
+            with tasks.of_network(net, tasks.begin_refit()):
+                net._fit(X, y, sample_weight, is_cancelled=lambda: False)
             refit_time["refit_time_"] = time.perf_counter() - start
         fitted = {name: value for name, value in vars(net).items() if name not in net.get_params(deep=False)}
         found = {
@@ -130,6 +135,7 @@ class _AlphaSearch(BaseL2Net):
             "best_score_": float(scores[best].mean()),
         }
         self._adopt(fitted | found | refit_time)
+        tasks.end()
         return self
 
     def score(self, X, y, sample_weight=None, **score_params):

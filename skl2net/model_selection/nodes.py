@@ -13,12 +13,12 @@ from scipy.stats import rankdata
 from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import check_cv
 
-from skl2net._sklearn_private import BaseSearchCV, Interval, yields_constant_splits
+from skl2net._sklearn_private import BaseSearchCV, CallbackSupportMixin, Interval, yields_constant_splits
 from skl2net.estimators.persistence import VERSION, current_version, take_version
 from skl2net.model_selection.interruption import interruptible_search
 
 
-class NodeSweepCV(BaseSearchCV):
+class NodeSweepCV(BaseSearchCV, CallbackSupportMixin):
     r"""Search for the number of hidden units, by a tournament of networks under cross-validation.
 
     The network that `estimator` describes meets a smaller and a larger one, of `step` units less and more. The winner
@@ -236,9 +236,12 @@ class NodeSweepCV(BaseSearchCV):
         if self.alphas is not None and (np.ndim(self.alphas) != 1 or len(self.alphas) == 0):
             raise ValueError(f"alphas must be a list of numbers, or None to leave alpha alone; got {self.alphas!r}.")
 
-    def _run_search(self, evaluate_candidates, *, callback_ctx):
+    def _run_search(self, evaluate_candidates, *, callback_ctx=None):
         self.param_name_ = self._find_parameter()
-        context = callback_ctx.subcontext(task_name="search", max_subtasks=None).call_on_fit_task_begin(estimator=self)
+        context = callback_ctx  # None before scikit-learn 1.9
+        if callback_ctx is not None:
+            context = callback_ctx.subcontext(task_name="search", max_subtasks=None)
+            context.call_on_fit_task_begin(estimator=self)
         scoreboard = _Scoreboard(self, evaluate_candidates, context)
         self.history_ = SweepHistory()
         for comparison in play(
@@ -258,7 +261,8 @@ class NodeSweepCV(BaseSearchCV):
                 shown = ", ".join(f"{size} scores {score:.4f}" for size, score in pairs)
                 print(f"comparison {len(self.history_)}: {shown}; the winner is {_shown(comparison['winner'])}")
         scoreboard.add_failed_rows()
-        context.call_on_fit_task_end(estimator=self)
+        if context is not None:
+            context.call_on_fit_task_end(estimator=self)
         if self.max_units in comparison["winner"]:
             warnings.warn(
                 f"The sweep ended at the largest size that it may try, {comparison['winner']}. Increase "
@@ -327,7 +331,7 @@ class _Scoreboard:
     search : NodeSweepCV
     evaluate_candidates : callable
         See `BaseSearchCV._run_search`.
-    context : CallbackContext
+    context : CallbackContext or None
     """
 
     def __init__(self, search, evaluate_candidates, context):
@@ -350,11 +354,14 @@ class _Scoreboard:
         search = self.search
         candidates = {size: search._candidates(size) for size in sizes}
         everyone = [params for each in candidates.values() for params in each]
-        context = self.context.subcontext(
-            task_name="comparison", max_subtasks=len(everyone) * search.n_splits_, sequential_subtasks=False
-        ).call_on_fit_task_begin(estimator=search)
+        watched = {}
+        if self.context is not None:
+            context = self.context.subcontext(
+                task_name="comparison", max_subtasks=len(everyone) * search.n_splits_, sequential_subtasks=False
+            )
+            watched["callback_ctx"] = context.call_on_fit_task_begin(estimator=search)
         try:
-            self.results = self.evaluate_candidates(everyone, callback_ctx=context)
+            self.results = self.evaluate_candidates(everyone, **watched)
         except ValueError as error:
             if search.error_score == "raise" or "fits failed" not in str(error):
                 raise
@@ -372,7 +379,8 @@ class _Scoreboard:
             self.best_params |= {size: self.results["params"][rows[size]] for size in sizes}
             if not any(np.isfinite(score).all() for score in self._scores.values()):
                 raise ValueError(f"{self._advice(sizes)}Each has a fold without a finite score; see the warnings.")
-        context.call_on_fit_task_end(estimator=search)
+        if watched:
+            context.call_on_fit_task_end(estimator=search)
 
     def _metric(self):
         if "mean_test_score" in self.results:

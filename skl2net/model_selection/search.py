@@ -17,6 +17,7 @@ from sklearn.exceptions import FitFailedWarning
 from sklearn.utils.parallel import Parallel, delayed
 
 from skl2net._sklearn_private import safe_indexing
+from skl2net.estimators.tasks import FitTasks
 from skl2net.fitting import Start, Watch, fit_network
 
 
@@ -85,6 +86,7 @@ class Trials:
     random_state : int, array of int or numpy.random.RandomState
         Each network draws the same numbers.
     error_score : float or "raise"
+    tasks : SearchTasks
     """
 
     net: object
@@ -93,6 +95,7 @@ class Trials:
     score: FoldScorer
     random_state: object
     error_score: object
+    tasks: object
 
 
 def evaluate_candidates(trials, candidates, n_jobs):
@@ -112,13 +115,16 @@ def evaluate_candidates(trials, candidates, n_jobs):
     n_threads = 1 if effective_n_jobs(n_jobs) > 1 else None
     cancelled = _Cancellation()
     shared = _on_all_workers(trials)
+    contexts = trials.tasks.begin_comparison(len(candidates))
     try:
         outcomes = Parallel(n_jobs=n_jobs, prefer=trials.net._solver(len(trials.data.Y)).prefers)(
-            delayed(_evaluate)(shared, alpha, fold, n_threads, cancelled) for alpha, fold in candidates
+            delayed(_evaluate)(shared, alpha, fold, n_threads, cancelled, context)
+            for (alpha, fold), context in zip(candidates, contexts, strict=True)
         )
     except BaseException:
         cancelled.set()  # threads cannot be ended from outside
         raise
+    trials.tasks.end_comparison()
     _warn_of(outcomes, trials.error_score)
     return outcomes
 
@@ -147,20 +153,15 @@ class _Cancellation:
         return _Cancellation, ()
 
 
-def _evaluate(trials, alpha, fold, n_threads, cancelled):
+def _evaluate(trials, alpha, fold, n_threads, cancelled, context):
     net, data = trials.net, trials.data
     training, test = trials.folds[fold]
     solver = net._solver(len(training))
     start = time.perf_counter()
     try:
         problem = net._problem(data, solver, alpha, rows=training, n_threads=n_threads)
-        result = fit_network(
-            problem,
-            solver,
-            Start(trials.random_state),
-            net._stopping_rule(),
-            Watch(net._early_stopping(data, training), is_cancelled=cancelled),
-        )
+        watch = Watch(net._early_stopping(data, training), is_cancelled=cancelled)
+        result = _fit(trials, alpha, problem, solver, watch, context)
     except ValueError as error:
         if trials.error_score == "raise":
             raise
@@ -176,6 +177,18 @@ def _evaluate(trials, alpha, fold, n_threads, cancelled):
         value = trials.error_score
         error = f"alpha={alpha:g}, fold {fold}: the scorer {trials.score.scorer} raised {raised!r}"
     return Outcome(value, seconds, problem.weight_norm(result.parameters), result.n_iter, result.warnings, error)
+
+
+def _fit(trials, alpha, problem, solver, watch, context):
+    net = trials.net._shallow_copy()
+    net.alpha = alpha
+    start, stopping = Start(trials.random_state), net._stopping_rule()
+    with trials.tasks.of_network(net, context, problem.task.rows) as data:
+        n = solver.max_iterations(stopping.max_iter)
+        tasks = FitTasks(net, net, problem.network, max_iterations=n, **data)
+        result = fit_network(problem, solver, start, stopping, tasks.watching(watch))
+        tasks.end(result)
+    return result
 
 
 def _warn_of(outcomes, error_score):

@@ -101,6 +101,20 @@ class Solver:
         """
         return rule
 
+    def max_iterations(self, max_iter):
+        """The largest number of iterations of a training.
+
+        Parameters
+        ----------
+        max_iter : int
+            The estimator's.
+
+        Returns
+        -------
+        int
+        """
+        return max_iter
+
     def minimise(self, problem, start, monitor):
         """Minimise the objective of `problem`, and report each finished iteration to `monitor`.
 

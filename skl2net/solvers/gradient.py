@@ -190,6 +190,7 @@ class GradientDescent(Solver):
             else:
                 batches = problem.batches(orders, bounds, n_epochs, batches.n_samples)
 
+            monitor.begin()
             work = OptimiserState(parameters.copy(), state.moments.copy(), state.n_updates)
             epochs = problem.run_updates(work, batches, coefficients, self.optimiser, rate)
 

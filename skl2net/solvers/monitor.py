@@ -10,8 +10,12 @@ import numpy as np
 
 from skl2net.engines.interface import Cancelled
 from skl2net.solvers.base import Iterate
-from skl2net.solvers.curves import IterationTotals
+from skl2net.solvers.curves import Curves, IterationTotals
 from skl2net.solvers.stopping import Progress
+
+
+class Stopped(Exception):
+    """Ends a training whose last finished iteration is the result, because a callback asked for it."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +45,18 @@ class Monitor:
     stopping : StoppingRule
     start : Progress, default=None
         The progress that training begins with. None for that of a new training.
+    curves : Curves, default=None
+        The curves that this training extends. None for those of a new training.
     validate : callable, default=None
         ``validate(parameters) -> (score, data loss)`` on the validation set, with early stopping.
     verbose : bool or int, default=False
         Whether to print each iteration.
     is_cancelled : callable, default=None
         ``is_cancelled() -> bool``: whether the result is no longer needed.
+    on_begin : callable, default=None
+        ``on_begin()``, called before each iteration.
+    on_end : callable, default=None
+        ``on_end() -> bool``, called after each iteration: whether training should stop.
 
     Attributes
     ----------
@@ -54,15 +64,30 @@ class Monitor:
         State after the last finished iteration; None before the first.
     """
 
-    def __init__(self, stopping, start=None, *, validate=None, verbose=False, is_cancelled=None):
+    def __init__(
+        self,
+        stopping,
+        start=None,
+        curves=None,
+        *,
+        validate=None,
+        verbose=False,
+        is_cancelled=None,
+        on_begin=None,
+        on_end=None,
+    ):
         self.stopping = stopping
         self.verbose = verbose
         self.finished = None
         self._start = Progress() if start is None else start
         self._validate = validate
         self._is_cancelled = is_cancelled
+        self._on_begin = on_begin
+        self._on_end = on_end
+        self._has_begun = False
         self._iterations = []
         self._validations = []
+        self._extended = 0, Curves() if curves is None else curves  # by how many iterations
 
     @property
     def progress(self):
@@ -74,8 +99,17 @@ class Monitor:
         """Number of finished iterations."""
         return 0 if self.finished is None else self.finished.n_iter
 
+    def begin(self):
+        """Announce that the next iteration begins.
+
+        Solvers that need not know whether there will be another iteration, such as L-BFGS, leave it to `finish`.
+        """
+        if self._on_begin is not None and not self._has_begun:
+            self._has_begun = True
+            self._on_begin()
+
     def finish(self, iterate, totals, *, label="Iteration"):
-        """Record finished iterations.
+        """Record finished iterations, and announce the last one.
 
         Parameters
         ----------
@@ -90,6 +124,8 @@ class Monitor:
         ------
         Cancelled
             If the result is no longer needed.
+        Stopped
+            If a callback asks to stop.
         """
         if self._is_cancelled is not None and self._is_cancelled():
             raise Cancelled
@@ -111,6 +147,13 @@ class Monitor:
                     print(f"Validation score: {validation[0]:f}")
                 progress = progress.after_score(validation[0], iterate.parameters, self.stopping)
         self.finished = Finished(iterate, totals[-1], n_iter, progress)
+        if self.verbose:
+            print(end="", flush=True)  # output that is not a terminal would come in bursts
+        if self._on_end is not None:
+            self.begin()
+            self._has_begun = False
+            if self._on_end():
+                raise Stopped
 
     def finish_at_start(self, iterate, totals):
         """Record that training had converged before its first iteration."""
@@ -124,8 +167,8 @@ class Monitor:
 
     @property
     def n_until_decision(self):
-        """Number of iterations before which training cannot stop; 1 with early stopping, which validates each."""
-        if self._validate is not None:
+        """Number of iterations before which training cannot stop; 1 if each is validated or announced."""
+        if self._validate is not None or self._on_end is not None:
             return 1
         return self.stopping.n_iter_no_change + 1 - self.progress.n_stalled
 
@@ -155,11 +198,14 @@ class Monitor:
             "converged yet. Increase max_iter, or increase tol."
         )
 
-    def curves(self, before):
-        """The curves `before`, followed by those of the finished iterations."""
-        finished = self.finished
-        n = max(finished.n_iter, 1)  # one record if training had converged before its first iteration
-        return before.extended(self._iterations[:n], self._validations[: finished.n_iter])
+    @property
+    def curves(self):
+        """The curves after the last finished iteration."""
+        n_before, curves = self._extended
+        n = max(self.finished.n_iter, 1)  # one record if training had converged before its first iteration
+        curves = curves.extended(self._iterations[n_before:n], self._validations[n_before : self.finished.n_iter])
+        self._extended = n, curves
+        return curves
 
     def _validation_of(self, parameters):
         """Score and loss on the validation set; not computed again if the parameters have not changed."""

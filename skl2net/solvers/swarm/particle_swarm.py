@@ -190,6 +190,10 @@ class ParticleSwarm(Solver, BaseEstimator):
         """See `Solver.stopping`. A swarm improves in small steps, which are summed over many iterations."""
         return replace(rule, n_iter_no_change=max(self.patience, rule.n_iter_no_change), cumulative=True)
 
+    def max_iterations(self, max_iter):
+        """See `Solver.max_iterations`. The polish is one more."""
+        return max_iter + bool(self.polish)
+
     @np.errstate(over="ignore", invalid="ignore")  # non-finite numbers are detected below
     def minimise(self, problem, start, monitor):
         """See `Solver.minimise`.
@@ -209,6 +213,7 @@ class ParticleSwarm(Solver, BaseEstimator):
             per_call = evaluate.iterations_per_call(state, self._motion(state, box, monitor.stopping.max_iter, 1))
             n = min(n_left, monitor.n_until_decision, per_call)
             motion = self._motion(state, box, monitor.stopping.max_iter, n)
+            monitor.begin()
             # a copy of the generator: an unfinished iteration must not change the last finished one
             flown, totals = evaluate.iterate(replace(state, generator=copy.deepcopy(state.generator)), motion)
             if len(totals) < n:

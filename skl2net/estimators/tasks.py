@@ -1,0 +1,67 @@
+"""The tasks of a fit, of which scikit-learn's callbacks hear: one for the fit, and below it one for each iteration."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from skl2net._sklearn_private import callbacks_of
+
+
+class FitTasks:
+    """The tasks of one fit of a network. Making it begins the fit; without callbacks, nothing happens.
+
+    Parameters
+    ----------
+    estimator : L2NetClassifier or L2NetRegressor
+        The estimator that is fitted.
+    fitted : L2NetClassifier or L2NetRegressor
+        A copy of it, with what validation recorded.
+    network : Network
+    max_iterations : int
+        Largest number of iterations.
+    X, y : array-like
+        Training data as the user passed them, or functions without parameters that return them.
+    metadata : dict or None
+        Sample weights as the user passed them, or a function that returns them.
+    """
+
+    def __init__(self, estimator, fitted, network, *, max_iterations, X=None, y=None, metadata=None):
+        self._root = None
+        if not callbacks_of(estimator):
+            return
+        self._fitted, self._network = fitted, network
+        self._data = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
+        self._root = estimator._init_callback_context(max_subtasks=max_iterations)
+        self._root.call_on_fit_task_begin(**self._data)
+
+    def watching(self, watch):
+        """The `Watch` with callbacks that hear of each iteration."""
+        if self._root is None:
+            return watch
+        return replace(watch, on_begin=self._begin_iteration, on_end=self._end_iteration)
+
+    def end(self, result):
+        """End the fit, with its `FitResult`."""
+        if self._root is not None:
+            self._root.call_on_fit_task_end(
+                **self._data, reconstruction_attributes=lambda: self._attributes_after(result)
+            )
+
+    def _begin_iteration(self):
+        self._iteration = self._root.subcontext(task_name="iteration")
+        self._iteration.call_on_fit_task_begin(**self._data)
+
+    def _end_iteration(self, result):
+        return self._iteration.call_on_fit_task_end(
+            **self._data, reconstruction_attributes=lambda: self._attributes_after(result())
+        )
+
+    def _attributes_after(self, result):
+        """The attributes of the estimator, had the fit ended with this result."""
+        fitted = self._fitted._shallow_copy()
+        fitted._keep(self._network, result, fitted.random_state)
+        if isinstance(fitted.random_state, np.random.RandomState):
+            fitted.random_state = result.random_state
+        # scikit-learn sets them on a copy of the estimator, which may have others of an earlier fit
+        of_earlier_fit = {name: None for name in vars(self._data["estimator"]) if name.endswith("_")}
+        return of_earlier_fit | vars(fitted)
