@@ -16,10 +16,11 @@ by L-BFGS alone. Then it minimises a loss that has no useful gradient.
 
 import warnings
 
+import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import accuracy_score, confusion_matrix
+from sklearn.metrics import accuracy_score
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, scale
@@ -33,10 +34,11 @@ SOLVERS = {
     "swarm + polish": ParticleSwarm(patience=np.inf, polish=True),
     "L-BFGS": "lbfgs",
 }
+STYLES = {"swarm": "-", "swarm + polish": "--", "L-BFGS": "-."}
 
 
-def compare(title, estimator, hidden, X, y, score):
-    """Print a row for each strength and solver."""
+def compare(title, estimator, hidden, X, y, score, ax):
+    """Print a row for each strength and solver, and plot the losses with the default strength."""
     print(f"\n{title}")
     print(f"{'alpha':>8}  {'solver':<16}{'loss':>9}{score:>10}{'largest |w|':>13}")
     for alpha in (1, 10):
@@ -45,13 +47,21 @@ def compare(title, estimator, hidden, X, y, score):
             net.fit(X, y)
             largest = net.l2_report().largest.max()
             print(f"{alpha:>8.4g}  {name:<16}{net.loss_:>9.4f}{net.score(X, y):>10.3f}{largest:>13.2f}")
+            if alpha == 1:
+                ax.plot(range(1, net.n_iter_ + 1), net.loss_curve_, STYLES[name], label=name)
+    ax.set(title=title, xscale="log", yscale="log", xlabel="iteration", ylabel="loss with the penalty")
+    ax.legend()
 
 
+fig, axes = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
 X, y = load_iris(return_X_y=True)
-compare("Iris, 4-6-3, log loss", L2NetClassifier, (6,), StandardScaler().fit_transform(X), y, "accuracy")
+compare("Iris, 4-6-3, log loss", L2NetClassifier, (6,), scale(X), y, "accuracy", axes[0])
 
 X, y = load_diabetes(return_X_y=True)
-compare("Diabetes, 10-8-1, squared error", L2NetRegressor, (8,), StandardScaler().fit_transform(X), scale(y), "R2")
+compare(
+    "Diabetes, 10-8-1, squared error", L2NetRegressor, (8,), StandardScaler().fit_transform(X), scale(y), "R2", axes[1]
+)
+plt.show()
 
 # %%
 # A loss without a useful gradient
@@ -70,7 +80,7 @@ COST = np.array([[0.0, 10.0], [1.0, 0.0]])  # rows: malignant, benign; columns: 
 
 def mean_cost(y_true, y_pred, sample_weight=None):
     """Mean cost of the decisions."""
-    return float(np.sum(COST * confusion_matrix(y_true, y_pred, sample_weight=sample_weight, normalize="all")))
+    return np.average(COST[y_true, y_pred], weights=sample_weight)
 
 
 X, y = load_breast_cancer(return_X_y=True)

@@ -20,7 +20,7 @@ from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skl2net import L2NetClassifier
+from skl2net import L2NetClassifier, convert_alpha
 
 warnings.filterwarnings("ignore", category=ConvergenceWarning)  # SGD gets a fixed number of epochs
 
@@ -92,43 +92,55 @@ def make_net(**params):
 
 
 def print_table(title, alphas):
-    """Print a row for each rule."""
+    """Print a row for each rule, and return the largest weights."""
     print(f"{title}\n{'rule':<20}{'alpha':>9}{'timescale':>12}{'train':>8}{'test':>8}{'largest |w|':>13}")
+    weights = {}
     for label, (mode, alpha) in alphas.items():
         net = make_net(l2_mode=mode, alpha=alpha)
-        train, test, largest = evaluate(net, N_TRAIN)
+        train, test, weights[label] = evaluate(net, N_TRAIN)
         timescale = net.l2_report().timescale[0]
-        print(f"{label:<20}{alpha:>9.4g}{timescale:>12.1f}{train:>8.3f}{test:>8.3f}{largest:>13.2f}")
+        print(f"{label:<20}{alpha:>9.4g}{timescale:>12.1f}{train:>8.3f}{test:>8.3f}{weights[label]:>13.2f}")
     print()
+    return weights
 
 
-print_table("SGD, the same alpha", {"no L2": ("penalty", 0.0), **{mode: (mode, 0.03) for mode in MODES}})
+same_alpha = {"no L2": ("penalty", 0.0), **{mode: (mode, 0.03) for mode in MODES}}
+weights_same_alpha = print_table("SGD, the same alpha", same_alpha)
 
 # %%
 # The same timescale
 # ------------------
 # The rules have a common currency: the share of a weight that one update removes when no gradient acts on it, and the
-# timescale, ``1 / (share * updates per epoch)``. To forget over 10 epochs, each rule needs another α. A penalty passes
-# through the optimiser, so that its share is multiplied by the learning rate, and in the long run divided by
-# 1 − momentum. A decay bypasses it.
+# timescale, ``1 / (share * updates per epoch)``. To forget over 10 epochs, each rule needs another α:
+# :func:`~skl2net.convert_alpha` computes it.
 
-updates_per_epoch = N_TRAIN // BATCH_SIZE
-share = 1 / (10 * updates_per_epoch)
-penalty = share * (1 - MOMENTUM) / LEARNING_RATE
-same_timescale = {
-    "prior": N_TRAIN * penalty,
-    "penalty": penalty,
-    "penalty_per_sample": BATCH_SIZE * penalty,
-    "decay_before": share,
-    "decay_after": share,
-    "decoupled": share / LEARNING_RATE,
-}
-alphas = {"no L2": ("penalty", 0.0), **{mode: (mode, alpha) for mode, alpha in same_timescale.items()}}
-print_table("SGD, the same timescale", alphas)
+run = {"learning_rate": LEARNING_RATE, "momentum": MOMENTUM, "nesterov": True}
+run |= {"batch_size": BATCH_SIZE, "n_samples": N_TRAIN}
+same_timescale = {"no L2": ("penalty", 0.0)}
+for mode in MODES:
+    same_timescale[mode] = mode, float(convert_alpha(10, "timescale", mode, **run))
+weights_same_timescale = print_table("SGD, the same timescale", same_timescale)
 
 # %%
-# The numbers differ by a factor of 400, the networks hardly differ. :meth:`~skl2net.L2NetClassifier.l2_report` gives
-# the timescale of a fit, and the equivalents of its α in other libraries.
+# The values of α differ by a factor of 360, and the networks hardly differ.
+
+try:
+    import matplotlib.pyplot as plt
+except ModuleNotFoundError:
+    print("(without matplotlib, there is no picture)\n")
+else:
+    fig, axes = plt.subplots(1, 2, figsize=(9, 3), sharex=True, sharey=True, layout="constrained")
+    panels = {"the same α": weights_same_alpha, "the same timescale": weights_same_timescale}
+    for ax, (title, weights) in zip(axes, panels.items(), strict=True):
+        bars = ax.barh(list(weights), list(weights.values()), color=["0.7"] + ["#0072B2"] * len(MODES))
+        ax.bar_label(bars, fmt="%.2f", padding=3)
+        ax.set(title=title, xlabel="largest weight", xlim=(0, 4.6))
+    axes[0].invert_yaxis()
+    plt.show()
+
+# %%
+# :meth:`~skl2net.L2NetClassifier.l2_report` gives the timescale of a fit, and the equivalents of its α in other
+# libraries.
 
 X_train, X_test, y_train, y_test = train_test_split(X, y, train_size=N_TRAIN, stratify=y, random_state=0)
 model = make_pipeline(StandardScaler(), make_net(l2_mode="decoupled", alpha=0.25, random_state=0))
