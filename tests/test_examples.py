@@ -52,3 +52,14 @@ def test_the_node_sweep_finds_what_the_grid_finds_with_fewer_fits():
     n_fits = [int(number) for number in re.findall(r"(\d+) fits", output)]
     assert accuracies[0] > accuracies[1] - 0.015
     assert n_fits[0] < n_fits[1] / 2
+
+
+@pytest.mark.long
+def test_a_decay_with_the_timescale_of_a_concept_recovers_faster_from_its_changes():
+    """After a change and in the mean, better than without L2; a much shorter timescale is worse before the next one."""
+    pytest.importorskip("matplotlib")
+    rows = {line[:20].strip(): line[20:].split() for line in run("drifting_stream.py").splitlines()[2:]}
+    mean, recovering, settled = ({name: float(row[i]) for name, row in rows.items()} for i in (0, 4, 5))
+    assert mean["decay, 40 blocks"] > mean["no L2"] + 1
+    assert min(recovering["decay, 40 blocks"], recovering["decay, 4 blocks"]) > recovering["no L2"] + 1
+    assert settled["decay, 40 blocks"] > settled["no L2"] > settled["decay, 4 blocks"] + 1
