@@ -54,8 +54,8 @@ class Task:
         Number of threads that the engine may use. None for as many as OpenMP, threadpoolctl and joblib allow
         (`skl2net.engines.effective_n_threads`). Results do not depend on it.
     is_cancelled : callable, default=None
-        ``is_cancelled() -> bool``: whether the result is no longer needed. A call that takes long asks it every 0.1 s or
-        so, in the thread of the call.
+        ``is_cancelled() -> bool``: whether the result is no longer needed. A long call asks it about every 0.1 s,
+        in the thread of the call.
     """
 
     network: object

@@ -30,6 +30,10 @@ class SGD:
         """What the compiled engine is told."""
         return self.momentum, float(self.nesterov)
 
+    def feels_subnormals(self, info):
+        """Whether subnormal moments matter, in the precision of ``info``, a `finfo`: they change no weight."""
+        return False
+
     def change(self, state, gradient, learning_rate, xp):
         """What update number ``state.n_updates`` adds to the parameters; the moments are changed in place."""
         velocity = self.momentum * state.moments[0, :] - learning_rate * gradient
@@ -63,6 +67,10 @@ class Adam:
     def constants(self):
         """What the compiled engine is told."""
         return self.beta_1, self.beta_2, self.epsilon
+
+    def feels_subnormals(self, info):
+        """Whether subnormal moments matter, in the precision of ``info``, a `finfo`: only if ε is tiny."""
+        return float(info.smallest_normal) ** 0.5 > float(info.eps) * self.epsilon
 
     def change(self, state, gradient, learning_rate, xp):
         """What update number ``state.n_updates`` adds to the parameters; the moments are changed in place."""

@@ -194,6 +194,9 @@ static inline double power(double beta, index_t t)
     return beta <= 0 || (double)t * log(beta) < -40 ? 0.0 : pow(beta, (double)t);
 }
 
+/* After each so many updates, subnormal numbers become zero, see `sweep` in updates.h and in the reference engine. */
+#define UPDATES_PER_SWEEP 64
+
 /* Count an update, and find its learning rate. */
 static inline void begin_update(updates_t *updates)
 {

@@ -102,6 +102,8 @@ FUNCTION void NAME(online_epoch)(NAME(workspace) *ws, const data_t *data, update
     } while (0)
                 CALL_OPTIMISER(updates, l2.penalty != 0, CALL)
 #undef CALL
+                NAME(sweep)(updates, layer_weights, 0, layer->in * ld);
+                NAME(sweep)(updates, biases, 0, ld);
                 penalty += squares * (REAL)(0.5 * l2.penalty);
             }
         }
