@@ -5,19 +5,25 @@ same hyper-parameters and L2 penalty, for the same number of updates; `workloads
 adapter of each library. Equal work must give equal results, so the final losses are compared, and a row where they
 differ by more than a share of `workloads.TOLERANCE` is marked (≠). Run it with
 
-    python examples/benchmarks/compare_peers.py --markdown table.md --json table.json
+    python examples/benchmarks/compare_peers.py --contended 2 4 --markdown table.md --json table.json
 
-A full run takes some minutes on a quiet machine with 2 cores; ``--quick`` only shows that it runs. Peers that are not
-installed are left out.
+A full run takes a quarter of an hour on a quiet machine with 2 cores; ``--quick`` only shows that it runs. Peers that
+are not installed are left out.
 
 What is timed: of skl2net and scikit-learn, the call of `fit`, validation and label encoding included; of PyTorch
 (eager) and JAX, the construction of the network and the optimiser and all epochs, shuffles included, from data that are
 tensors already. JAX's epoch is one compiled function, compiled beforehand (the time that took stands in the second
-table). PyTorch and JAX don't record the training loss, which skl2net and scikit-learn do. Within a repetition the
-libraries take turns; runs of less than 0.1 s are repeated, and their mean counts. All times are medians over
-repetitions; where the median is `STEADY` times the smallest or more, the figure is marked (~). Mind these marks: when
-another program wants one of the cores, the threads of BLAS and PyTorch wait for each other, and small updates take ten
-times as long or more.
+table). PyTorch and JAX don't record the training loss, which skl2net and scikit-learn do. scikit-learn and PyTorch may
+use one thread or as many as there are processors, whichever takes less time in a trial run: the threads of BLAS and
+PyTorch are often in each other's way. Within a repetition the libraries take turns; runs of less than 0.1 s are
+repeated, and their mean counts. All times are medians over repetitions, of which there are fewer where they take long;
+where the median is `STEADY` times the smallest or more, the figure is marked (~).
+
+``--contended 2 4`` adds tables of rows that are measured beside 2 and 4 processes that are always busy. "Fair share" is
+our time divided by that of the quiet row, and by how many times more threads than processors want to run if each
+library has as many threads as there are processors: 1 where skl2net is slowed down as little as the system allows.
+
+The last table has fits in processes of their own (`fresh_process.py`): the import, the first fit, and the memory.
 
 How to read the first table: a ratio is the peer's time divided by ours, so more than 1 means that skl2net is faster.
 (The ratios that this project set out to reach are in the JSON file.) "Products" is the time that NumPy needs for the
@@ -28,12 +34,15 @@ those products over our time; what one large product reaches is printed with the
 """
 
 import argparse
+import contextlib
 import importlib
 import importlib.util
+import itertools
 import json
 import math
 import os
 import platform
+import subprocess
 import sys
 import time
 import warnings
@@ -42,7 +51,7 @@ from statistics import median
 
 import threadpoolctl
 from limit import Products, peak_gigaflops
-from peers import PEERS, Skl2net
+from peers import PEERS, Skl2net, from_threads
 from sklearn.exceptions import ConvergenceWarning
 from workloads import PREDICT, TOLERANCE, WORKLOADS
 
@@ -52,6 +61,26 @@ from skl2net import engines
 SHORT = 0.1  # seconds below which a run is repeated
 STEADY = 1.25  # median over smallest time from which a figure is called unsteady
 PAUSE = 0.05  # seconds in which the idle threads of the last library stop spinning
+BUDGET = 8  # seconds of a row after which there are no more than `FEWEST` repetitions
+FEWEST = 3
+CONTENDED = (
+    "iris",
+    "digits",
+    "20000x100",
+    "20000x784",
+    "lbfgs-breast-cancer",
+    "lbfgs-digits",
+    "predict-1",
+    "predict-100",
+)
+# workload and solver of the fits in processes of their own, in float32
+FRESH = (
+    ("digits", "adam"),
+    ("1000000x20", "adam"),
+    ("5000-classes", "adam"),
+    ("tf-idf", "adam"),
+    ("20000x784", "adam"),
+)
 
 
 def seconds_and_result(run):
@@ -76,6 +105,13 @@ def warm_up(libraries):
         library.fit(case).run()
 
 
+def limited(job, one_thread):
+    """Seconds and result of a job; with one thread, if asked for."""
+    with threadpoolctl.threadpool_limits(1) if one_thread else contextlib.nullcontext():
+        seconds, result = seconds_and_result(job.run)
+    return seconds / job.n_calls, result
+
+
 def measure(case, peers, repeats):
     """Let skl2net and its peers take turns at one case.
 
@@ -96,13 +132,20 @@ def measure(case, peers, repeats):
     else:
         trained = case.trained()
         jobs = [library.predict(case, trained) for library in libraries]
+    if case.workload.callers > 1:
+        jobs = [from_threads(job, case.workload.callers) for job in jobs]
     products = Products(case)
     products.run()
+    one_thread = {}
+    for library, job in zip(libraries, jobs, strict=True):
+        trials = [limited(job, one)[0] for one in (False, True)] if library.is_limited else [0, 1]
+        one_thread[library.name] = trials[1] < trials[0]
     times, limits = {library.name: [] for library in libraries}, []
     outcomes = {}
-    for _ in range(repeats):
+    begin = time.perf_counter()
+    while len(limits) < repeats and (len(limits) < FEWEST or time.perf_counter() - begin < BUDGET):
         for library, job in zip(libraries, jobs, strict=True):
-            elapsed, outcomes[library.name] = seconds_and_result(job.run)
+            elapsed, outcomes[library.name] = limited(job, one_thread[library.name])
             times[library.name].append(elapsed)
         limits.append(products.n_passes * seconds_and_result(products.run)[0])
 
@@ -127,6 +170,7 @@ def measure(case, peers, repeats):
             "seconds": times[name],
             "median_seconds": median(times[name]),
             "steady": median(times[name]) < STEADY * min(times[name]),
+            "one_thread": one_thread[name],
             "ratio": ratio,
             "target": target,
             "target_met": None if target is None else ratio >= target,
@@ -135,6 +179,27 @@ def measure(case, peers, repeats):
         }
         row["results"][name]["equal"] = agree(row["results"][name], row["results"][Skl2net.name], case.dtype)
     return row
+
+
+@contextlib.contextmanager
+def busy_processes(n):
+    """Run processes that are always busy beside the body."""
+    processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(n)]
+    try:
+        time.sleep(0.5)
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def in_fresh_process(library, workload, solver, quick):
+    """What `fresh_process.py` says of one fit."""
+    command = [sys.executable, Path(__file__).with_name("fresh_process.py"), "--workload", workload]
+    command += ["--solver", solver, "--dtype", "float32", "--library", library] + ["--quick"] * quick
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return {"workload": workload, "solver": solver, "library": library, **json.loads(done.stdout)}
 
 
 def agree(result, own, dtype):
@@ -177,6 +242,13 @@ def markdown(report):
         parts.append("**Unequal results (≠), so not equal work: " + "; ".join(unequal) + ".**")
     if unsteady := [_label(row) for row in report["rows"] if not all(r["steady"] for r in row["results"].values())]:
         parts.append("Unsteady times (~), not to be relied on: " + "; ".join(unsteady) + ".")
+    quiet = {_label(row): row["results"][Skl2net.name]["median_seconds"] for row in report["rows"]}
+    for n, rows in report["contended"].items():
+        parts.append(f"Beside {n} busy processes:")
+        parts.append(_contended_table(rows, names[1:], quiet, (int(n) + report["machine"]["cores"])))
+    if report["fresh"]:
+        parts.append("In processes of their own:")
+        parts.append(_fresh_table(report["fresh"]))
     return "\n\n".join(parts) + "\n"
 
 
@@ -211,6 +283,30 @@ def _speed_table(rows, peers):
                 ]
             )
         )
+    return "\n".join(lines)
+
+
+def _contended_table(rows, peers, quiet, n_busy):
+    header = ["workload", "solver", "dtype", "skl2net", "fair share", *(f"vs {peer}" for peer in peers)]
+    lines = [_line(header), _line(["---"] * len(header))]
+    for row in rows:
+        own = row["results"][Skl2net.name]
+        ratios = [_ratio(row["results"].get(peer), own) for peer in peers]
+        share = ""
+        if before := quiet.get(_label(row)):
+            share = f"{own['median_seconds'] / before * os.cpu_count() / n_busy:.2g}"
+        cells = _cells(row)
+        lines.append(_line([*cells[:3], _duration(own["median_seconds"]), share, *ratios]))
+    return "\n".join(lines)
+
+
+def _fresh_table(fits):
+    header = ["workload", "solver", "library", "import", "first fit", "before", "peak"]
+    lines = [_line(header), _line(["---"] * len(header))]
+    for fit in fits:
+        times = [_duration(fit[part]) for part in ("import_seconds", "fit_seconds")]
+        memory = [f"{fit[part]:.0f} MiB" for part in ("before_mib", "peak_mib")]
+        lines.append(_line([fit["workload"], fit["solver"], fit["library"], *times, *memory]))
     return "\n".join(lines)
 
 
@@ -263,18 +359,23 @@ def _duration(seconds):
     return f"{seconds * 1e6:.3g} µs"
 
 
-def main(workloads, peers, repeats, quick, markdown_path, json_path):
+def main(workloads, peers, contended, repeats, quick, markdown_path, json_path):
     """Measure, print, write."""
     warnings.simplefilter("ignore", ConvergenceWarning)
     installed = [PEERS[name] for name in peers if importlib.util.find_spec(PEERS[name].module)]
     warm_up([Skl2net(), *installed])
-    report = {"machine": machine(installed), "tolerance": TOLERANCE, "rows": []}
-    for name in workloads:
-        workload = WORKLOADS[name].quick() if quick else WORKLOADS[name]
-        for case in workload.cases():
-            taking_part = [peer for peer in installed if peer.name in workload.peers]
-            report["rows"].append(measure(case, taking_part, 1 if quick else repeats))
-            print(f"{_label(report['rows'][-1])}: done", file=sys.stderr)
+    repeats = 1 if quick else repeats
+    report = {"machine": machine(installed), "tolerance": TOLERANCE, "rows": [], "contended": {}, "fresh": []}
+    report["rows"] = rows_of(workloads, installed, repeats, quick)
+    for n in contended:
+        with busy_processes(n):
+            chosen = [name for name in CONTENDED if name in workloads]
+            report["contended"][str(n)] = rows_of(chosen, installed, min(repeats, FEWEST), quick, few=True)
+    for workload, solver in FRESH:
+        for library in [Skl2net(), *installed]:
+            takes_part = library.name in (Skl2net.name, *WORKLOADS[workload].peers)
+            if workload in workloads and takes_part:
+                report["fresh"].append(in_fresh_process(library.name, workload, solver, quick))
     text = markdown(report)
     print(text)
     if markdown_path:
@@ -283,10 +384,24 @@ def main(workloads, peers, repeats, quick, markdown_path, json_path):
         json_path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 
+def rows_of(workloads, peers, repeats, quick, *, few=False):
+    """The rows of the given workloads; of each only the first, if few are wanted."""
+    rows = []
+    for name in workloads:
+        workload = WORKLOADS[name].quick() if quick else WORKLOADS[name]
+        for case in itertools.islice(workload.cases(), 1 if few else None):
+            rows.append(measure(case, [peer for peer in peers if peer.name in workload.peers], repeats))
+            print(f"{_label(rows[-1])}: done", file=sys.stderr)
+    return rows
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, default=list(WORKLOADS), metavar="NAME")
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS), metavar="NAME")
+    parser.add_argument(
+        "--contended", nargs="+", type=int, default=[], metavar="N", help="beside N busy processes, too"
+    )
     parser.add_argument("--repeats", type=int, default=5, metavar="N")
     parser.add_argument("--quick", action="store_true", help="a tenth of the iterations, once, to see that it runs")
     parser.add_argument("--markdown", type=Path, dest="markdown_path", metavar="PATH")

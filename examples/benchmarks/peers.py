@@ -1,11 +1,13 @@
 """How each library does a `workloads.Case`: one small adapter per library.
 
-An adapter has a `name`, the `module` that must be installed, and two methods that return a `Job`: of `fit(case)`, whose
-run trains the whole network once and returns its weights and biases by layer and the iterations made; of
+An adapter has a `name`, the `module` that must be installed, whether it may be faster under a limit of threadpoolctl,
+as where threads are in each other's way (`is_limited`), and two methods that return a `Job`: of `fit(case)`, whose run
+trains the whole network once and returns its weights and biases by layer and the iterations made; of
 `predict(case, trained)`, whose run returns the classes of `case.rows` by skl2net's network. What an adapter does before
 it returns the job is not timed: data become tensors, JAX compiles.
 """
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,14 +22,35 @@ from skl2net import L2NetClassifier
 
 @dataclass(frozen=True)
 class Job:
-    """What is timed, and how long it took to compile."""
+    """What is timed, how long it took to compile, and how many of the case's predictions a run makes."""
 
     run: Callable
     compile_seconds: float = 0.0
+    n_calls: int = 1
+
+
+def from_threads(job, n_threads, n_calls=500):
+    """A job whose run is as many runs of another one, from several Python threads at once."""
+
+    def run():
+        results = [None] * n_threads
+
+        def call(i):
+            for _ in range(n_calls):
+                results[i] = job.run()
+
+        threads = [threading.Thread(target=call, args=(i,)) for i in range(n_threads)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return results[0]
+
+    return Job(run, job.compile_seconds, n_threads * n_calls)
 
 
 class Skl2net:
-    name, module = "skl2net", "skl2net"
+    name, module, is_limited = "skl2net", "skl2net", False  # it chooses itself
 
     def fit(self, case):
         net = L2NetClassifier(l2_mode="penalty_per_sample", **case.estimator_parameters())
@@ -38,7 +61,7 @@ class Skl2net:
 
 
 class ScikitLearn:
-    name, module = "scikit-learn", "sklearn"
+    name, module, is_limited = "scikit-learn", "sklearn", True
 
     def fit(self, case):
         return Job(partial(_fit_estimator, MLPClassifier(**case.estimator_parameters()), case))
@@ -53,9 +76,9 @@ def _fit_estimator(estimator, case):
 
 
 class PyTorch:
-    """Eager, with its default number of threads and its default optimisers."""
+    """Eager, with its default optimisers."""
 
-    name, module = "PyTorch", "torch"
+    name, module, is_limited = "PyTorch", "torch", True
 
     def fit(self, case):
         import torch
@@ -114,7 +137,7 @@ def _optimiser(case, layers):
 class JAX:
     """A whole epoch is one compiled function, a scan over its updates."""
 
-    name, module = "JAX", "jax"
+    name, module, is_limited = "JAX", "jax", False
 
     def fit(self, case):
         import jax
