@@ -1,20 +1,23 @@
-"""The private names of scikit-learn that skl2net uses, in one place, with a substitute where it can do without them.
+"""What depends on the version of scikit-learn: the private names that skl2net uses, and what version 1.9 does better.
 
-Tried with scikit-learn 1.9; `tests/test_sklearn_private.py` says with which versions it passed.
+Private names have a substitute where skl2net can do without them. `tests/test_sklearn_private.py` says with which
+versions all tests passed.
 """
 
 import os
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 
+import numpy as np
 import sklearn
-from sklearn.base import _fit_context
+from sklearn.base import _fit_context, is_classifier
+from sklearn.model_selection import check_cv
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.model_selection._split import _yields_constant_splits
 from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.metadata_routing import _raise_for_params, _routing_enabled
 from sklearn.utils.multiclass import _check_partial_fit_first_call
-from sklearn.utils.validation import _check_sample_weight
+from sklearn.utils.validation import _check_sample_weight, validate_data
 
 try:
     from sklearn.utils._openmp_helpers import _openmp_effective_n_threads as openmp_effective_n_threads
@@ -48,8 +51,59 @@ except ImportError:  # before scikit-learn 1.9
     callback_management_context = nullcontext
 
 
+if tuple(map(int, sklearn.__version__.split(".")[:2])) >= (1, 9):
+    check_sample_weight = _check_sample_weight
+
+    def search_with_checks(search, X, y, params):
+        """Nothing, since scikit-learn itself does what is needed."""
+        return nullcontext()
+
+else:
+    _validate_data = validate_data
+
+    @contextmanager
+    def search_with_checks(search, X, y, params):
+        """`fit` of a search as since version 1.9: the check before it, and one splitter and its number of splits."""
+        search._validate_params()
+        cv, search._checked_cv_orig = search.cv, check_cv(search.cv, y, classifier=is_classifier(search.estimator))
+        split_params = search._get_routed_params_for_fit(params).splitter.split
+        search._check_input_parameters(X=X, y=y, split_params=split_params)
+        search.n_splits_ = search._checked_cv_orig.get_n_splits(X, y, **split_params)
+        search.cv = search._checked_cv_orig
+        yield
+        search.cv = cv
+
+    def check_sample_weight(sample_weight, X, **options):
+        """scikit-learn's function, with the refusal of weights that are all zero, which came with version 1.9."""
+        sample_weight = _check_sample_weight(sample_weight, X, **options)
+        if not sample_weight.any():
+            raise ValueError("Sample weights must contain at least one non-zero number.")
+        return sample_weight
+
+    def validate_data(estimator, X, *args, **options):
+        """scikit-learn's function, with the names of polars' columns, which it cannot find before version 1.9."""
+        return _validate_data(estimator, _NamedColumns(X) if _is_polars(X) else X, *args, **options)
+
+    def _is_polars(X):
+        return type(X).__module__.startswith("polars.") and hasattr(X, "columns")
+
+    class _NamedColumns:
+        """A frame with the part of the interchange protocol that scikit-learn asks for, and polars 2 lacks."""
+
+        def __init__(self, frame):
+            self._frame = frame
+
+        def __array__(self, dtype=None, copy=None):
+            return np.asarray(self._frame, dtype=dtype)
+
+        def __dataframe__(self):
+            return self
+
+        def column_names(self):
+            return self._frame.columns
+
+
 check_partial_fit_first_call = _check_partial_fit_first_call
-check_sample_weight = _check_sample_weight
 fit_context = _fit_context
 raise_for_params = _raise_for_params
 safe_indexing = _safe_indexing
@@ -85,6 +139,8 @@ __all__ = [
     "raise_for_params",
     "routing_enabled",
     "safe_indexing",
+    "search_with_checks",
     "stochastic_optimizers",
+    "validate_data",
     "yields_constant_splits",
 ]

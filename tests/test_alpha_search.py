@@ -27,6 +27,8 @@ from skl2net import L2NetClassifier, L2NetClassifierCV, L2NetRegressor, L2NetReg
 from skl2net.engines import default_engine
 
 PAIRS = [(L2NetClassifier, L2NetClassifierCV), (L2NetRegressor, L2NetRegressorCV)]
+# scikit-learn 1.8 copies the owner of a request for metadata, with all that it holds
+COPIES_OWNERS = pytest.mark.xfail(sklearn.__version__.startswith("1.8."), raises=TypeError, strict=True)
 ALPHAS = [0.1, 1.0, 10.0]
 
 
@@ -383,7 +385,7 @@ def test_without_a_finite_mean_score_no_alpha_is_chosen(value):
     assert not hasattr(search, "scores_")
 
 
-@pytest.mark.parametrize("routing", [False, True])
+@pytest.mark.parametrize("routing", [False, pytest.param(True, marks=COPIES_OWNERS)])
 def test_splits_that_can_be_read_once_are_enough(routing):
     X, y = classes(60)
     with sklearn.config_context(enable_metadata_routing=routing), converging_or_not():

@@ -1,5 +1,6 @@
 """What an installation says of itself, and what wheels and source distributions contain."""
 
+import inspect
 import os
 import shutil
 import subprocess
@@ -62,6 +63,11 @@ def test_a_source_folder_that_hides_the_installed_package_is_named(source_folder
     printed = _python("-m", "skl2net", cwd=source_folder, PYTHONPATH=str(installed))
     assert f"engine: reference (the slow one: Python {expected}" in printed
     assert _python("-c", warn, cwd=installed.parent, PYTHONPATH=str(installed)) == "compiled\n"
+
+
+def test_what_is_public_is_listed():
+    public = {name for name, value in vars(skl2net).items() if not name.startswith("_") and not inspect.ismodule(value)}
+    assert skl2net.__all__ == sorted(public)
 
 
 def test_the_module_prints_the_versions(tmp_path):

@@ -410,6 +410,7 @@ class Recorder:
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_callbacks_hear_of_each_comparison_and_each_fit():
+    pytest.importorskip("sklearn.callback", reason="callbacks came with scikit-learn 1.9")
     recorder = Recorder()
     sweep = NodeSweepCV(Curve(fails_beyond=20), step=4, cv=3).set_callbacks(recorder).fit(X, Y)
     n_candidates = len(sweep.cv_results_["params"])

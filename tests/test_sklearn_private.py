@@ -7,9 +7,9 @@ import pytest
 import sklearn
 
 import skl2net
-from skl2net import _sklearn_private
+from skl2net import L2NetClassifier, L2NetRegressor, L2NetRegressorCV, NodeSweepCV, _sklearn_private
 
-TRIED = ("1.9",)  # minor versions with which the whole test suite has passed
+TRIED = ("1.7", "1.8", "1.9")  # minor versions with which the whole test suite has passed
 
 
 @pytest.mark.parametrize("name", _sklearn_private.__all__)
@@ -21,6 +21,13 @@ def test_this_version_was_tried():
     if not sklearn.__version__.startswith(TRIED):
         pytest.skip(f"scikit-learn {sklearn.__version__} is none of {TRIED}: add it if all tests pass")
     assert sklearn.__version__.rpartition(".")[0] in TRIED
+
+
+@pytest.mark.skipif(hasattr(sklearn, "callback"), reason="this scikit-learn has callbacks")
+@pytest.mark.parametrize("estimator", [L2NetClassifier(), L2NetRegressorCV(), NodeSweepCV(L2NetRegressor())])
+def test_callbacks_are_refused_before_scikit_learn_1_9(estimator):
+    with pytest.raises(ImportError, match=r"Callbacks need scikit-learn 1\.9 or newer, and scikit-learn 1\.[78]"):
+        estimator.set_callbacks(print)
 
 
 def test_private_names_are_imported_nowhere_else():

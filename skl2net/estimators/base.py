@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from skl2net._sklearn_private import (
     CallbackSupportMixin,
@@ -19,6 +19,7 @@ from skl2net._sklearn_private import (
     StrOptions,
     check_sample_weight,
     fit_context,
+    validate_data,
 )
 from skl2net.engines import default_engine
 from skl2net.engines.interface import Task

@@ -7,9 +7,8 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
-from sklearn.utils.validation import validate_data
 
-from skl2net._sklearn_private import StrOptions, check_partial_fit_first_call, fit_context
+from skl2net._sklearn_private import StrOptions, check_partial_fit_first_call, fit_context, validate_data
 from skl2net.estimators.base import FLOATS, BaseL2Net, TrainingData
 from skl2net.problem import Decoder
 

@@ -451,7 +451,13 @@ def _swarm_state(fields, network):
 def _curves(fields):
     n = len(fields["loss"]) if isinstance(fields["loss"], np.ndarray) else 0
     n_validated = len(fields["validation_loss"]) if isinstance(fields["validation_loss"], np.ndarray) else 0
-    lengths = {"loss": n, "data_loss": n, "weight_norm": n, "validation_score": n_validated, "validation_loss": n_validated}
+    lengths = {
+        "loss": n,
+        "data_loss": n,
+        "weight_norm": n,
+        "validation_score": n_validated,
+        "validation_loss": n_validated,
+    }
     return Curves(
         *(Curve(fields.array(name, (lengths[name],), (np.float64,), allowed=None).tolist()) for name in Curves._fields)
     )

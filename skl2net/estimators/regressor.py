@@ -6,9 +6,8 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils import column_or_1d
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import validate_data
 
-from skl2net._sklearn_private import StrOptions, fit_context
+from skl2net._sklearn_private import StrOptions, fit_context, validate_data
 from skl2net.estimators.base import FLOATS, BaseL2Net, TrainingData
 from skl2net.problem import Decoder
 

@@ -175,7 +175,7 @@ class _AlphaSearch(BaseL2Net):
         MetadataRouter
         """
         return (
-            MetadataRouter(owner=self)
+            MetadataRouter(owner=type(self).__name__)
             .add_self_request(self)
             .add(
                 splitter=self.cv,

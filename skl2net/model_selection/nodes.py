@@ -13,7 +13,13 @@ from scipy.stats import rankdata
 from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import check_cv
 
-from skl2net._sklearn_private import BaseSearchCV, CallbackSupportMixin, Interval, yields_constant_splits
+from skl2net._sklearn_private import (
+    BaseSearchCV,
+    CallbackSupportMixin,
+    Interval,
+    search_with_checks,
+    yields_constant_splits,
+)
 from skl2net.estimators.persistence import VERSION, current_version, take_version
 from skl2net.model_selection.interruption import interruptible_search
 
@@ -209,7 +215,7 @@ class NodeSweepCV(BaseSearchCV, CallbackSupportMixin):
         """
         before = vars(self).copy()
         try:
-            with interruptible_search():
+            with interruptible_search(), search_with_checks(self, X, y, params):
                 return super().fit(X, y, **params)
         except BaseException:
             self.__dict__ = before
