@@ -100,6 +100,7 @@ def run_updates(task, state, batches, coefficients, optimiser, learning_rate, *,
     ndarray of shape (n_done, 4)
         `EpochTotals` of each epoch. The first epoch whose parameters are not finite ends the run and is left out.
     """
+    _check_csr(task.X)
     curves = []
     for epoch in range(batches.n_samples.shape[0]):
         totals = _run_epoch(task, state, batches, coefficients, optimiser, learning_rate, epoch, xp)
@@ -171,8 +172,15 @@ def _loss_and_gradient(network, loss, parameters, X, Y, sample_weight, xp):
     return value, _backward(network, parameters, activations, delta, xp)
 
 
+def _check_csr(X):
+    """Refuse CSR whose indices are out of range: the operator ``@`` would read beyond its arrays."""
+    if hasattr(X, "check_format"):
+        X.check_format(full_check=True)
+
+
 def _rows_of(task, xp):
     """X, Y and the sample weights of the rows that count."""
+    _check_csr(task.X)
     arrays = task.X, task.Y, task.sample_weight
     if task.rows is None:
         return arrays
