@@ -27,6 +27,8 @@ extensions = [
 exclude_patterns = ["_build", "auto_examples/**.ipynb", "auto_examples/**.py"]
 templates_path = ["_templates"]
 default_role = "code"
+smartquotes = False  # quotes belong to the code that the texts speak of
+toc_object_entries_show_parents = "hide"
 nitpicky = True
 nitpick_ignore_regex = [("py:obj", r"\w+_")]  # numpydoc looks for pages of fitted attributes
 
@@ -48,6 +50,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": "auto_examples",
     "filename_pattern": r"\.py$",
     "ignore_pattern": r"benchmarks",
+    "within_subsection_order": "gallery_order.sort_key",
     "backreferences_dir": "generated/backreferences",
     "doc_module": ("skl2net",),
     "reference_url": {"skl2net": None},
@@ -68,7 +71,8 @@ html_theme_options = {
     "navigation_with_keys": False,
     "header_links_before_dropdown": 7,
     "navbar_align": "left",
-    "show_toc_level": 2,
+    "show_toc_level": 1,
+    "secondary_sidebar_items": {"*": ["page-toc"], "generated/*": ["page-toc"]},
     "footer_start": ["copyright"],
     "footer_end": ["theme-version"],
 }

@@ -22,10 +22,10 @@ SYMBOLS = {
 }
 CURVES = {"keep": "1 − λ", "half_life": "1 − 2^(−1/(λ·U))"}
 READ = {
-    "tested": "tested against the library",
-    "source": "read in the source",
-    "documentation": "from documentation",
-    "definition": "a definition",
+    "tested": "tests against the library",
+    "source": "its source",
+    "documentation": "its documentation",
+    "definition": "definition",
 }
 BIASES = {"exempt": "no", "by default": "**yes**", "always": "**always**"}
 RUN = {"learning_rate": 0.01, "momentum": 0.9, "batch_size": 50, "n_samples": 2000, "n_epochs": 100, "nesterov": False}
@@ -41,13 +41,11 @@ def render():
         n_meanings=len(rules),
         filter=FILTER,
         conventions=_table(
-            ["name", "library", "where λ is typed", "one update, or the objective", "biases too?", "how it is known"],
+            ["library", "where λ is typed<br>one update, or the objective", "biases too?", "known from"],
             [
                 [
-                    f"`{c.name}`",
-                    c.library,
-                    _cell(c.parameter),
-                    c.formula,
+                    f"{c.library}<br>[`{c.name}`](#{_anchor(c.name)})",
+                    f"{_cell(c.parameter)}<br>{c.formula}",
                     "–" if c.is_measure else BIASES[c.biases],
                     READ[c.read],
                 ]
@@ -55,8 +53,11 @@ def render():
             ],
         ),
         aliases=_table(
-            ["name", "stands for", "where λ is typed", "remark"],
-            [[f"`{a.name}`", f"`{a.alias_of}`", _cell(a.parameter), _own_remark(a)] for a in ALIASES.values()],
+            ["name", "stands for", "where λ is typed<br>remark"],
+            [
+                [f"`{a.name}`", f"[`{a.alias_of}`](#{_anchor(a.alias_of)})", _cell(a.parameter) + _own_remark(a)]
+                for a in ALIASES.values()
+            ],
         ),
         left_out="\n".join(f"- {name}: {reason}." for name, reason in LEFT_OUT.items()),
         strengths=_table(
@@ -98,7 +99,13 @@ def _meaning(convention):
 
 def _own_remark(alias):
     """An alias's remark, without that of the convention it stands for."""
-    return alias.remark.removesuffix(CONVENTIONS[alias.alias_of].remark).strip() or "–"
+    remark = alias.remark.removesuffix(CONVENTIONS[alias.alias_of].remark).strip()
+    return f"<br>{remark}" if remark else ""
+
+
+def _anchor(name):
+    """The anchor that MyST gives to the heading of a convention."""
+    return re.sub(r"[^\w-]", "", name.lower())
 
 
 def _table(header, rows):
@@ -185,7 +192,7 @@ def _details(convention):
         lines += ["", f"Conversions are exact if {convention.condition}."]
     if convention.remark:
         lines += ["", convention.remark]
-    lines += ["", f"Source ({READ[convention.read]}): {convention.source}."]
+    lines += ["", f"Known from {READ[convention.read]}: {convention.source}."]
     solvers = [solver for solver in convention.solvers if solver != "pso"] or [None]
     shown = [_example(convention, solver) for solver in solvers]
     shown = [code for code in dict.fromkeys(shown) if code]
@@ -223,18 +230,32 @@ RULES = {"scheduled": "Loshchilov & Hutter's: `decoupled` with α/η"}
 
 FILTER = """\
 ```{raw} html
-<p><input id="convention-filter" type="search" placeholder="Filter: a library, a name, a formula"
- style="width: 100%; padding: 0.4em"></p>
+<p class="convention-filter">
+<input id="convention-filter" type="search" placeholder="Filter this page: a library, a name, a formula"
+ aria-label="Filter the conventions"> <output for="convention-filter"></output>
+</p>
 <script>
 document.addEventListener("DOMContentLoaded", () => {
   const field = document.getElementById("convention-filter");
-  const rows = field.closest("section").querySelectorAll("table tbody tr");
+  const own = field.closest("section");
+  const name = (element) => element.querySelector("code")?.textContent;
+  const conventions = own.querySelectorAll("tbody tr");
+  const others = [...document.querySelectorAll("article tbody tr")].filter((row) => !own.contains(row));
+  const sections = document.querySelectorAll("#library-by-library > section");
   field.addEventListener("input", () => {
     const words = field.value.toLowerCase().split(/\\s+/);
-    for (const row of rows) {
-      const text = row.textContent.toLowerCase();
-      row.style.display = words.every((word) => text.includes(word)) ? "" : "none";
+    const matches = (row) => words.every((word) => row.textContent.toLowerCase().includes(word));
+    const shown = new Set();
+    for (const row of conventions) {
+      row.hidden = !matches(row);
+      if (!row.hidden) shown.add(name(row));
     }
+    for (const row of others) {
+      const aliasOf = row.querySelector("a code")?.textContent;
+      row.hidden = !matches(row) && !shown.has(name(row)) && !shown.has(aliasOf);
+    }
+    for (const section of sections) section.hidden = !shown.has(name(section));
+    field.nextElementSibling.textContent = words[0] ? `${shown.size} of ${conventions.length}` : "";
   });
 });
 </script>
@@ -283,9 +304,19 @@ for rows, alpha in ((2_000, 0.5), (20_000, 0.5), (20_000, float(refit))):
 }
 
 TEMPLATE = """\
-<!-- Written by docs/render_conventions.py from the records of skl2net.conventions; edit those. -->
+---
+html_theme.sidebar_secondary.remove: true
+---
+
+% Written by docs/render_conventions.py from the records of skl2net.conventions; edit those.
 
 # What does your library mean by weight decay?
+
+```{{contents}}
+:local:
+:depth: 1
+:backlinks: none
+```
 
 In a hurry: find your library in the table, then let `convert_alpha` do the arithmetic, as in
 `convert_alpha(1e-4, "sklearn.MLP", "torch.SGD", batch_size=50, n_samples=2000)`. Print the result: it says which number
@@ -310,8 +341,8 @@ gradient, N the number of training samples, E the epochs, U the updates in an ep
 {conventions}
 
 "Biases too?" is the default; "always" means that the library cannot leave them out. None of skl2net's rules touches a
-bias, and the lines of code on this page keep a library from doing so. A record "from documentation" is one whose
-source could not be opened; none is guessed.
+bias, and the lines of code on this page keep a library from doing so. "Its documentation" is the source of a record where
+that of the library could not be opened; none is guessed.
 
 ## Other names
 
