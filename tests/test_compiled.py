@@ -105,6 +105,30 @@ def test_updates_of_large_layers_agree_with_the_reference(instruction_set, mode)
     assert_updates_agree(compiled, case, STEPS["nesterov"], mode, make_batches(400, 3, 400), np.float64)
 
 
+@pytest.mark.parametrize("step", ["nesterov", "adam"])
+@pytest.mark.parametrize("mode", ["penalty", "decay_after"])
+@pytest.mark.parametrize(
+    ("sizes", "batch_size"), [((3000, 20, 3), 60), ((9, 33, 3), 3000)], ids=["many columns", "several blocks"]
+)
+def test_updates_of_csr_in_any_order_are_those_of_the_dense_rows(instruction_set, sizes, batch_size, mode, step):
+    case = make_case(sizes, "tanh", "softmax", "log_loss", n_rows=batch_size + 20, sparse=True)
+    rng = np.random.default_rng(0)
+    rows, columns, values = (
+        np.concatenate([part, part]) for part in (sp.coo_array(case.X).row, sp.coo_array(case.X).col, case.X.data)
+    )
+    values = values * np.repeat([0.3, 0.7], len(values) // 2)  # each entry in two parts
+    shuffled = rng.permutation(len(values))
+    shuffled = shuffled[np.argsort(rows[shuffled], kind="stable")]
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=case.X.shape[0]))])
+    mixed = sp.csr_array((values[shuffled], columns[shuffled], indptr), shape=case.X.shape)
+    assert not mixed.has_canonical_format
+    batches = make_batches(case.X.shape[0], 3, batch_size)
+    dense, expected = run(compiled, replace(case, X=case.X.toarray()), STEPS[step], mode, 0.05, batches)
+    state, totals = run(compiled, replace(case, X=mixed), STEPS[step], mode, 0.05, batches)
+    np.testing.assert_allclose(state.parameters, dense.parameters, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(totals, expected, rtol=1e-9)
+
+
 def evaluate_everything(case, step, n_threads=None):
     """Bytes of all that the engine computes for a case."""
     task = replace(case.task, n_threads=n_threads)
@@ -132,8 +156,11 @@ def test_same_bits_for_any_number_of_threads(instruction_set, dtype, sparse, ste
 
 
 @each_dtype
-def test_very_large_products_have_the_same_bits_for_any_number_of_threads(dtype):
-    case = make_case((600, 500, 10), "tanh", "softmax", "log_loss", n_rows=1000, dtype=dtype)
+@pytest.mark.parametrize(
+    ("sizes", "sparse"), [((600, 500, 10), False), ((6000, 40, 10), True)], ids=["products", "sparse layer"]
+)
+def test_very_large_layers_have_the_same_bits_for_any_number_of_threads(sizes, sparse, dtype):
+    case = make_case(sizes, "tanh", "softmax", "log_loss", n_rows=1000, sparse=sparse, dtype=dtype)
     assert evaluate_everything(case, "adam", 2) == evaluate_everything(case, "adam", 1)
 
 

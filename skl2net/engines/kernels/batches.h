@@ -9,6 +9,7 @@ FUNCTION void NAME(epoch_of_batches)(NAME(workspace) *ws, const data_t *data, up
         const double size = (double)(stop - first);
         if (n_samples == 0 || stop == first)
             continue;
+        ws->defers = NAME(sort_batch)(ws, data, updates->order, first, stop);
         updates->totals.data_loss +=
             NAME(loss_and_gradient)(ws, data, updates->order, first, stop, 1 / n_samples) / n_samples * size;
         if (ws->interruption->is_over)
@@ -18,7 +19,10 @@ FUNCTION void NAME(epoch_of_batches)(NAME(workspace) *ws, const data_t *data, up
         for (index_t l = 0; l < ws->n_layers; l++) {
             const NAME(layer) *layer = ws->layers + l;
             const l2_t l2 = l2_of(updates, u, l);
-            updates->totals.penalty += 0.5 * l2.penalty * NAME(update_layer)(ws, layer, updates, l2) * size;
+            const double squares = !l && ws->defers ? NAME(update_sparse_weights)(ws, updates, l2)
+                                                    : NAME(update_weights)(ws, layer, updates, l2);
+            NAME(update_biases)(ws, layer, updates);
+            updates->totals.penalty += 0.5 * l2.penalty * squares * size;
         }
     }
 }

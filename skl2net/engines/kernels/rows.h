@@ -146,10 +146,7 @@ FUNCTION double NAME(loss)(NAME(workspace) *ws, const NAME(rows) *rows, double s
     const index_t n_chunks = (rows->n + LOSS_CHUNK - 1) / LOSS_CHUNK;
     const index_t work = 32 * rows->n * ws->layers[ws->n_layers - 1].ld;
     share(n_chunks, work >= SHARED_WORK ? ws->n_threads : 1, NAME(loss_rows), &x);
-    double total = 0;
-    for (index_t i = 0; i < n_chunks; i++)
-        total += ws->totals[i];
-    return total;
+    return NAME(total)(ws, n_chunks);
 }
 
 /* The first layer's part of the gradient, for CSR rows. */
@@ -192,7 +189,7 @@ FUNCTION void NAME(backward)(NAME(workspace) *ws, const NAME(rows) *rows, const 
             x.C = g, x.ldc = ld, x.accumulate = accumulate;
             x.scratch = ws->scratch;
             NAME(do_product)(&x, ws->n_threads, ws->interruption);
-        } else if (!is_interrupted(ws->interruption, rows->data->stored_per_row * rows->n * ld)) {
+        } else if (!is_interrupted(ws->interruption, rows->data->stored_per_row * rows->n * ld) && !ws->defers) {
             NAME(sparse_backward)(rows, layer, g, accumulate);
         }
         if (!l)

@@ -25,6 +25,7 @@ typedef UNSIGNED(REAL_INT) VU __attribute__((vector_size(VECTOR_BYTES), aligned(
 #include "workspace.h"
 #include "rows.h"
 #include "updates.h"
+#include "sparse.h"
 #include "online.h"
 #include "batches.h"
 #include "lanes.h"

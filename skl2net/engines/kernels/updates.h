@@ -118,18 +118,24 @@ typedef struct {
     double *totals; /* sum of squares in each chunk */
 } NAME(update);
 
-FUNCTION void NAME(update_chunk)(void *context, int64_t chunk, int worker)
+/* Update n parameters from `at` on; the sum of their squares before it, where there is a penalty. */
+FUNCTION double NAME(update_range)(const NAME(update) *x, index_t at, index_t n, const REAL *gradient)
 {
-    const NAME(update) *x = context;
-    const index_t at = chunk * UPDATE_CHUNK, n = min_index(UPDATE_CHUNK, x->n - at);
     V squares = NAME(all)(0);
-    (void)worker;
 #define CALL(optimiser, with_squares)                                                                             \
-    optimiser(x->updates, x->vectors, at, x->gradient + at, 1, n, x->l2, with_squares ? &squares : NULL)
+    optimiser(x->updates, x->vectors, at, gradient, 1, n, x->l2, with_squares ? &squares : NULL)
     CALL_OPTIMISER(x->updates, x->l2.penalty != 0, CALL)
 #undef CALL
     NAME(sweep)(x->updates, x->vectors, at, n);
-    x->totals[chunk] = (double)NAME(sum)(squares);
+    return (double)NAME(sum)(squares);
+}
+
+FUNCTION void NAME(update_chunk)(void *context, int64_t chunk, int worker)
+{
+    const NAME(update) *x = context;
+    const index_t at = chunk * UPDATE_CHUNK;
+    (void)worker;
+    x->totals[chunk] = NAME(update_range)(x, at, min_index(UPDATE_CHUNK, x->n - at), x->gradient + at);
 }
 
 /* Vectors of a layer's weights, or of its biases. */
@@ -142,22 +148,20 @@ INLINE NAME(vectors) NAME(vectors_of)(const NAME(layer) *layer, int biases)
     return x;
 }
 
-/* Update a layer, its weights with the L2 rule and its biases without; the sum of the squares of the weights before it,
- * where there is a penalty. */
-FUNCTION double NAME(update_layer)(NAME(workspace) *ws, const NAME(layer) *layer, const updates_t *updates, l2_t l2)
+/* Update the weights of a layer, with the L2 rule; the sum of their squares before it, where there is a penalty. */
+FUNCTION double NAME(update_weights)(NAME(workspace) *ws, const NAME(layer) *layer, const updates_t *updates, l2_t l2)
 {
     const index_t n = layer->in * layer->ld, n_chunks = (n + UPDATE_CHUNK - 1) / UPDATE_CHUNK;
-    NAME(update) weights = {
-        updates, NAME(vectors_of)(layer, 0), layer->part[NAME(GRADIENT)].weights, n, l2, ws->totals,
-    };
-    share(n_chunks, 32 * n >= SHARED_WORK ? ws->n_threads : 1, NAME(update_chunk), &weights);
-    double total = 0;
-    for (index_t i = 0; i < n_chunks; i++)
-        total += ws->totals[i];
-    NAME(update) biases = {
-        updates, NAME(vectors_of)(layer, 1), layer->part[NAME(GRADIENT)].biases, layer->ld, {0, 0, 0}, ws->totals,
-    };
+    NAME(update) x = {updates, NAME(vectors_of)(layer, 0), layer->part[NAME(GRADIENT)].weights, n, l2, ws->totals};
+    share(n_chunks, 32 * n >= SHARED_WORK ? ws->n_threads : 1, NAME(update_chunk), &x);
+    return NAME(total)(ws, n_chunks);
+}
+
+/* Update the biases of a layer, without the L2 rule. */
+FUNCTION void NAME(update_biases)(NAME(workspace) *ws, const NAME(layer) *layer, const updates_t *updates)
+{
+    const REAL *gradient = layer->part[NAME(GRADIENT)].biases;
+    NAME(update) x = {updates, NAME(vectors_of)(layer, 1), gradient, layer->ld, {0, 0, 0}, ws->totals};
     for (index_t i = 0; i * UPDATE_CHUNK < layer->ld; i++)
-        NAME(update_chunk)(&biases, i, 0);
-    return total;
+        NAME(update_chunk)(&x, i, 0);
 }

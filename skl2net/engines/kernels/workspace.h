@@ -26,6 +26,10 @@ typedef struct {
     REAL *scratch;    /* for `product`; for each thread */
     double *totals;   /* of the chunks of a loop */
     void *memory;
+    index_t *column_ends; /* these three for sparse.h */
+    void *entries;
+    index_t n_entries;
+    int defers; /* the gradient of the first layer's weights to their update */
 } NAME(workspace);
 
 /* How many vectors a pass works with: parameters for the outputs, a gradient too, or the moments of updates as well. */
@@ -43,7 +47,21 @@ FUNCTION void NAME(release)(NAME(workspace) *ws)
     free(ws->memory);
     free(ws->totals);
     free(ws->layers);
+    free(ws->column_ends);
+    free(ws->entries);
 }
+
+/* Sum of the chunks' totals. */
+FUNCTION double NAME(total)(const NAME(workspace) *ws, index_t n_chunks)
+{
+    double total = 0;
+    for (index_t i = 0; i < n_chunks; i++)
+        total += ws->totals[i];
+    return total;
+}
+
+/* Columns of a chunk of a sparse update: their part of the gradient takes half of the first-level cache at most. */
+INLINE index_t NAME(columns_per_chunk)(const NAME(layer) *layer) { return max_index(1, 2048 / layer->ld); }
 
 /* Whether a layer's part of vector v needs memory of its own: for padding, or since no caller has such a vector. */
 FUNCTION int NAME(has_memory)(const NAME(layer) *layer, int v, int n_vectors)
@@ -77,6 +95,7 @@ FUNCTION int NAME(reserve)(NAME(workspace) *ws, const network_t *network, int n_
         width += layer->ld;
         n_totals = max_index(n_totals, layer->in * layer->ld / UPDATE_CHUNK + 1);
     }
+    n_totals = max_index(n_totals, ws->layers->in / NAME(columns_per_chunk)(ws->layers) + 1);
     /* blocks of rows whose activations stay in the second-level cache */
     ws->block = round_up(min_index(rows, max_index(64, (1 << 17) / width)), ROW_STEP);
 
