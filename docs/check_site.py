@@ -44,7 +44,9 @@ def problems(site):
             elif parts.fragment and target in pages and unquote(parts.fragment) not in pages[target].anchors:
                 yield f"{path}: {url} has no such place"
     for path in (site / "auto_examples").glob("*.html"):
-        has_picture = "sphx-glr-single-img" in (text := path.read_text(encoding="utf-8")) or "sphx-glr-multi-img" in text
+        has_picture = (
+            "sphx-glr-single-img" in (text := path.read_text(encoding="utf-8")) or "sphx-glr-multi-img" in text
+        )
         if path.stem != "index" and not has_picture:
             yield f"{path}: an example without a picture"
 

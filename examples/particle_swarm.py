@@ -25,7 +25,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, scale
 
-from skl2net import L2NetClassifier, L2NetRegressor, ParticleSwarm
+from skl2net import L2NetClassifier, L2NetRegressor, ParticleSwarm, SwarmDisplay
 
 warnings.simplefilter("ignore", ConvergenceWarning)  # the swarms get a fixed number of iterations
 
@@ -61,6 +61,24 @@ X, y = load_diabetes(return_X_y=True)
 compare(
     "Diabetes, 10-8-1, squared error", L2NetRegressor, (8,), StandardScaler().fit_transform(X), scale(y), "R2", axes[1]
 )
+plt.show()
+
+# %%
+# Who informs whom
+# ----------------
+#
+# The topology decides how fast good news spreads. :class:`~skl2net.SwarmDisplay` shows the personal bests: if every
+# particle follows the best of all, the swarm soon agrees, and then only refines what it has found. On a ring, news
+# travel from neighbour to neighbour, and a part of the swarm goes on searching elsewhere.
+
+fig, axes = plt.subplots(1, 3, figsize=(11, 3.8), layout="constrained", sharey=True)
+X, y = load_iris(return_X_y=True)
+for ax, topology in zip(axes, ("global", "ring", "random"), strict=True):
+    swarm = ParticleSwarm(topology=topology, patience=np.inf)
+    net = L2NetClassifier((6,), "tanh", solver=swarm, max_iter=1000, random_state=0).fit(scale(X), y)
+    SwarmDisplay.from_estimator(net, ax=ax)
+    ax.set_title(topology)
+    ax.label_outer()
 plt.show()
 
 # %%

@@ -1,7 +1,7 @@
 """skl2net: a scikit-learn compatible multi-layer perceptron with explicit, exact, translatable L2 regularisation."""
 
 from skl2net.conventions import convert_alpha, list_conventions
-from skl2net.display import L2PathDisplay, LossCurveDisplay, NodeSweepDisplay, WeightsDisplay
+from skl2net.display import L2PathDisplay, LossCurveDisplay, NodeSweepDisplay, SwarmDisplay, WeightsDisplay
 from skl2net.estimators import L2NetClassifier, L2NetRegressor
 from skl2net.model_selection import L2NetClassifierCV, L2NetRegressorCV, NodeSweepCV
 from skl2net.solvers.swarm import ParticleSwarm
@@ -19,6 +19,7 @@ __all__ = [
     "NodeSweepCV",
     "NodeSweepDisplay",
     "ParticleSwarm",
+    "SwarmDisplay",
     "WeightsDisplay",
     "convert_alpha",
     "list_conventions",

@@ -14,11 +14,19 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skl2net import L2NetClassifier, L2NetClassifierCV, L2NetRegressor, L2NetRegressorCV, NodeSweepCV, display
-from skl2net.display import L2PathDisplay, LossCurveDisplay, NodeSweepDisplay, WeightsDisplay
+from skl2net import (
+    L2NetClassifier,
+    L2NetClassifierCV,
+    L2NetRegressor,
+    L2NetRegressorCV,
+    NodeSweepCV,
+    ParticleSwarm,
+    display,
+)
+from skl2net.display import L2PathDisplay, LossCurveDisplay, NodeSweepDisplay, SwarmDisplay, WeightsDisplay
 
 DISPLAYS = [getattr(display, name) for name in display.__all__]
-OF_NETWORKS = [LossCurveDisplay, WeightsDisplay]
+OF_NETWORKS = [LossCurveDisplay, SwarmDisplay, WeightsDisplay]
 
 matplotlib = pytest.importorskip("matplotlib")
 
@@ -229,6 +237,43 @@ def test_a_loss_curve_goes_where_it_is_told(plt):
     display = LossCurveDisplay.from_estimator(network(), ax=axes[1])
     assert display.ax_ is axes[1]
     assert display.figure_ is figure
+
+
+def test_a_swarm_has_the_best_and_the_quartiles_of_its_personal_bests(plt):
+    net = network(solver=ParticleSwarm(9, topology="ring"), warm_start=True)
+    spreads = [net.swarm_.best_losses]
+    for _ in range(3):
+        net.set_params(max_iter=1)
+        fit(net, *classes())
+        spreads.append(net.swarm_.best_losses)
+    expected = np.quantile(spreads, [0, 0.25, 0.5, 0.75], axis=1)  # each is one of 9 losses
+    display = SwarmDisplay.from_estimator(make_pipeline(net))
+    lines = [display.best_line_, display.median_line_]
+    for line, of_line in zip(lines, expected[[0, 2]], strict=True):
+        np.testing.assert_array_equal(line.get_xdata(), np.arange(1, 10))
+        np.testing.assert_array_equal(line.get_ydata()[5:], of_line)
+    corners = {tuple(corner) for corner in display.band_.get_paths()[0].vertices}
+    for quartile in expected[[1, 3]]:
+        assert {(6 + i, loss) for i, loss in enumerate(quartile)} <= corners
+    assert display.best == net.loss_curve_
+    assert labels_of(display.ax_.get_legend()) == ["median", "middle half", "best"]
+    assert (display.ax_.get_xlabel(), display.ax_.get_ylabel()) == ("Iteration", "Loss of the personal bests")
+    assert display.ax_.get_yscale() == "log"
+    display.figure_.canvas.draw()
+    assert all("10^" not in label.get_text() for label in display.ax_.get_yticklabels(which="both"))
+
+
+def test_losses_of_zero_and_infinity_have_a_place(plt):
+    display = SwarmDisplay(best=[1, 0], lower_quartile=[2, 1], median=[np.inf, 1], upper_quartile=[np.inf, 2]).plot()
+    assert display.ax_.get_yscale() == "linear"
+    np.testing.assert_array_equal(display.median_line_.get_ydata(), [np.nan, 1])
+    assert np.isfinite(display.ax_.get_ylim()).all()
+
+
+def test_a_network_without_a_swarm_is_refused(plt):
+    with pytest.raises(ValueError, match=r"SwarmDisplay needs .*solver='adam'.*solver='pso'"):
+        SwarmDisplay.from_estimator(network())
+    assert not plt.get_fignums()
 
 
 def test_the_histograms_count_the_weights_of_each_layer(plt):

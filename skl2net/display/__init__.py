@@ -3,6 +3,7 @@
 from skl2net.display.l2_path import L2PathDisplay
 from skl2net.display.loss_curve import LossCurveDisplay
 from skl2net.display.node_sweep import NodeSweepDisplay
+from skl2net.display.swarm import SwarmDisplay
 from skl2net.display.weights import WeightsDisplay
 
-__all__ = ["L2PathDisplay", "LossCurveDisplay", "NodeSweepDisplay", "WeightsDisplay"]
+__all__ = ["L2PathDisplay", "LossCurveDisplay", "NodeSweepDisplay", "SwarmDisplay", "WeightsDisplay"]

@@ -419,9 +419,10 @@ def iterate_swarm(task, swarm, penalty, motion):
     Returns
     -------
     swarm : SwarmState
-    curves : ndarray of shape (n_done, 3)
-        Loss, data loss and Σw² of the swarm's best after each iteration. The first iteration whose positions or
-        velocities are not finite, or after which no loss is, ends the call and is left out.
+    curves : ndarray of shape (n_done, 3 + n_particles)
+        Loss, data loss and Σw² of the swarm's best after each iteration, then the losses of all personal bests. The
+        first iteration whose positions or velocities are not finite, or after which no loss is, ends the call and is
+        left out.
     """
     cdef _Call call = _Call(task, task.X.dtype)
     cdef swarm_t c_swarm
@@ -438,7 +439,7 @@ def iterate_swarm(task, swarm, penalty, motion):
     }
     inertia = _copy(motion.inertia, (len(motion.inertia),), np.float64, "inertia")
     penalty = _copy(np.asarray(penalty), (call.network.n_layers,), np.float64, "penalty")
-    curves = np.empty((len(inertia), 3))
+    curves = np.empty((len(inertia), 3 + n))
     c_swarm.n_particles, c_swarm.n_iterations = n, len(inertia)
     c_swarm.positions = _address(moved["positions"], True)
     c_swarm.velocities = _address(moved["velocities"], True)

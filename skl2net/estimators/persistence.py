@@ -23,6 +23,7 @@ from skl2net.solvers.gradient import GradientState, RowOrder
 from skl2net.solvers.optimisers import SGD, Adam
 from skl2net.solvers.stopping import Progress
 from skl2net.solvers.swarm import ParticleSwarm, SwarmState
+from skl2net.solvers.swarm.flight import Spread
 
 VERSION = "_skl2net_version"
 
@@ -122,7 +123,7 @@ def plain(attributes):
             "activation": state.pop("_activation"),
             "applied_rule": None if applied is None else _plain_rule(applied),
             "state": _plain_state(continuation.state),
-            "curves": {name: np.array(curve.tolist()) for name, curve in continuation.curves._asdict().items()},
+            "curves": _plain_curves(continuation.curves),
             "progress": {name: getattr(continuation.progress, name) for name in _PROGRESS},
             "random_state": continuation.random_state.get_state(legacy=False),
             "seed": continuation.seed,
@@ -136,6 +137,10 @@ def plain(attributes):
 
 def _plain_rule(applied):
     return {**asdict(applied), "rule": {"mode": applied.rule.mode, "alpha": list(applied.rule.alpha)}}
+
+
+def _plain_curves(curves):
+    return {name: np.array(curve.tolist()) for name, curve in curves._asdict().items()}
 
 
 def _plain_state(state):
@@ -153,7 +158,12 @@ def _plain_state(state):
             "n_reductions": state.n_reductions,
         }
     if isinstance(state, SwarmState):
-        return {"kind": "swarm", **vars(state), "generator": state.generator.bit_generator.state}
+        return {
+            "kind": "swarm",
+            **vars(state),
+            "generator": state.generator.bit_generator.state,
+            "spread": _plain_curves(state.spread),
+        }
     raise TypeError(f"A state of type {type(state).__name__} cannot be saved.")
 
 
@@ -433,6 +443,7 @@ def _swarm_state(fields, network):
         "has_uint32": generator.integer("has_uint32", high=1),
         "uinteger": generator.integer("uinteger", high=2**32 - 1),
     }
+    n_iterations, spread = fields.integer("n_iterations"), fields.fields("spread")
     return SwarmState(
         **{name: fields.array(name, shape, _FLOATS) for name in ("positions", "velocities", "best_positions")},
         best_losses=fields.array("best_losses", shape[:1], (np.float64,), lambda losses: ~np.isnan(losses)),
@@ -443,24 +454,21 @@ def _swarm_state(fields, network):
         topology=fields.choice("topology", _TOPOLOGIES),
         links=fields.array("links", (n, n), (np.bool_,)),
         generator=np.random.Generator(bits),
-        n_iterations=fields.integer("n_iterations"),
+        n_iterations=n_iterations,
         seed_mark=fields.integer("seed_mark"),
+        spread=Spread(*(_curve(spread, name, n_iterations) for name in Spread._fields)),
     )
 
 
 def _curves(fields):
     n = len(fields["loss"]) if isinstance(fields["loss"], np.ndarray) else 0
     n_validated = len(fields["validation_loss"]) if isinstance(fields["validation_loss"], np.ndarray) else 0
-    lengths = {
-        "loss": n,
-        "data_loss": n,
-        "weight_norm": n,
-        "validation_score": n_validated,
-        "validation_loss": n_validated,
-    }
-    return Curves(
-        *(Curve(fields.array(name, (lengths[name],), (np.float64,), allowed=None).tolist()) for name in Curves._fields)
-    )
+    lengths = dict.fromkeys(Curves._fields, n) | dict.fromkeys(("validation_score", "validation_loss"), n_validated)
+    return Curves(*(_curve(fields, name, lengths[name]) for name in Curves._fields))
+
+
+def _curve(fields, name, length):
+    return Curve(fields.array(name, (length,), (np.float64,), allowed=None).tolist())
 
 
 def _progress(fields):

@@ -146,7 +146,8 @@ typedef struct {
     index_t n_informed;    /* by each particle, where links are drawn anew */
     int is_global;         /* everyone informs everyone, and that stays so */
     const double *penalty; /* coefficient of each layer */
-    double *curves;        /* of each iteration: loss, data loss and sum of squared weights of the best */
+    double *curves;        /* of each iteration: loss, data loss and sum of squared weights of the best, then the losses
+                              of all personal bests */
     index_t n_done; /* less than n_iterations if the next positions or velocities, or all losses so far, are not finite */
 } swarm_t;
 

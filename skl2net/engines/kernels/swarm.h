@@ -245,10 +245,11 @@ FUNCTION void NAME(iterate)(NAME(padded_swarm) *s, NAME(evaluation) *evaluation)
         if (improved || best != previous_best) /* a tie may change the best */
             weight_norm = NAME(sum_of_squares)(s->best_positions + best * s->ld, n_weights);
         previous_best = best;
-        double *curve = swarm->curves + 3 * swarm->n_done;
+        double *curve = swarm->curves + (3 + s->n) * swarm->n_done;
         curve[0] = swarm->best_losses[best];
         curve[1] = swarm->best_data_losses[best];
         curve[2] = weight_norm;
+        memcpy(curve + 3, swarm->best_losses, (size_t)s->n * sizeof(double));
     }
 }
 #undef SWAP

@@ -4,12 +4,50 @@ An engine with a function `iterate_swarm` runs many of these iterations in one c
 User-defined objectives are always minimised by `step`.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 
+from skl2net.solvers.curves import Curve
 from skl2net.solvers.swarm.random_numbers import uniform, uniform_between
 from skl2net.solvers.swarm.topology import links, neighbourhood_best
+
+
+class Spread(NamedTuple):
+    """Losses of the personal bests after each iteration: the smallest, and the quartiles.
+
+    A quartile is one of the losses: of those in ascending order, that a quarter, half, or three quarters of the way up,
+    rounded down. It is inf while so many particles have not had a finite loss yet.
+
+    Parameters
+    ----------
+    best, lower_quartile, median, upper_quartile : Curve
+    """
+
+    best: Curve = Curve()
+    lower_quartile: Curve = Curve()
+    median: Curve = Curve()
+    upper_quartile: Curve = Curve()
+
+    def extended(self, best_losses):
+        """Return this spread followed by that of other iterations.
+
+        Parameters
+        ----------
+        best_losses : ndarray of shape (n_iterations, n_particles)
+            Losses of the personal bests.
+
+        Examples
+        --------
+        >>> spread = Spread().extended(np.array([[5.0, 1.0, 4.0, 2.0, 3.0]]))
+        >>> [curve.tolist() for curve in spread]
+        [[1.0], [2.0], [3.0], [4.0]]
+        """
+        last = best_losses.shape[1] - 1
+        in_order = np.sort(best_losses, axis=1)
+        columns = in_order[:, [0, last // 4, last // 2, 3 * last // 4]].T.tolist()
+        return Spread(*(curve.extended(column) for curve, column in zip(self, columns, strict=True)))
 
 
 @dataclass(repr=False)
@@ -38,6 +76,8 @@ class SwarmState:
         Number of iterations in all calls.
     seed_mark : int
         Checksum of the estimator's random state after initialisation, which detects a new seed.
+    spread : Spread
+        Best and quartiles of the personal bests after each iteration, each with a method `tolist`.
     """
 
     positions: np.ndarray
@@ -51,6 +91,7 @@ class SwarmState:
     generator: np.random.Generator
     n_iterations: int = 0
     seed_mark: int = 0
+    spread: Spread = field(default_factory=Spread)
 
     def __repr__(self):
         n, d = self.positions.shape
@@ -105,6 +146,7 @@ def step(state, motion, evaluate):
         neighbourhood_best=neighbourhood_best(linked, best_losses),
         links=linked,
         n_iterations=state.n_iterations + 1,
+        spread=state.spread.extended(best_losses[np.newaxis]),
     )
 
 

@@ -324,6 +324,7 @@ class ParticleSwarm(Solver, BaseEstimator):
             linked,
             generator,
             before.n_iterations,
+            spread=before.spread,
         )
 
     def _motion(self, state, box, max_iter, n):
@@ -434,7 +435,8 @@ class _Evaluation:
         problem = self.problem
         if self.in_engine:
             flown, curves = problem.engine.iterate_swarm(problem.task, state, problem.coefficients.penalty, motion)
-            return flown, [*map(IterationTotals._make, curves.tolist())]
+            flown = replace(flown, spread=flown.spread.extended(curves[:, 3:]))
+            return flown, [*map(IterationTotals._make, curves[:, :3].tolist())]
         flown = step(state, motion, self)
         if flown is None:
             return state, []
