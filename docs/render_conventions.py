@@ -341,8 +341,8 @@ gradient, N the number of training samples, E the epochs, U the updates in an ep
 {conventions}
 
 "Biases too?" is the default; "always" means that the library cannot leave them out. None of skl2net's rules touches a
-bias, and the lines of code on this page keep a library from doing so. "Its documentation" is the source of a record where
-that of the library could not be opened; none is guessed.
+bias, and the lines of code on this page keep a library from doing so. "Its documentation" is the source of a record
+where that of the library could not be opened; none is guessed.
 
 ## Other names
 

@@ -32,3 +32,12 @@ def test_code_prints_what_the_page_says(page, tmp_path, monkeypatch):
         assert _NUMBER.sub("#", printed).split() == _NUMBER.sub("#", expected).split()
         numbers = [[float(number) for number in _NUMBER.findall(text)] for text in (printed, expected)]
         assert numbers[0] == pytest.approx(numbers[1], rel=0.01)
+
+
+def test_links_of_readme_lead_somewhere():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    targets = re.findall(r"\]\((?!https?:)([^)]+)\)", text)
+    headings = {heading.lower().replace(" ", "-") for heading in re.findall(r"^#+ (.*)", text, re.MULTILINE)}
+    assert len(targets) > 5
+    for target in targets:
+        assert target[1:] in headings if target[0] == "#" else (ROOT / target).exists(), target
