@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.exceptions import ConvergenceWarning
 
+from skl2net.engines import default_engine
 from skl2net.engines.interface import Batches, EpochTotals, OptimiserState, Task
 from skl2net.l2 import MODES, PENALTIES, l2_coefficients
 from skl2net.network import Network
@@ -139,6 +140,14 @@ def run(engine, case, step, mode, alpha, batches):
     curves = engine.run_updates(case.task, state, batches, coefficients, optimiser, learning_rate)
     assert curves.shape == (len(batches.n_samples), 4)
     return state, EpochTotals(*curves[-1].tolist())
+
+
+def iterating_function(solver):
+    """Name of the function of the default engine in which a solver spends its iterations."""
+    in_engine = {"lbfgs": "iterate_lbfgs", "pso": "iterate_swarm"}.get(solver, "run_updates")
+    if hasattr(default_engine(), in_engine):
+        return in_engine
+    return {"lbfgs": "loss_and_gradient", "pso": "losses"}[solver]
 
 
 @contextmanager

@@ -60,13 +60,20 @@ def failing_engine(monkeypatch):
 
 @pytest.fixture
 def iterations_per_call(monkeypatch):
-    """Function that sets how many epochs, or iterations of a swarm, the default engine does in one call."""
+    """Function that sets how many epochs, or iterations of a swarm or L-BFGS, the default engine does in one call."""
 
     def limit(n):
         engine = engines.default_engine()
         monkeypatch.setattr(engine, "epochs_per_call", lambda task: n)
         if hasattr(engine, "iterate_swarm"):
             monkeypatch.setattr(engine, "swarm_iterations_per_call", lambda task, swarm, motion: n)
+        if hasattr(engine, "iterate_lbfgs"):
+            iterate = engine.iterate_lbfgs
+
+            def iterate_some(task, state, penalty, limits, n_iterations):
+                return iterate(task, state, penalty, limits, min(n, n_iterations))
+
+            monkeypatch.setattr(engine, "iterate_lbfgs", iterate_some)
 
     return limit
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import sklearn
-from cases import SOLVER_MODES, classes, converging_or_not, fit, flat, regression
+from cases import SOLVER_MODES, classes, converging_or_not, fit, flat, iterating_function, regression
 from sklearn.base import clone
 from sklearn.exceptions import FitFailedWarning
 from sklearn.metrics import get_scorer, make_scorer
@@ -432,12 +432,12 @@ def test_without_refit_nothing_of_an_earlier_network_is_left():
 
 
 @pytest.mark.parametrize("solver", ["sgd", "lbfgs"])
-def test_an_interrupted_refit_leaves_the_estimator_as_it_was(solver, monkeypatch):
+def test_an_interrupted_refit_leaves_the_estimator_as_it_was(solver, monkeypatch, iterations_per_call):
     X, y = classes(60)
-    params = {"solver": solver, "learning_rate": "invscaling"}  # so that each call of the engine is one epoch
-    search = fit(small(L2NetClassifierCV, alphas=ALPHAS, cv=2, **params), X, y)
+    iterations_per_call(1)
+    search = fit(small(L2NetClassifierCV, alphas=ALPHAS, cv=2, solver=solver), X, y)
     before = joblib.hash(search)
-    name = "run_updates" if solver == "sgd" else "loss_and_gradient"
+    name = iterating_function(solver)
     original, n_calls = getattr(default_engine(), name), 0
 
     def interrupted(task, *args):

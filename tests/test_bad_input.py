@@ -6,11 +6,11 @@ import joblib
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from cases import classes, fit, flat, regression
+from cases import classes, fit, flat, iterating_function, regression
 from sklearn.exceptions import ConvergenceWarning
 
 from skl2net import L2NetClassifier, L2NetRegressor, ParticleSwarm
-from skl2net.engines import default_engine
+from skl2net.solvers import lbfgs
 
 ESTIMATORS = (L2NetClassifier, L2NetRegressor)
 each_estimator = pytest.mark.parametrize("estimator", ESTIMATORS)
@@ -135,7 +135,7 @@ def test_a_fit_that_fails_halfway_leaves_a_fitted_estimator_as_it_was(
     iterations_per_call(2)
     net = fit(small(estimator, solver=solver, warm_start=warm), X, Y)
     state = fitted_state(net)
-    failing_engine("loss_and_gradient" if solver == "lbfgs" else "run_updates", 2, error)
+    failing_engine(iterating_function(solver), 2, error)
     with pytest.raises(error):
         net.fit(X, Y)
     assert fitted_state(net) == state
@@ -295,15 +295,15 @@ def test_divergence_of_lbfgs_names_what_to_change():
 def test_lbfgs_says_which_limit_it_met(monkeypatch):
     with pytest.warns(ConvergenceWarning, match=r"Increase max_iter \(now 3\)"):
         small(L2NetRegressor, solver="lbfgs").fit(X, Y)
-    engine = default_engine()
-    evaluate = engine.loss_and_gradient
+    first_state = lbfgs.first_state
 
     def uphill(*args):
-        value, gradient = evaluate(*args)
-        return value, -gradient
+        state = first_state(*args)
+        state.gradient *= -1
+        return state
 
     # a line search that finds no smaller loss, as where rounding hides it
-    monkeypatch.setattr(engine, "loss_and_gradient", uphill)
+    monkeypatch.setattr(lbfgs, "first_state", uphill)
     with pytest.warns(ConvergenceWarning, match=r"line search found no smaller loss.*Increase tol"):
         small(L2NetRegressor, solver="lbfgs").fit(X, Y)
 

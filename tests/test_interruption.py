@@ -1,5 +1,6 @@
 """Long calls of an engine end early: for Ctrl-C, and when their result is no longer needed."""
 
+import copy
 import os
 import subprocess
 import sys
@@ -14,7 +15,8 @@ from cases import STEPS, coefficients_of, make_case, new_state
 from test_compiled import make_motion, make_swarm, penalty_of
 
 from skl2net.engines import available_engines, default_engine
-from skl2net.engines.interface import Batches, Cancelled
+from skl2net.engines.interface import Batches, Cancelled, LBFGSLimits, LBFGSState
+from skl2net.solvers.lbfgs import N_PAIRS
 
 # fits whose first call of the engine takes seconds; Ctrl-C comes 0.3 s after it has begun
 SCRIPT = """
@@ -80,6 +82,20 @@ def updates(case, batch_size, n_rows=N_ROWS):
     return new_state(case.parameters, optimiser), batches, coefficients, optimiser, learning_rate
 
 
+def iterate_lbfgs(engine, case, task):
+    """Iterate from the parameters; a state that was interrupted before the end of its first iteration is as it was."""
+    n = len(case.parameters)
+    gradient, pairs = np.ones(n), [np.zeros((N_PAIRS, n)) for _ in range(2)]
+    state = LBFGSState(case.parameters.astype(np.float64), gradient, 100.0, *pairs, np.zeros(N_PAIRS))
+    before = copy.deepcopy(state)
+    try:
+        engine.iterate_lbfgs(task, state, penalty_of(case), LBFGSLimits(np.inf, 0.0, 0.0), 9)
+    finally:
+        assert (state.n_iterations, state.n_updates, state.loss, state.status) == (0, 0, 100.0, "running")
+        np.testing.assert_array_equal(state.parameters, before.parameters)
+        np.testing.assert_array_equal(state.gradient, before.gradient)
+
+
 LARGE, SMALL = (50, 300, 300, 3), (256, 32, 32, 3)  # by blocks of rows, and with rows in the SIMD lanes
 
 CALLS = {
@@ -95,6 +111,8 @@ CALLS = {
         SMALL,
         lambda engine, case, task: engine.iterate_swarm(task, make_swarm(case), penalty_of(case), make_motion(9)),
     ),
+    "lbfgs": (LARGE, lambda engine, case, task: iterate_lbfgs(engine, case, task)),
+    "lbfgs, small": (SMALL, lambda engine, case, task: iterate_lbfgs(engine, case, task)),
 }
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from cases import classes, fit, flat
+from cases import classes, fit, flat, iterating_function
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.exceptions import ConvergenceWarning
@@ -127,10 +127,13 @@ def test_a_swarm_that_is_polished_need_not_rest_first(monkeypatch):
         net.fit(X, y)
 
 
-def test_ctrl_c_in_the_polish_keeps_its_last_iteration(failing_engine):
+@pytest.mark.parametrize("bounds", [None, 5.0])
+def test_ctrl_c_in_the_polish_keeps_its_last_iteration(bounds, failing_engine, iterations_per_call):
     X, y = classes()
-    net = L2NetClassifier((3,), "tanh", solver=ParticleSwarm(polish=True), alpha=0.1, max_iter=5, random_state=0)
-    failing_engine("loss_and_gradient", 6)
+    swarm = ParticleSwarm(polish=True, bounds=bounds)
+    net = L2NetClassifier((3,), "tanh", solver=swarm, alpha=0.1, max_iter=5, random_state=0)
+    iterations_per_call(2)
+    failing_engine(iterating_function("lbfgs") if bounds is None else "loss_and_gradient", 6)
     with pytest.warns(UserWarning, match="interrupted by user: the weights of iteration 6 are kept"):
         net.fit(X, y)
     assert net.n_iter_ == 6

@@ -8,7 +8,8 @@ GIL. Nothing that a kernel uses as an address or an index is trusted. The kernel
   in the second-level cache, units in the SIMD lanes; matrix products are register-blocked loops of our own;
 - updates of one dense row (online training) need no gradient array: each weight is updated as its gradient is known;
 - full-batch evaluations of dense data by networks whose layers have at most 32 units have rows in the SIMD lanes;
-- a swarm moves, is evaluated and remembers its bests for many iterations in one call.
+- a swarm moves, is evaluated and remembers its bests for many iterations in one call;
+- L-BFGS runs many iterations in one call, line searches included.
 
 exp, tanh, logistic, softplus, log and log1p are vectorised and accurate to 4 units in the last place.
 """
@@ -35,16 +36,17 @@ from skl2net.engines.interface import EpochTotals
 cdef extern from "kernels/kernels.h" nogil:
     ctypedef int64_t index_t
 
-    int N_ACTIVATIONS, N_OUTPUTS, N_LOSSES, N_BOUNDARIES, N_FUNCTIONS, N_OPTIMISERS
+    int N_ACTIVATIONS, N_OUTPUTS, N_LOSSES, N_BOUNDARIES, N_FUNCTIONS, N_OPTIMISERS, N_LBFGS_STATUSES
     const char **activation_names
     const char **output_names
     const char **loss_names
     const char **boundary_names
     const char **function_names
     const char **optimiser_names
+    const char **lbfgs_status_names
     const int *n_moments_of
     enum:
-        MAX_CONSTANTS, MAX_MOMENTS, MAX_THREADS, NOT_FINITE, SHARED_WORK
+        MAX_CONSTANTS, MAX_MOMENTS, MAX_THREADS, LBFGS_PAIRS, NOT_FINITE, SHARED_WORK
 
     ctypedef struct network_t:
         index_t n_layers
@@ -105,6 +107,28 @@ cdef extern from "kernels/kernels.h" nogil:
         double *curves
         index_t n_done
 
+    ctypedef struct lbfgs_trial_t:
+        double *parameters
+        double *gradient
+        void *real_parameters
+        void *real_gradient
+
+    ctypedef struct lbfgs_t:
+        double *parameters
+        double *gradient
+        double *steps
+        double *changes
+        double *curvatures
+        double loss, scale
+        index_t n_updates, n_iterations, n_evaluations
+        int status
+        double max_fun, gtol, ftol
+        const double *penalty
+        double *curves
+        index_t n_wanted, n_done, enough
+        double *direction
+        lbfgs_trial_t trial
+
     ctypedef struct interruption_t:
         int (*is_wanted)(void *) noexcept nogil
         void *context
@@ -124,6 +148,7 @@ cdef extern from "kernels/kernels.h" nogil:
             const network_t *, const data_t *, const void *, index_t, double *, int, interruption_t *
         ) noexcept nogil
         int (*iterate_swarm)(const network_t *, const data_t *, swarm_t *, int, interruption_t *) noexcept nogil
+        int (*iterate_lbfgs)(const network_t *, const data_t *, lbfgs_t *, int, interruption_t *) noexcept nogil
         int (*outputs)(
             const network_t *, const data_t *, const void *, int, void *, int, interruption_t *
         ) noexcept nogil
@@ -159,6 +184,7 @@ _LOSSES = _numbers(loss_names, N_LOSSES)
 _BOUNDARIES = _numbers(boundary_names, N_BOUNDARIES)
 _FUNCTIONS = _numbers(function_names, N_FUNCTIONS)
 _OPTIMISERS = _numbers(optimiser_names, N_OPTIMISERS)
+_LBFGS_STATUSES = list(_numbers(lbfgs_status_names, N_LBFGS_STATUSES))
 
 cdef int _target = n_targets() - 1
 
@@ -472,6 +498,65 @@ def iterate_swarm(task, swarm, penalty, motion):
     return replace(swarm, n_iterations=c_swarm.t, **moved), curves[: c_swarm.n_done]
 
 
+def iterate_lbfgs(task, state, penalty, limits, n_iterations):
+    """Iterate L-BFGS, as `skl2net.solvers.lbfgs` does it in NumPy.
+
+    Parameters
+    ----------
+    task : Task
+    state : LBFGSState
+        Changed in place.
+    penalty : array-like of shape (n_layers,)
+        Coefficient of each layer.
+    limits : LBFGSLimits
+    n_iterations : int
+        Number of iterations at most. The call ends earlier if they take more than about 0.1 s.
+
+    Returns
+    -------
+    curves : ndarray of shape (n_done, 3)
+        Loss, data loss and Σw² after each iteration.
+    """
+    cdef _Call call = _Call(task, task.X.dtype)
+    cdef lbfgs_t c_state
+    n, of_state = call.n_parameters, np.dtype(np.float64)
+    c_state.parameters = <double *>_address(_in_place(state.parameters, (n,), of_state), True)
+    c_state.gradient = <double *>_address(_in_place(state.gradient, (n,), of_state), True)
+    c_state.steps = <double *>_address(_in_place(state.steps, (LBFGS_PAIRS, n), of_state), True)
+    c_state.changes = <double *>_address(_in_place(state.changes, (LBFGS_PAIRS, n), of_state), True)
+    c_state.curvatures = <double *>_address(_in_place(state.curvatures, (LBFGS_PAIRS,), of_state), True)
+    c_state.loss, c_state.scale = state.loss, state.scale
+    c_state.n_updates, c_state.n_iterations = state.n_updates, state.n_iterations
+    c_state.n_evaluations, c_state.status = state.n_evaluations, _LBFGS_STATUSES.index(state.status)
+    if c_state.n_updates < 0:
+        raise ValueError(f"L-BFGS cannot have remembered {state.n_updates} pairs.")
+    c_state.max_fun, c_state.gtol, c_state.ftol = limits
+    penalty = _copy(np.asarray(penalty), (call.network.n_layers,), np.float64, "penalty")
+    c_state.penalty = <const double *>_address(penalty)
+    # evaluations as in `epochs_per_call`, and the vectors of an iteration
+    per_call = max(1, int(1e9 / (call.data.n_rows * (6 * task.network.n_weights + 10000) + 500 * n)))
+    c_state.enough = c_state.n_evaluations + per_call
+    c_state.n_wanted, c_state.n_done = max(0, min(n_iterations, per_call)), 0
+    curves = np.empty((c_state.n_wanted, 3))
+    c_state.curves = <double *>_address(curves, True)
+    vectors, reals = np.empty((3, n)), np.empty((2, n), dtype=call.dtype)
+    c_state.direction = <double *>_address(vectors[0], True)
+    c_state.trial.parameters = <double *>_address(vectors[1], True)
+    c_state.trial.gradient = <double *>_address(vectors[2], True)
+    c_state.trial.real_parameters = _address(reals[0], True)
+    c_state.trial.real_gradient = _address(reals[1], True)
+    cdef int failed
+    with nogil:
+        failed = call.kernels.iterate_lbfgs(
+            &call.network, &call.data, &c_state, call.n_threads, &call.interruption
+        )
+    state.loss, state.scale = c_state.loss, c_state.scale
+    state.n_updates, state.n_iterations = c_state.n_updates, c_state.n_iterations
+    state.n_evaluations, state.status = c_state.n_evaluations, _LBFGS_STATUSES[c_state.status]
+    call.check(failed)
+    return curves[: c_state.n_done]
+
+
 def swarm_iterations_per_call(task, swarm, motion):
     """How many iterations `iterate_swarm` should be asked for at most: for about 0.1 s, which Ctrl-C may take back."""
     n, network = len(swarm.positions), task.network
@@ -514,7 +599,7 @@ cdef object _copy(values, shape, dtype, what):
 cdef object _in_place(values, shape, dtype):
     if values.shape != shape or values.dtype != dtype or not values.flags.carray:
         raise ValueError(
-            f"The optimiser's state needs a writeable array of {dtype}, shape {shape}, in C order; got one of "
+            f"The state of an optimiser needs a writeable array of {dtype}, shape {shape}, in C order; got one of "
             f"{values.dtype}, shape {values.shape}."
         )
     return values

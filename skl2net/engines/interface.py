@@ -13,14 +13,18 @@ An engine may also iterate a swarm: ``iterate_swarm(task, swarm, penalty, motion
 `skl2net.solvers.swarm.flight.step` does, many times in one call, and ``swarm_iterations_per_call(task, swarm, motion)``
 says how many times. Without them, the swarm runs `step`, around `losses`.
 
+Likewise for L-BFGS: ``iterate_lbfgs(task, state, penalty, limits, n_iterations)`` does what
+`skl2net.solvers.lbfgs.step` does, many times in one call, but ends of itself after about 0.1 s. Without it, the solver
+runs `step`, around `loss_and_gradient`.
+
 And it may predict from arrays as they are: ``predict(coefs, intercepts, activation, output, X, raw=False)`` returns
 what `outputs` does, or None if any of them would have to be converted or refused first. Without it, all predictions
 validate their input and go through `outputs`.
 
 A call ends early for Ctrl-C and for `Task.is_cancelled`, which it asks between parts of its work: with `Cancelled`, or
-with whatever a signal handler raises. Its results are lost then, and an `OptimiserState` is that of the last finished
-update. So a solver should ask for no more than about 0.1 s of work in one call, where it can be divided: the engine
-knows how much that is.
+with whatever a signal handler raises. Its results are lost then; an `OptimiserState` is that of the last finished
+update, and an `LBFGSState` that of the last finished iteration. So a solver should ask for no more than about 0.1 s of
+work in one call, where it can be divided: the engine knows how much that is.
 """
 
 from collections.abc import Callable
@@ -161,6 +165,61 @@ class SwarmMotion:
     box: tuple[float, float]
     boundary: str
     n_informed: int
+
+
+@dataclass
+class LBFGSState:
+    """Where L-BFGS is and what it knows of the curvature, in double precision; engines change it in place.
+
+    Parameters
+    ----------
+    parameters, gradient : ndarray of float64, shape (n_parameters,)
+    loss : float
+        Objective at `parameters`, including the penalty.
+    steps, changes : ndarray of float64, shape (n_pairs, n_parameters)
+        The last steps, and the changes of the gradient over them: pair number i is in row ``i % n_pairs``.
+    curvatures : ndarray of float64, shape (n_pairs,)
+        Inner product of each step and its change.
+    n_updates : int, default=0
+        Number of pairs since the memory was last emptied.
+    scale : float, default=1.0
+        Curvature in directions that the pairs do not describe.
+    n_iterations : int, default=0
+    n_evaluations : int, default=1
+    status : str, default="running"
+        Or why the iterations have ended: "gradient" and "reduction" have converged, "max_fun" has reached the limit,
+        "line_search" found no step with a smaller loss, and the next parameters of "diverged" are not finite.
+    """
+
+    parameters: np.ndarray
+    gradient: np.ndarray
+    loss: float
+    steps: np.ndarray
+    changes: np.ndarray
+    curvatures: np.ndarray
+    n_updates: int = 0
+    scale: float = 1.0
+    n_iterations: int = 0
+    n_evaluations: int = 1
+    status: str = "running"
+
+
+class LBFGSLimits(NamedTuple):
+    """When L-BFGS ends, asked after each iteration.
+
+    Parameters
+    ----------
+    max_fun : int or inf
+        It ends after more evaluations than that.
+    gtol : float
+        Largest absolute entry of the gradient at which it has converged.
+    ftol : float
+        Largest decrease of the loss, as a share of it or of 1, after which it has converged.
+    """
+
+    max_fun: float
+    gtol: float
+    ftol: float
 
 
 class EpochTotals(NamedTuple):

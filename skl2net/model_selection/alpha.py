@@ -351,10 +351,9 @@ class L2NetClassifierCV(_AlphaSearch, L2NetClassifier):
         Score to maximise, as in `GridSearchCV`. None for the accuracy. In the search, scorers are given
         validated data: arrays or CSR matrices, without names of features.
     n_jobs : int, default=None
-        Number of networks to train at a time, each with one thread of the engine. They are trained in Python threads,
-        or with "lbfgs", whose loop is Python's, in processes. None means 1 unless in a
-        :obj:`joblib.parallel_backend` context: networks are trained one after the other, with all threads of the
-        engine. -1 means as many as there are processors.
+        Number of networks to train at a time, in Python threads, each with one thread of the engine. None means 1
+        unless in a :obj:`joblib.parallel_backend` context: networks are trained one after the other, with all threads
+        of the engine. -1 means as many as there are processors.
     refit : bool, default=True
         Whether to fit the network to all the data with the chosen alpha. Without it there are no predictions. `verbose`
         is for this fit only.
@@ -505,10 +504,9 @@ class L2NetRegressorCV(_AlphaSearch, L2NetRegressor):
         Score to maximise, as in `GridSearchCV`. None for the :math:`R^2`. In the search, scorers are given
         validated data: arrays or CSR matrices, without names of features.
     n_jobs : int, default=None
-        Number of networks to train at a time, each with one thread of the engine. They are trained in Python threads,
-        or with "lbfgs", whose loop is Python's, in processes. None means 1 unless in a
-        :obj:`joblib.parallel_backend` context: networks are trained one after the other, with all threads of the
-        engine. -1 means as many as there are processors.
+        Number of networks to train at a time, in Python threads, each with one thread of the engine. None means 1
+        unless in a :obj:`joblib.parallel_backend` context: networks are trained one after the other, with all threads
+        of the engine. -1 means as many as there are processors.
     refit : bool, default=True
         Whether to fit the network to all the data with the chosen alpha. Without it there are no predictions. `verbose`
         is for this fit only.

@@ -117,7 +117,7 @@ def evaluate_candidates(trials, candidates, n_jobs):
     shared = _on_all_workers(trials)
     contexts = trials.tasks.begin_comparison(len(candidates))
     try:
-        outcomes = Parallel(n_jobs=n_jobs, prefer=trials.net._solver(len(trials.data.Y)).prefers)(
+        outcomes = Parallel(n_jobs=n_jobs, prefer="threads")(
             delayed(_evaluate)(shared, alpha, fold, n_threads, cancelled, context)
             for (alpha, fold), context in zip(candidates, contexts, strict=True)
         )

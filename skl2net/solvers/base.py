@@ -85,7 +85,6 @@ class Solver:
     name = None
     why_no_decay = None
     uses_validation = True
-    prefers = "threads"
     objective = None
 
     def stopping(self, rule):

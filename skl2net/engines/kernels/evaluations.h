@@ -13,38 +13,72 @@ FUNCTION double NAME(total_weight)(const data_t *data)
 /* Whether blocks of the rows that count have to be gathered. */
 FUNCTION int NAME(gathers)(const data_t *data) { return data->order && !data->indptr; }
 
+/* Loss and gradient over all rows, again and again on the same data. */
+typedef struct {
+    const network_t *network;
+    const data_t *data;
+    interruption_t *interruption;
+    index_t n_parameters;
+    double n_samples;
+    int in_lanes;
+    NAME(lanes) lanes;  /* if in_lanes */
+    NAME(workspace) ws; /* if not */
+} NAME(full_batch);
+
+FUNCTION int NAME(open_full_batch)(NAME(full_batch) *x, const network_t *network, const data_t *data, int n_threads,
+                                   interruption_t *interruption)
+{
+    memset(x, 0, sizeof *x);
+    x->network = network;
+    x->data = data;
+    x->interruption = interruption;
+    x->n_parameters = count_parameters(network);
+    x->n_samples = NAME(total_weight)(data);
+    x->in_lanes = NAME(lanes_suit)(network, data);
+    if (x->in_lanes)
+        return NAME(lanes_reserve)(&x->lanes, network);
+    return NAME(reserve)(&x->ws, network, n_threads, interruption, data->n_rows, NAME(FOR_GRADIENT),
+                         NAME(gathers)(data));
+}
+
+FUNCTION void NAME(close_full_batch)(NAME(full_batch) *x)
+{
+    NAME(lanes_release)(&x->lanes);
+    NAME(release)(&x->ws);
+}
+
+/* The mean loss; its gradient goes to `gradient`. */
+FUNCTION double NAME(evaluate_gradient)(NAME(full_batch) *x, const REAL *parameters, REAL *gradient)
+{
+    const index_t n_rows = x->data->n_rows;
+    double total = 0;
+    if (!x->in_lanes) {
+        NAME(take)(&x->ws, NAME(PARAMETERS), (REAL *)parameters);
+        NAME(take)(&x->ws, NAME(GRADIENT), gradient);
+        total = NAME(loss_and_gradient)(&x->ws, x->data, x->data->order, 0, n_rows, 1 / x->n_samples);
+        NAME(give_back)(&x->ws, NAME(GRADIENT), gradient);
+        return total / x->n_samples;
+    }
+    memset(gradient, 0, (size_t)x->n_parameters * sizeof(REAL));
+    for (index_t start = 0; start < n_rows; start += LANE_ROWS) {
+        if (is_interrupted(x->interruption, x->n_parameters * LANE_ROWS))
+            break;
+        NAME(lanes_load)(&x->lanes, x->data, start, min_index(LANE_ROWS, n_rows - start));
+        NAME(lanes_forward)(&x->lanes, parameters);
+        total += NAME(lanes_loss)(&x->lanes, 1 / x->n_samples);
+        NAME(lanes_backward)(&x->lanes, parameters, gradient);
+    }
+    return total / x->n_samples;
+}
+
 FUNCTION int NAME(gradient)(const network_t *network, const data_t *data, const void *parameters, double *value,
                             void *gradient, int n_threads, interruption_t *interruption)
 {
-    const double n_samples = NAME(total_weight)(data);
-    *value = 0;
-    if (NAME(lanes_suit)(network, data)) {
-        NAME(lanes) ws;
-        const index_t n_parameters = count_parameters(network);
-        memset(gradient, 0, (size_t)n_parameters * sizeof(REAL));
-        int failed = NAME(lanes_reserve)(&ws, network);
-        for (index_t start = 0; start < data->n_rows && !failed; start += LANE_ROWS) {
-            if (is_interrupted(interruption, n_parameters * LANE_ROWS))
-                break;
-            NAME(lanes_load)(&ws, data, start, min_index(LANE_ROWS, data->n_rows - start));
-            NAME(lanes_forward)(&ws, parameters);
-            *value += NAME(lanes_loss)(&ws, 1 / n_samples);
-            NAME(lanes_backward)(&ws, parameters, gradient);
-        }
-        *value /= n_samples;
-        NAME(lanes_release)(&ws);
-        return failed;
-    }
-    NAME(workspace) ws;
-    int failed =
-        NAME(reserve)(&ws, network, n_threads, interruption, data->n_rows, NAME(FOR_GRADIENT), NAME(gathers)(data));
-    if (!failed) {
-        NAME(take)(&ws, NAME(PARAMETERS), (REAL *)parameters);
-        NAME(take)(&ws, NAME(GRADIENT), gradient);
-        *value = NAME(loss_and_gradient)(&ws, data, data->order, 0, data->n_rows, 1 / n_samples) / n_samples;
-        NAME(give_back)(&ws, NAME(GRADIENT), gradient);
-    }
-    NAME(release)(&ws);
+    NAME(full_batch) batch;
+    const int failed = NAME(open_full_batch)(&batch, network, data, n_threads, interruption);
+    if (!failed)
+        *value = NAME(evaluate_gradient)(&batch, parameters, gradient);
+    NAME(close_full_batch)(&batch);
     return failed;
 }
 

@@ -8,6 +8,7 @@
 #ifndef SKL2NET_KERNELS_H
 #define SKL2NET_KERNELS_H
 
+#include <float.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -152,6 +153,33 @@ typedef struct {
 } swarm_t;
 
 #include "interruption.h"
+#include "line_search.h"
+
+/* Iterations of L-BFGS: LBFGSState and LBFGSLimits in skl2net/engines/interface.py. Its arrays are changed in place. */
+enum { LBFGS_RUNNING, LBFGS_GRADIENT, LBFGS_REDUCTION, LBFGS_MAX_FUN, LBFGS_LINE_SEARCH, LBFGS_DIVERGED, N_LBFGS_STATUSES };
+static const char *const lbfgs_status_names[N_LBFGS_STATUSES] = {
+    [LBFGS_RUNNING] = "running", [LBFGS_GRADIENT] = "gradient",       [LBFGS_REDUCTION] = "reduction",
+    [LBFGS_MAX_FUN] = "max_fun", [LBFGS_LINE_SEARCH] = "line_search", [LBFGS_DIVERGED] = "diverged",
+};
+enum { LBFGS_PAIRS = 10 };
+typedef struct {
+    double *parameters, *gradient;
+    void *real_parameters, *real_gradient; /* as the engine computes */
+    double loss, data_loss, weight_norm;
+} lbfgs_trial_t;
+typedef struct {
+    double *parameters, *gradient, *steps, *changes, *curvatures;
+    double loss, scale;
+    index_t n_updates, n_iterations, n_evaluations;
+    int status;
+    double max_fun, gtol, ftol;
+    const double *penalty;    /* coefficient of each layer */
+    double *curves;           /* of each iteration: loss, data loss and sum of squared weights */
+    index_t n_wanted, n_done; /* iterations of this call */
+    index_t enough;           /* evaluations after which it ends */
+    double *direction;
+    lbfgs_trial_t trial;
+} lbfgs_t;
 
 /* What `predict` returns for rows with infinities or NaN. */
 enum { NOT_FINITE = 1 };
@@ -164,6 +192,7 @@ typedef struct {
     int (*gradient)(const network_t *, const data_t *, const void *, double *, void *, int n_threads, interruption_t *);
     int (*losses)(const network_t *, const data_t *, const void *, index_t, double *, int n_threads, interruption_t *);
     int (*iterate_swarm)(const network_t *, const data_t *, swarm_t *, int n_threads, interruption_t *);
+    int (*iterate_lbfgs)(const network_t *, const data_t *, lbfgs_t *, int n_threads, interruption_t *);
     int (*outputs)(const network_t *, const data_t *, const void *, int, void *, int n_threads, interruption_t *);
     int (*predict)(const network_t *, const layer_arrays_t *, const void *, index_t n_rows, int, void *, int n_threads,
                    interruption_t *);

@@ -32,10 +32,11 @@ typedef UNSIGNED(REAL_INT) VU __attribute__((vector_size(VECTOR_BYTES), aligned(
 #include "evaluations.h"
 #include "predictions.h"
 #include "swarm.h"
+#include "lbfgs.h"
 
 static const kernels_t PASTE(kernels, REAL, TARGET) = {
-    PASTE_TEXT(TARGET),  NAME(run_updates), NAME(gradient), NAME(losses), NAME(iterate_swarm),
-    NAME(outputs),       NAME(predict),     NAME(function),
+    PASTE_TEXT(TARGET),  NAME(run_updates), NAME(gradient), NAME(losses),   NAME(iterate_swarm),
+    NAME(iterate_lbfgs), NAME(outputs),     NAME(predict),  NAME(function),
 };
 
 #undef INT
@@ -65,4 +66,5 @@ static const kernels_t PASTE(kernels, REAL, TARGET) = {
 #undef FEW_ROWS
 #undef ROW_VECTORS
 #undef LANE_WIDTH
+#undef STRIPES
 #undef WORK_PER_LOOP

@@ -15,7 +15,6 @@ from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
-import scipy.optimize
 from sklearn.base import BaseEstimator
 
 from skl2net._sklearn_private import Interval, Options, StrOptions
@@ -25,6 +24,7 @@ from skl2net.solvers.curves import IterationTotals
 from skl2net.solvers.lbfgs import LBFGS
 from skl2net.solvers.monitor import Monitor
 from skl2net.solvers.stopping import StoppingRule
+from skl2net.solvers.swarm.bounded_lbfgs import BoundedLBFGS
 from skl2net.solvers.swarm.flight import SwarmState, step
 from skl2net.solvers.swarm.random_numbers import new_generator, uniform_between
 from skl2net.solvers.swarm.topology import N_INFORMED, links, neighbourhood_best
@@ -374,7 +374,7 @@ class ParticleSwarm(Solver, BaseEstimator):
             monitor.finish(Iterate(polished, after, t), [totals], label="Polish, iteration")
 
         # ftol=0: continue down to the rounding error
-        lbfgs = LBFGS(max_fun=np.inf, bounds=scipy.optimize.Bounds(*box), ftol=0.0)
+        lbfgs = LBFGS(max_fun=np.inf, ftol=0.0) if self.bounds is None else BoundedLBFGS(*box)
         try:
             lbfgs.minimise(problem, SolverStart(start, None), local)
         except KeyboardInterrupt:

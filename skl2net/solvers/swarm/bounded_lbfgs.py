@@ -1,0 +1,60 @@
+"""L-BFGS within bounds, by `scipy.optimize`: for the polish of a swarm with bounds."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.optimize
+
+from skl2net.engines.threads import one_blas_thread
+from skl2net.solvers.base import Diverged, Iterate
+from skl2net.solvers.curves import IterationTotals
+
+
+@dataclass(frozen=True)
+class BoundedLBFGS:
+    """L-BFGS-B, which stops like `skl2net.solvers.lbfgs.LBFGS` with ``ftol=0`` and no limit of evaluations.
+
+    Parameters
+    ----------
+    low, high : float
+        Bounds of each parameter. Gradient components pointing out of the bounds are ignored.
+    """
+
+    low: float
+    high: float
+
+    def minimise(self, problem, start, monitor):
+        """See `Solver.minimise`, but for the warning: the polish has one of its own."""
+        dtype = problem.dtype
+
+        def objective(x):
+            value, gradient = problem.objective_and_gradient(x.astype(dtype))
+            return value, gradient.astype(np.float64)
+
+        def finish(x, loss, record):
+            parameters = x.astype(dtype)
+            if not (np.isfinite(loss) and np.isfinite(parameters).all()):
+                raise Diverged("Scale the input to unit variance, or increase alpha.")
+            penalty, weight_norm = float(problem.penalty(parameters)), problem.weight_norm(parameters)
+            record(Iterate(parameters), IterationTotals(loss, loss - penalty, weight_norm))
+
+        def finish_iteration(intermediate_result):
+            x, loss = intermediate_result.x, float(intermediate_result.fun)
+            finish(x, loss, lambda iterate, totals: monitor.finish(iterate, [totals]))
+
+        stopping = monitor.stopping
+        try:
+            with one_blas_thread:  # scipy's vector operations wake threads that take longer to wake than to work
+                result = scipy.optimize.minimize(
+                    objective,
+                    start.parameters.astype(np.float64),
+                    method="L-BFGS-B",
+                    jac=True,
+                    bounds=scipy.optimize.Bounds(self.low, self.high),
+                    callback=finish_iteration,
+                    options={"maxfun": np.inf, "maxiter": stopping.max_iter, "gtol": stopping.tol, "ftol": 0.0},
+                )
+        finally:
+            one_blas_thread.release()  # Ctrl-C may have come on the way in or out
+        if monitor.n_iter == 0:
+            finish(result.x, float(result.fun), monitor.finish_at_start)
