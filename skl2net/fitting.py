@@ -187,7 +187,7 @@ def fit_network(problem, solver, start, stopping, watch):
     )
 
     def result_so_far():
-        return _result(problem, solver, monitor, _new_stream(stream))
+        return _result(problem, solver, monitor, stream)
 
     warnings, is_lost = [], False
     try:
@@ -208,26 +208,29 @@ def fit_network(problem, solver, start, stopping, watch):
             raise
         message = f"Training interrupted by user: the weights of iteration {monitor.n_iter} are kept."
         warnings.append((message, UserWarning))
-    return _result(problem, solver, monitor, stream, tuple(warnings), is_lost)
+    return _result(problem, solver, monitor, stream, tuple(warnings), is_last=True, is_lost=is_lost)
 
 
-def _result(problem, solver, monitor, stream, warnings=(), is_lost=False):
-    """The result of a fit that ends with the last finished iteration; `stream` becomes its random stream."""
+def _result(problem, solver, monitor, stream, warnings=(), *, is_last=False, is_lost=False):
+    """The result of a fit that ends with the last finished iteration; if it is over, `stream` becomes its stream."""
     finished = monitor.finished
     iterate, progress = finished.iterate, finished.progress
-    if iterate.random_state is not None:
-        stream.set_state(iterate.random_state)
+    state, random_state = solver.kept(iterate.state)
+    if not is_last:
+        stream = _new_stream(stream if random_state is None else 0)
+    if random_state is not None:
+        stream.set_state(random_state)
     best = progress.best_parameters
     return FitResult(
         parameters=(iterate.parameters if best is None else best).copy(),
-        state=None if is_lost else iterate.state,  # the moments belong to weights that diverged
+        state=None if is_lost else state,  # the moments belong to weights that diverged
         curves=monitor.curves,
         random_state=stream,
         n_iter=finished.n_iter,
         t=iterate.t,
         loss=finished.last.loss,
         data_loss=finished.last.data_loss,
-        progress=replace(progress, best_parameters=None),
+        progress=progress._replace(best_parameters=None),
         n_total=problem.n_total,
         applied_rule=solver.applied(problem, iterate.state),
         warnings=warnings,

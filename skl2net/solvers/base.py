@@ -1,6 +1,7 @@
 """The interface of a solver: where it starts, what it reports, and what it returns."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -46,25 +47,21 @@ class SolverStart:
     t: int = 0
 
 
-@dataclass(frozen=True)
-class Iterate:
+class Iterate(NamedTuple):
     """The result of a finished iteration. Its arrays are never changed afterwards.
 
     Parameters
     ----------
     parameters : ndarray of shape (n_parameters,)
     state : object
-        State from which a later training continues; None if the solver has none.
+        State of the solver, of which `Solver.kept` makes what a later training continues; None if it has none.
     t : int
         Number of rows visited so far, including earlier trainings.
-    random_state : dict or None
-        State of the random stream; None if no random numbers were drawn.
     """
 
     parameters: np.ndarray
     state: object = None
     t: int = 0
-    random_state: dict | None = None
 
 
 class Solver:
@@ -134,6 +131,23 @@ class Solver:
             If the next parameters are not finite.
         """
         raise NotImplementedError
+
+    def kept(self, state):
+        """What a later training needs of an iterate.
+
+        Parameters
+        ----------
+        state : object
+            `Iterate.state`.
+
+        Returns
+        -------
+        state : object
+            `SolverStart.state` of a later training.
+        random_state : dict or None
+            State of the random stream after the iterate; None if it is that at the first iteration.
+        """
+        return state, None
 
     def applied(self, problem, state):
         """The L2 rule as it ran, an `AppliedRule`.

@@ -6,6 +6,7 @@ themselves are `skl2net.engines.reference.run_updates`.
 """
 
 from dataclasses import asdict, dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -74,29 +75,29 @@ class RowOrder:
                 stream.shuffle(order)
         return order
 
-    def shuffled(self, random_state, n_epochs, *, follows):
-        """The orders of the next epochs, ndarray of shape (n_epochs, n_rows), and the `RowOrder` after them.
+    def shuffled(self, order, n_shuffles, start, stream_after):
+        """The `RowOrder` after more shuffles.
 
-        `follows` says that nothing was drawn from the stream since the last shuffle.
+        Parameters
+        ----------
+        order : ndarray of intp, shape (n_rows,)
+        n_shuffles : int
+        start, stream_after : dict
+            States of the random stream before and after them.
+
+        Returns
+        -------
+        RowOrder
         """
         shuffles = self.shuffles
-        start = self.stream_after if follows else random_state.get_state(legacy=False)
-        if shuffles is None:
-            pass
-        elif shuffles and (follows or _same_stream(start, self.stream_after)):
+        if shuffles and _same_stream(start, self.stream_after):
             start, n_before = shuffles[-1]
-            shuffles = (*shuffles[:-1], (start, n_before + n_epochs))
-        else:
-            shuffles = (*shuffles, (start, n_epochs))
+            shuffles = (*shuffles[:-1], (start, n_before + n_shuffles))
+        elif shuffles is not None:
+            shuffles = (*shuffles, (start, n_shuffles))
             if len(shuffles) * _WORDS_OF_STREAM > self.n_rows:
                 shuffles = None
-        orders = np.empty((n_epochs, self.n_rows), dtype=np.intp)
-        previous = self.array()
-        for order in orders:
-            order[:] = previous
-            random_state.shuffle(order)
-            previous = order
-        return orders, RowOrder(self.n_rows, previous.copy(), shuffles, random_state.get_state(legacy=False))
+        return RowOrder(self.n_rows, order, shuffles, stream_after)
 
     def without_array(self):
         """The same order, to be drawn again; with the array if that takes less space or time."""
@@ -112,8 +113,69 @@ def _same_stream(a, b):
     return a["state"]["pos"] == b["state"]["pos"] and np.array_equal(a["state"]["key"], b["state"]["key"])
 
 
-@dataclass(frozen=True)
-class GradientState:
+class Shuffling:
+    """The shuffles of one training.
+
+    To read the state of a random stream takes longer than an epoch of a tiny network. It is read once in a while, and
+    any other state is found by drawing the same numbers again.
+
+    Parameters
+    ----------
+    before : RowOrder
+    random_state : numpy.random.RandomState
+        The training draws nothing else from it.
+    """
+
+    def __init__(self, before, random_state):
+        self._before, self._random_state = before, random_state
+        self._start = random_state.get_state(legacy=False)
+        self._n_shuffles, self._order = 0, before.array()
+        self._known = 0, self._start
+
+    def next(self, n_epochs):
+        """The orders of the next epochs, ndarray of intp of shape (n_epochs, n_rows), and the `Shuffled` after them."""
+        if (self._n_shuffles - self._known[0]) * self._before.n_rows > _ROWS_BETWEEN_STATES:
+            self._known = self._n_shuffles, self._random_state.get_state(legacy=False)
+        orders, previous = np.empty((n_epochs, self._before.n_rows), dtype=np.intp), self._order
+        self._n_shuffles += n_epochs  # first: the stream is beyond a shuffle that Ctrl-C interrupts
+        for order in orders:
+            order[:] = previous
+            self._random_state.shuffle(order)
+            previous = order
+        self._order = previous if n_epochs == 1 else previous.copy()
+        return orders, Shuffled(self, self._order, self._n_shuffles)
+
+    def order_after(self, order, n_shuffles):
+        """The `RowOrder` after the last shuffle, or after the last one before the last call of `next`."""
+        return self._before.shuffled(order, n_shuffles, self._start, self._stream_after(n_shuffles))
+
+    def _stream_after(self, n_shuffles):
+        if n_shuffles == self._n_shuffles:
+            return self._random_state.get_state(legacy=False)
+        n_known, state = self._known
+        again, order = np.random.RandomState(0), np.arange(self._before.n_rows)
+        again.set_state(state)
+        for _ in range(n_shuffles - n_known):
+            again.shuffle(order)
+        return again.get_state(legacy=False)
+
+
+_ROWS_BETWEEN_STATES = 100_000  # shuffling them takes ten times as long as reading a state
+
+
+class Shuffled(NamedTuple):
+    """The order of the rows after an epoch, as long as training goes on."""
+
+    shuffling: Shuffling
+    order: np.ndarray
+    n_shuffles: int
+
+    def row_order(self):
+        """The same as a `RowOrder`."""
+        return self.shuffling.order_after(self.order, self.n_shuffles)
+
+
+class GradientState(NamedTuple):
     """State from which a later training continues.
 
     Parameters
@@ -123,7 +185,7 @@ class GradientState:
     moments : ndarray of shape (n_moments, n_parameters)
     n_updates : int
         Number of updates so far.
-    order : RowOrder
+    order : RowOrder or Shuffled
     learning_rate : float
         Learning rate of the last update.
     n_reductions : int, default=0
@@ -133,7 +195,7 @@ class GradientState:
     name: str
     moments: np.ndarray
     n_updates: int
-    order: RowOrder
+    order: RowOrder | Shuffled
     learning_rate: float
     n_reductions: int = 0
 
@@ -170,15 +232,13 @@ class GradientDescent(Solver):
         """See `Solver.minimise`."""
         state, parameters, t = self._resumed(start, problem), start.parameters, start.t
         bounds = np.append(np.arange(0, problem.n_rows, self.batch_size), problem.n_rows)
-        stream = start.random_state
+        shuffling = Shuffling(state.order, start.random_state) if self.shuffle else None
         n_left = monitor.stopping.max_iter
         coefficients_are_for = None
         while n_left:
             rate = self.learning_rate.after(t, state.n_reductions)
             n_epochs = min(n_left, self._epochs_per_call(problem, monitor))
-            orders, order = None, state.order
-            if self.shuffle:
-                orders, order = order.shuffled(stream, n_epochs, follows=coefficients_are_for is not None)
+            orders, order = (None, state.order) if shuffling is None else shuffling.next(n_epochs)
             if coefficients_are_for != (n_epochs, rate) or problem.is_weighted:
                 batches = problem.batches(orders, bounds, n_epochs)
                 coefficients = problem.coefficients_of(batches, rate)
@@ -198,21 +258,28 @@ class GradientDescent(Solver):
                 raise Diverged(self._advice(rate), n_unreported=len(epochs))
             t += problem.n_rows * n_epochs
             parameters = work.parameters
-            state = replace(state, moments=work.moments, n_updates=work.n_updates, order=order, learning_rate=rate)
-            iterate = Iterate(parameters, self._kept(state), t, order.stream_after if self.shuffle else None)
-            monitor.finish(iterate, [*map(_iteration_totals, epochs.tolist())])
+            state = GradientState(self.name, work.moments, work.n_updates, order, rate, state.n_reductions)
+            monitor.finish(Iterate(parameters, state, t), [*map(_iteration_totals, epochs.tolist())])
             if monitor.has_converged:
                 if not self._can_reduce(rate):
                     too_small = "Learning rate too small. " if self.learning_rate.schedule == "adaptive" else ""
                     monitor.announce_convergence(f"{too_small}Stopping.")
                     return None
-                state = replace(state, n_reductions=state.n_reductions + 1)
+                state = state._replace(n_reductions=state.n_reductions + 1)
                 monitor.announce_convergence(
                     f"Setting learning rate to {self.learning_rate.after(t, state.n_reductions):f}"
                 )
-                monitor.renew_patience(self._kept(state))
+                monitor.renew_patience(state)
             n_left -= n_epochs
         return monitor.not_converged
+
+    def kept(self, state):
+        """See `Solver.kept`."""
+        order, random_state = state.order, None
+        if isinstance(order, Shuffled):
+            order = order.row_order()
+            random_state = order.stream_after
+        return state._replace(order=order if self.keeps_order else order.without_array()), random_state
 
     def applied(self, problem, state):
         """See `Solver.applied`."""
@@ -236,22 +303,19 @@ class GradientDescent(Solver):
         fresh = GradientState(self.name, moments, 0, RowOrder(problem.n_rows), self.learning_rate.initial)
         if not isinstance(before, GradientState) or before.name != self.name:
             return fresh
-        return replace(
-            fresh,
+        return fresh._replace(
             moments=before.moments.astype(problem.dtype),
             n_updates=before.n_updates,
             order=before.order if before.order.n_rows == problem.n_rows else fresh.order,
             n_reductions=before.n_reductions if self.is_stream else 0,
         )
 
-    def _kept(self, state):
-        return state if self.keeps_order else replace(state, order=state.order.without_array())
-
     def _epochs_per_call(self, problem, monitor):
         """Number of epochs, at one learning rate, to run in one call of the engine."""
-        if self.learning_rate.schedule == "invscaling":
+        n = monitor.n_until_decision
+        if n == 1 or self.learning_rate.schedule == "invscaling":
             return 1
-        return max(1, min(problem.epochs_per_call, monitor.n_until_decision))
+        return max(1, min(problem.epochs_per_call, n))
 
     def _can_reduce(self, rate):
         return self.learning_rate.schedule == "adaptive" and rate > 1e-6

@@ -4,7 +4,7 @@ The last finished iteration is one object, assigned at once, so that an interrup
 state.
 """
 
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,8 +18,7 @@ class Stopped(Exception):
     """Ends a training whose last finished iteration is the result, because a callback asked for it."""
 
 
-@dataclass(frozen=True)
-class Finished:
+class Finished(NamedTuple):
     """The state of a training after a finished iteration.
 
     Parameters
@@ -175,10 +174,8 @@ class Monitor:
     def renew_patience(self, state):
         """Reset the patience, and replace the state that a later training continues."""
         finished = self.finished
-        self.finished = replace(
-            finished,
-            iterate=replace(finished.iterate, state=state),
-            progress=replace(finished.progress, n_stalled=0),
+        self.finished = finished._replace(
+            iterate=finished.iterate._replace(state=state), progress=finished.progress._replace(n_stalled=0)
         )
 
     def announce_convergence(self, consequence):

@@ -1,6 +1,7 @@
 """The stopping rule of iterative training. Each call of `fit` starts with its full patience."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -28,8 +29,7 @@ class StoppingRule:
     cumulative: bool = False
 
 
-@dataclass(frozen=True)
-class Progress:
+class Progress(NamedTuple):
     """The progress of a training.
 
     Parameters
@@ -62,7 +62,6 @@ class Progress:
             reference = min(self.reference_loss, loss)
         best_loss = loss if self.best_loss is None else min(self.best_loss, loss)
         n_stalled = self.n_stalled + 1 if stalled else 0
-        # not `replace`, which takes as long as an epoch of a tiny network
         return Progress(best_loss, reference, self.best_score, self.best_parameters, n_stalled)
 
     def after_score(self, score, parameters, rule):
@@ -70,5 +69,5 @@ class Progress:
         best = -np.inf if self.best_score is None else self.best_score
         n_stalled = 0 if score >= best + rule.tol else self.n_stalled + 1
         if score > best:
-            return replace(self, best_score=score, best_parameters=parameters, n_stalled=n_stalled)
-        return replace(self, best_score=best, n_stalled=n_stalled)
+            return self._replace(best_score=score, best_parameters=parameters, n_stalled=n_stalled)
+        return self._replace(best_score=best, n_stalled=n_stalled)

@@ -208,19 +208,24 @@ class ParticleSwarm(Solver, BaseEstimator):
         else:
             state = self._new_swarm(parameters, problem, start.random_state, box)
         state = replace(state, seed_mark=_checksum(start.random_state))
+        other_generator = copy.deepcopy(state.generator)
         n_left = monitor.stopping.max_iter
         while n_left:
-            per_call = evaluate.iterations_per_call(state, self._motion(state, box, monitor.stopping.max_iter, 1))
-            n = min(n_left, monitor.n_until_decision, per_call)
+            n = min(n_left, monitor.n_until_decision)
+            if n > 1:
+                motion = self._motion(state, box, monitor.stopping.max_iter, 1)
+                n = min(n, evaluate.iterations_per_call(state, motion))
             motion = self._motion(state, box, monitor.stopping.max_iter, n)
             monitor.begin()
-            # a copy of the generator: an unfinished iteration must not change the last finished one
-            flown, totals = evaluate.iterate(replace(state, generator=copy.deepcopy(state.generator)), motion)
+            # from another generator in the same state: an unfinished iteration must not change the last finished one
+            other_generator.bit_generator.state = state.generator.bit_generator.state
+            flown, totals = evaluate.iterate(replace(state, generator=other_generator), motion)
             if len(totals) < n:
                 self._raise_if_no_loss_is_finite(flown)
                 raise Diverged(self._advice(), n_unreported=len(totals))
-            state, t = flown, t + problem.n_rows * n
+            before, state, t = state, flown, t + problem.n_rows * n
             monitor.finish(Iterate(state.best_positions[state.best], state, t), totals)
+            other_generator = before.generator
             if monitor.has_converged:
                 monitor.announce_convergence("Stopping.")
                 break
@@ -228,6 +233,10 @@ class ParticleSwarm(Solver, BaseEstimator):
         if self.polish:
             return self._polish(problem, state, t, monitor, box)
         return None if monitor.has_converged else monitor.not_converged
+
+    def kept(self, state):
+        """See `Solver.kept`. The training goes on with the generator of the state."""
+        return replace(state, generator=copy.deepcopy(state.generator)), None
 
     def _check(self):
         """Validate the parameters; the box as (low, high)."""
