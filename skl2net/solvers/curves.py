@@ -46,6 +46,9 @@ class Curve:
         """Return a copy as a list."""
         return self._values[: self._length].tolist()
 
+    def __reduce__(self):
+        return Curve, (self._values[: self._length],)  # without what longer versions have added
+
 
 class Curves(NamedTuple):
     """The learning curves of a training. Warm starts and `partial_fit` extend them.
