@@ -6,6 +6,7 @@ from textwrap import wrap
 
 import numpy as np
 
+from skl2net import notebook
 from skl2net.conventions import AlphaConversion, equivalents
 from skl2net.l2 import share_removed, timescale
 
@@ -142,17 +143,15 @@ class L2Report:
         return str(self)
 
     def _repr_html_(self):
-        rows = "".join(
-            f"<tr><th style='text-align:left'>{escape(caption)}</th><td>{escape(text)}</td></tr>"
-            for caption, text in self._facts()
-        )
-        layers = "".join(
-            f"<tr><td>{i}</td><td>{total:.6g}</td><td>{top:.6g}</td></tr>"
+        layers = [
+            (str(i), f"{total:.6g}", f"{top:.6g}")
             for i, (total, top) in enumerate(zip(self.sum_of_squares, self.largest, strict=True))
-        )
-        return (
-            f"<table>{rows}</table>"
-            f"<table><tr><th>layer</th><th>&Sigma;w&sup2;</th><th>largest |w|</th></tr>{layers}</table>"
+        ]
+        return notebook.show(
+            "L2Report",
+            "report.L2Report",
+            notebook.table((escape(caption), escape(text)) for caption, text in self._facts()),
+            notebook.table(layers, header=("layer", "&Sigma;w&sup2;", "largest |w|"), are_numbers=True),
         )
 
 

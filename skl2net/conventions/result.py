@@ -5,6 +5,8 @@ import textwrap
 from dataclasses import dataclass
 from html import escape
 
+from skl2net import notebook
+
 WIDTH = 100
 
 # From the strongest sense of "equivalent" to the weakest.
@@ -153,13 +155,10 @@ class AlphaConversion:
             "assumption": escape(self.assumption),
             "typed unchanged": f"{self.naive_factor:.4g} times as strong" if self._is_trap() else "",
             "remarks": escape(" ".join(self.remarks)),
-            "code": f"<pre style='text-align:left'>{escape(self.code)}</pre>" if self.code else "",
+            "code": f"<pre>{escape(self.code)}</pre>" if self.code else "",
         }
-        return _html_table(
-            f"<tr><th style='text-align:left'>{name}</th><td style='text-align:left'>{text}</td></tr>"
-            for name, text in rows.items()
-            if text
-        )
+        rows = [(name, text) for name, text in rows.items() if text]
+        return notebook.show("AlphaConversion", "conventions.AlphaConversion", notebook.table(rows))
 
 
 class ConventionTable(tuple):
@@ -178,12 +177,9 @@ class ConventionTable(tuple):
     __repr__ = __str__
 
     def _repr_html_(self):
-        header = "<tr><th>name</th><th>library</th><th>where λ is typed</th><th>one update, or the objective</th></tr>"
-        rows = (
-            "<tr>" + "".join(f"<td style='text-align:left'>{escape(text)}</td>" for text in cells) + "</tr>"
-            for cells in ((c.name, c.library, c.parameter, c.formula) for c in self)
-        )
-        return _html_table([header, *rows])
+        rows = (map(escape, (c.name, c.library, c.parameter, c.formula)) for c in self)
+        header = ("name", "library", "where λ is typed", "one update, or the objective")
+        return notebook.show("Conventions", "list_conventions", notebook.table(rows, header=header))
 
 
 def claim_of(senses, *, same_optimiser=False, linear=False):
@@ -223,7 +219,3 @@ def _first_sentence(text):
 
 def _listed(parts):
     return ", and ".join(parts)
-
-
-def _html_table(rows):
-    return f"<table>{''.join(rows)}</table>"

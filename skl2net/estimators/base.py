@@ -28,6 +28,7 @@ from skl2net.estimators.tasks import FitTasks
 from skl2net.fitting import EarlyStopping, Start, Watch, fit_network
 from skl2net.l2 import MODES, check_rule
 from skl2net.network import ACTIVATIONS, Network
+from skl2net.notebook import DocumentationLink
 from skl2net.problem import Decoder, Problem
 from skl2net.report import make_report
 from skl2net.solvers.gradient import GradientDescent, LearningRate
@@ -66,7 +67,7 @@ class TrainingData:
     stratify: np.ndarray | None
 
 
-class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
+class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
     """Base class of the classifier and the regressor."""
 
     _parameter_constraints: dict = {

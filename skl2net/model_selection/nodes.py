@@ -22,9 +22,10 @@ from skl2net._sklearn_private import (
 )
 from skl2net.estimators.persistence import VERSION, current_version, take_version
 from skl2net.model_selection.interruption import interruptible_search
+from skl2net.notebook import DocumentationLink
 
 
-class NodeSweepCV(BaseSearchCV, CallbackSupportMixin):
+class NodeSweepCV(DocumentationLink, BaseSearchCV, CallbackSupportMixin):
     r"""Search for the number of hidden units, by a tournament of networks under cross-validation.
 
     The network that `estimator` describes meets a smaller and a larger one, of `step` units less and more. The winner

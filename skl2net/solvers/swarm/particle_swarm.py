@@ -19,6 +19,7 @@ from sklearn.base import BaseEstimator
 
 from skl2net._sklearn_private import Interval, Options, StrOptions
 from skl2net.engines.interface import SwarmMotion
+from skl2net.notebook import DocumentationLink
 from skl2net.solvers.base import Diverged, Iterate, Solver, SolverStart
 from skl2net.solvers.curves import IterationTotals
 from skl2net.solvers.lbfgs import LBFGS
@@ -32,7 +33,7 @@ from skl2net.solvers.swarm.topology import N_INFORMED, links, neighbourhood_best
 _POLISH = StoppingRule(max_iter=15000, tol=1e-8, n_iter_no_change=np.inf)  # tol: largest entry of the gradient
 
 
-class ParticleSwarm(Solver, BaseEstimator):
+class ParticleSwarm(DocumentationLink, Solver, BaseEstimator):
     r"""Particle swarm optimisation, as a solver of `L2NetClassifier` and `L2NetRegressor`.
 
     Each particle `x` is the parameter vector of a whole network. `p` is its personal best, and `g` the best of the

@@ -1,0 +1,110 @@
+"""What notebooks show: tables beside the diagrams of scikit-learn, and links to the documentation of classes.
+
+The address of the documentation is the URL named "Documentation" in the metadata of the package, ``[project.urls]`` in
+pyproject.toml. While the metadata have none, there are no links.
+"""
+
+from functools import cache
+from html import escape
+from importlib.metadata import PackageNotFoundError, metadata
+
+# Transparent and in the colour of the text around it, for light and dark pages. The band is that of a fitted estimator
+# in scikit-learn's diagrams. The selectors are as specific as it takes against those of JupyterLab.
+_STYLE = """
+.skl2net-html { display: inline-block; max-width: 60em; font-family: monospace; line-height: 1.4;
+  border: 1px dotted #696969; border-radius: 0.25em; }
+.skl2net-html .skl2net-title { padding: 0.5em; background: #d4ebff; color: #000; border-radius: 0.25em 0.25em 0 0; }
+.skl2net-html a.skl2net-link, .skl2net-html a.skl2net-link:visited { float: right; width: 1.4em; text-align: center;
+  text-decoration: none; color: cornflowerblue; background: #fff; border: 1px solid cornflowerblue;
+  border-radius: 50%; }
+.skl2net-html a.skl2net-link:hover { color: #fff; background: cornflowerblue; }
+.skl2net-html table { margin: 0.5em !important; border: 0; border-collapse: collapse; font-size: 0.9em; color: inherit;
+  background: transparent; }
+.skl2net-html table tbody tr, .skl2net-html table tbody tr:nth-child(n) { background: transparent; }
+.skl2net-html table tbody tr:nth-child(even) { background: rgba(128, 128, 128, 0.12); }
+.skl2net-html table tr td, .skl2net-html table tr th { padding: 0.2em 0.6em; max-width: none; white-space: normal;
+  text-align: left !important; vertical-align: top; color: inherit; background: transparent;
+  border: 1px solid rgba(128, 128, 128, 0.25); }
+.skl2net-html table tr th { white-space: nowrap; font-weight: bold; }
+.skl2net-html table.skl2net-numbers tr td, .skl2net-html table.skl2net-numbers tr th { text-align: right !important; }
+.skl2net-html pre { margin: 0; padding: 0; color: inherit; background: transparent; }
+"""
+
+
+@cache
+def documentation_url():
+    """Return the address of the documentation without a slash at the end; an empty string if there is none."""
+    try:
+        urls = metadata("skl2net").get_all("Project-URL") or []
+    except PackageNotFoundError:  # run from a checkout that is not installed
+        return ""
+    labelled = dict(url.split(", ", 1) for url in urls)
+    return labelled.get("Documentation", "").rstrip("/")
+
+
+def documentation_of(name):
+    """Return the address of the API page of a public name, as "L2NetClassifier"; an empty string if there is none."""
+    return f"{documentation_url()}/generated/skl2net.{name}.html" if documentation_url() else ""
+
+
+class DocumentationLink:
+    """Mixin for estimators: the address of their page, for the diagrams of scikit-learn."""
+
+    _doc_link_module = "skl2net"
+    _doc_link_template = "{url}"
+
+    def _doc_link_url_param_generator(self):
+        return {"url": documentation_of(type(self).__name__)}
+
+
+def show(title, name, *tables):
+    """Lay out tables in a box.
+
+    Parameters
+    ----------
+    title : str
+    name : str
+        Public name whose documentation is linked.
+    *tables : str
+        HTML.
+
+    Returns
+    -------
+    str
+    """
+    url = documentation_of(name)
+    link = (
+        f'<a class="skl2net-link" href="{escape(url)}" target="_blank" rel="noreferrer" '
+        f'title="Documentation of {escape(name)}">?</a>'
+    )
+    heading = f'<div class="skl2net-title">{link if url else ""}{escape(title)}</div>'
+    return f'<div class="skl2net-html"><style>{_STYLE}</style>{heading}{"".join(tables)}</div>'
+
+
+def table(rows, *, header=None, are_numbers=False):
+    """Return the HTML of a table.
+
+    Parameters
+    ----------
+    rows : iterable of sequence of str
+        HTML of the cells.
+    header : sequence of str, default=None
+        HTML of the captions of the columns. None for captions in the first cell of each row.
+    are_numbers : bool, default=False
+        Whether the cells contain numbers, which are aligned on the right.
+
+    Returns
+    -------
+    str
+    """
+    head = "" if header is None else f"<thead><tr>{_cells(header, 'th')}</tr></thead>"
+    lines = [
+        f"<tr>{_cells(row, 'td')}</tr>" if header else f"<tr>{_cells(row[:1], 'th')}{_cells(row[1:], 'td')}</tr>"
+        for row in rows
+    ]
+    kind = ' class="skl2net-numbers"' if are_numbers else ""
+    return f"<table{kind}>{head}<tbody>{''.join(lines)}</tbody></table>"
+
+
+def _cells(texts, tag):
+    return "".join(f"<{tag}>{text}</{tag}>" for text in texts)
