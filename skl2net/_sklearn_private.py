@@ -4,6 +4,7 @@ Private names have a substitute where skl2net can do without them. `tests/test_s
 versions all tests passed.
 """
 
+import copy
 import os
 from contextlib import contextmanager, nullcontext
 
@@ -116,6 +117,14 @@ def callbacks_of(estimator):
     return getattr(estimator, "_skl_callbacks", ())
 
 
+def without_callbacks(estimator):
+    """A copy of an estimator, perhaps one in the middle of a fit, without its callbacks and their tasks."""
+    copied = copy.copy(estimator)
+    for name in ("_skl_callbacks", "_skl_callbacks_to_teardown", "_callback_fit_ctx", "_parent_callback_ctx"):
+        vars(copied).pop(name, None)
+    return copied
+
+
 def stochastic_optimizers():
     """scikit-learn's classes of SGD and Adam, which only the conversion of fitted networks needs."""
     from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
@@ -142,5 +151,6 @@ __all__ = [
     "search_with_checks",
     "stochastic_optimizers",
     "validate_data",
+    "without_callbacks",
     "yields_constant_splits",
 ]

@@ -242,8 +242,8 @@ def test_partial_fit_is_a_fit_of_one_iteration():
         net.partial_fit(X, y, classes=[0, 1, 2])
         alone.partial_fit(X, y, classes=[0, 1, 2])
         np.testing.assert_array_equal(flat(recorder.of_iterations()[-1]), flat(alone))
-    assert recorder.names("begin") == ["fit", "iteration"] * 3
-    assert recorder.names("teardown") == ["fit"] * 3
+    assert recorder.names("begin") == ["partial_fit", "iteration"] * 3
+    assert recorder.names("teardown") == ["partial_fit"] * 3
 
 
 def test_the_engine_runs_one_iteration_per_call_only_if_somebody_listens(monkeypatch, iterations_per_call):

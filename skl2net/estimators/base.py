@@ -1,5 +1,6 @@
 """What the classifier and the regressor share: parameters, `fit`, the fitted attributes, reports and exports."""
 
+import copy
 import warnings
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
@@ -317,7 +318,7 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
                 "Set early_stopping=False, or call fit."
             )
         self._hidden_layer_sizes()
-        fitted = self._shallow_copy()  # so that a fit that fails leaves the estimator unchanged
+        fitted = copy.copy(self)  # so that a fit that fails leaves the estimator unchanged
         data = fitted._training_data(X, y, sample_weight, continues=continues, is_stream=is_stream, classes=classes)
         n_seen = self._continuation.n_samples if continues and is_stream else 0.0
         self._warn_if_clipped(data.X.shape[0])
@@ -334,6 +335,7 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
             fitted,
             problem.network,
             max_iterations=solver.max_iterations(stopping.max_iter),
+            name="partial_fit" if is_stream else "fit",
             X=X,
             y=y,
             metadata=None if sample_weight is None else {"sample_weight": sample_weight},
@@ -467,8 +469,7 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
                 stacklevel=5,
             )
 
-    def _shallow_copy(self):
-        """A copy with the same attributes, for those of a fit."""
+    def __copy__(self):
         copied = object.__new__(type(self))
         vars(copied).update(vars(self))
         return copied

@@ -1,5 +1,6 @@
 """The tasks of a fit, of which scikit-learn's callbacks hear: one for the fit, and below it one for each iteration."""
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -19,19 +20,21 @@ class FitTasks:
     network : Network
     max_iterations : int
         Largest number of iterations.
+    name : str, default="fit"
+        Name of the task of the fit.
     X, y : array-like
         Training data as the user passed them, or functions without parameters that return them.
     metadata : dict or None
         Sample weights as the user passed them, or a function that returns them.
     """
 
-    def __init__(self, estimator, fitted, network, *, max_iterations, X=None, y=None, metadata=None):
+    def __init__(self, estimator, fitted, network, *, max_iterations, name="fit", X=None, y=None, metadata=None):
         self._root = None
         if not callbacks_of(estimator):
             return
         self._fitted, self._network = fitted, network
         self._data = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
-        self._root = estimator._init_callback_context(max_subtasks=max_iterations)
+        self._root = estimator._init_callback_context(name, max_subtasks=max_iterations)
         self._root.call_on_fit_task_begin(**self._data)
 
     def watching(self, watch):
@@ -58,7 +61,7 @@ class FitTasks:
 
     def _attributes_after(self, result):
         """The attributes of the estimator, had the fit ended with this result."""
-        fitted = self._fitted._shallow_copy()
+        fitted = copy.copy(self._fitted)
         fitted._keep(self._network, result, fitted.random_state)
         if isinstance(fitted.random_state, np.random.RandomState):
             fitted.random_state = result.random_state

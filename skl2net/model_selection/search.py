@@ -5,6 +5,7 @@ trained by one thread of the engine, which lets go of Python's global lock. The 
 bit.
 """
 
+import copy
 import threading
 import time
 import warnings
@@ -56,7 +57,7 @@ class FoldScorer:
 
     def __call__(self, rows, problem, result):
         """The score on the given rows, a float."""
-        fitted = self.net._shallow_copy()
+        fitted = copy.copy(self.net)
         vars(fitted).pop("feature_names_in_", None)  # a fold is scored on arrays
         fitted._keep(problem.network, result, None)
         n_samples = self.X.shape[0]
@@ -180,7 +181,7 @@ def _evaluate(trials, alpha, fold, n_threads, cancelled, context):
 
 
 def _fit(trials, alpha, problem, solver, watch, context):
-    net = trials.net._shallow_copy()
+    net = copy.copy(trials.net)
     net.alpha = alpha
     start, stopping = Start(trials.random_state), net._stopping_rule()
     with trials.tasks.of_network(net, context, problem.task.rows) as data:
