@@ -12,11 +12,14 @@ from sklearn.preprocessing import StandardScaler
 from swarm_cases import TASKS, make_problem
 
 from skl2net import L2NetClassifier, L2NetRegressor, ParticleSwarm
+from skl2net.engines.interface import Cancelled
+from skl2net.fitting import Start, Watch, fit_network
 from skl2net.l2 import PENALTIES
 from skl2net.network import Network
 from skl2net.solvers.base import Iterate
 from skl2net.solvers.curves import IterationTotals
 from skl2net.solvers.lbfgs import LBFGS
+from skl2net.solvers.stopping import StoppingRule
 from skl2net.solvers.swarm import particle_swarm
 
 
@@ -157,3 +160,20 @@ def test_verbose_calls_the_polish_by_its_name(early_stopping, capsys):
     lines = [line for line in capsys.readouterr().out.splitlines() if "loss" in line]
     labels = ["Iteration 1", "Iteration 2", "Iteration 3", "Polish, iteration 4"]
     assert lines == [f"{label}, loss = {loss:.8f}" for label, loss in zip(labels, net.loss_curve_, strict=True)]
+
+
+@pytest.mark.parametrize("bounds", [None, 10.0])
+def test_a_polish_that_is_no_longer_needed_ends(bounds):
+    X, y = load_iris(return_X_y=True)
+    network = Network((4, 4, 3), "tanh", "softmax")
+    problem = make_problem(network, "log_loss", X, np.eye(3)[y], mode="penalty", alpha=1e-3)
+    solver, stopping = ParticleSwarm(polish=True, bounds=bounds), StoppingRule(max_iter=5, n_iter_no_change=5, tol=1e-4)
+    n_questions = []
+
+    def is_cancelled():
+        n_questions.append(None)
+        return len(n_questions) > 3
+
+    with pytest.raises(Cancelled):
+        fit_network(problem, solver, Start(0), stopping, Watch(is_cancelled=is_cancelled))
+    assert len(n_questions) == 4  # one after the call of the engine for the swarm, the others during the polish

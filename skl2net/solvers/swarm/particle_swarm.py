@@ -361,7 +361,7 @@ class ParticleSwarm(DocumentationLink, Solver, BaseEstimator):
         progress, best = monitor.progress, state.best
         is_validated = progress.best_parameters is not None
         start = progress.best_parameters if is_validated else state.best_positions[best]
-        local = Monitor(_POLISH)
+        local = Monitor(_POLISH, is_cancelled=problem.task.is_cancelled)
 
         def finish():
             polished = local.finished.iterate.parameters
