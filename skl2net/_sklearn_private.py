@@ -43,7 +43,18 @@ except ImportError:  # before scikit-learn 1.9
         """Says what callbacks need."""
 
         def set_callbacks(self, *callbacks):
-            """Not supported by this version of scikit-learn."""
+            """Raise an error, since callbacks need scikit-learn 1.9.
+
+            Parameters
+            ----------
+            callbacks : callbacks
+                What would be set.
+
+            Raises
+            ------
+            ImportError
+                In any case.
+            """
             raise ImportError(
                 f"Callbacks need scikit-learn 1.9 or newer, and scikit-learn {sklearn.__version__} is installed. "
                 "Upgrade it, or fit without callbacks."
