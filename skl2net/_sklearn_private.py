@@ -11,6 +11,7 @@ from contextlib import contextmanager, nullcontext
 import numpy as np
 import sklearn
 from sklearn.base import _fit_context, is_classifier
+from sklearn.metrics._scorer import _BaseScorer
 from sklearn.model_selection import check_cv
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.model_selection._split import _yields_constant_splits
@@ -115,6 +116,7 @@ else:
             return self._frame.columns
 
 
+BaseScorer = _BaseScorer
 check_partial_fit_first_call = _check_partial_fit_first_call
 fit_context = _fit_context
 raise_for_params = _raise_for_params
@@ -145,6 +147,7 @@ def stochastic_optimizers():
 
 __all__ = [
     "AutoPropagatedCallback",
+    "BaseScorer",
     "BaseSearchCV",
     "CallbackSupportMixin",
     "Interval",

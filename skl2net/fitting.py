@@ -198,7 +198,7 @@ def fit_network(problem, solver, start, stopping, watch):
         pass
     except Diverged as error:
         n_iter = monitor.n_iter + error.n_unreported + 1
-        message = f"Training diverged: iteration {n_iter} produced non-finite parameter weights. {error}"
+        message = f"Training diverged: iteration {n_iter} produced weights or biases that are not finite. {error}"
         if monitor.progress.best_parameters is None:
             raise ValueError(message) from None
         warnings.append((f"{message} The weights of the best validation score are kept.", UserWarning))
@@ -208,7 +208,50 @@ def fit_network(problem, solver, start, stopping, watch):
             raise
         message = f"Training interrupted by user: the weights of iteration {monitor.n_iter} are kept."
         warnings.append((message, UserWarning))
+    risen = None if is_lost else _rise_of_loss(problem, solver, parameters, monitor)
+    if risen is not None:  # more iterations would not help
+        warnings = [warning for warning in warnings if warning[1] is not ConvergenceWarning]
+        warnings.append((risen, ConvergenceWarning))
     return _result(problem, solver, monitor, stream, tuple(warnings), is_last=True, is_lost=is_lost)
+
+
+def _rise_of_loss(problem, solver, parameters, monitor):
+    """The warning that training has increased the loss, with all numbers finite; None if it has not.
+
+    The final loss is compared with that of the first iteration. As the latter may already have diverged, it is also
+    compared with that of the initial parameters, on all rows only if it is suspicious on some.
+    """
+    finished = monitor.finished
+    advice = solver.advice_if_loss_rises(finished.iterate.state)
+    if advice is None:
+        return None
+    # that of earlier trainings counts too: near a minimum, the loss rises and falls
+    first, before = monitor.first_losses
+    last, reference, name = finished.last.loss, np.fmax(first, before), "first"
+    if not _is_above(last, reference, monitor) and last > 2 * np.fmax(
+        _loss_at(problem, parameters, n_most=200), before
+    ):
+        reference, name = np.fmax(_loss_at(problem, parameters), before), "initial"
+    if not _is_above(last, reference, monitor):
+        return None
+    kept = "" if finished.progress.best_parameters is None else " The weights of the best validation score are kept."
+    return f"Training diverged: the final loss, {last:.6g}, is above the {name} one, {reference:.6g}. {advice}{kept}"
+
+
+def _is_above(loss, reference, monitor):
+    """Whether a loss has risen, by more than those of batches differ."""
+    return not loss - reference <= max(monitor.stopping.tol, 0.05 * abs(reference))
+
+
+def _loss_at(problem, parameters, n_most=None):
+    """Loss with the penalty, of all rows or of a sample of them."""
+    task = problem.task
+    if n_most is not None and n_most < task.n_rows:
+        rows = np.arange(task.n_rows) if task.rows is None else task.rows
+        if task.sample_weight is not None:
+            rows = rows[task.sample_weight[rows] > 0]
+        task = task.with_rows(rows[np.linspace(0, len(rows) - 1, n_most).astype(np.intp)])
+    return replace(problem, task=task).data_loss(parameters) + float(problem.penalty(parameters))
 
 
 def _result(problem, solver, monitor, stream, warnings=(), *, is_last=False, is_lost=False):

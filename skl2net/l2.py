@@ -346,8 +346,11 @@ def warn_if_explosive(coefficients, learning_rate, *, momentum, nesterov):
 
 def _one_per_layer(alpha, n_layers):
     try:
-        alphas = (float(alpha),) * n_layers if np.ndim(alpha) == 0 else tuple(float(a) for a in alpha)
-    except (TypeError, ValueError, OverflowError):
+        found = np.asarray(alpha)
+        if found.dtype.kind not in "iuf" or found.ndim > 1:
+            raise TypeError
+        alphas = (float(alpha),) * n_layers if found.ndim == 0 else tuple(found.astype(float).tolist())
+    except (TypeError, ValueError):
         raise ValueError(f"alpha must be a number, or one number per weight layer; got {alpha!r}.") from None
     if len(alphas) != n_layers:
         raise ValueError(

@@ -83,11 +83,30 @@ class Network:
 
         If they are views of one large vector, that vector is returned without a copy. Small vectors are always copied,
         which takes less time than checking.
+
+        Raises
+        ------
+        ValueError
+            If they are not the arrays of this network: users may have replaced `coefs_` or `intercepts_`.
         """
         arrays = [*coefs, *intercepts]
+        self._check_arrays(coefs, intercepts)
         if self.n_parameters > 2**14 and self._are_views(arrays):
             return arrays[0].base
         return np.concatenate([array.ravel() for array in arrays])
+
+    def _check_arrays(self, coefs, intercepts):
+        shapes = {"coefs_": self.shapes, "intercepts_": tuple((size,) for size in self.layer_sizes[1:])}
+        for (name, expected), arrays in zip(shapes.items(), (coefs, intercepts), strict=True):
+            if len(arrays) != len(expected):
+                raise ValueError(f"{name} has {len(arrays)} arrays, and the network has {len(expected)} weight layers.")
+            for i, (array, shape) in enumerate(zip(arrays, expected, strict=True)):
+                if getattr(array, "shape", None) != shape or array.dtype not in (np.float32, np.float64):
+                    found = f"{array.dtype}, shape {array.shape}" if hasattr(array, "dtype") else type(array).__name__
+                    raise ValueError(
+                        f"{name}[{i}] must be an array of float32 or float64 of shape {shape}, for layers of "
+                        f"{self.layer_sizes} units; got {found}."
+                    )
 
     def _are_views(self, arrays):
         base = arrays[0].base

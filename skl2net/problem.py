@@ -28,12 +28,16 @@ class Decoder:
         ``score(Y, outputs, sample_weight) -> float``: the result of `score`.
     raw : bool
         Whether `predictions` and `score` take raw outputs (logits).
+    estimator : callable
+        ``estimator(outputs) -> object``: a fitted estimator that makes its predictions of ``outputs(raw=...)``, for
+        scorers of scikit-learn.
     """
 
     truth: Callable
     predictions: Callable
     score: Callable
     raw: bool
+    estimator: Callable | None = None
 
 
 @dataclass(frozen=True)
@@ -97,8 +101,8 @@ class Problem:
 
     @cached_property
     def coefficients(self):
-        """Coefficients of a penalty for an update over all samples."""
-        return self.rule.coefficients(n=self.n_samples, n_total=self.n_total)
+        """Coefficients of a penalty for an update over all samples; those of a decay do not matter here."""
+        return self.rule.coefficients(n=self.n_samples, n_total=self.n_total, learning_rate=0.0)
 
     @cached_property
     def _common_coefficients(self):

@@ -51,7 +51,8 @@ REFUSED = {
     "negative alpha of a layer": ({"alpha": [0.1, -0.1]}, X, Y, None, r"finite and not negative; got \[0.1, -0.1\]"),
     "alpha of NaN": ({"alpha": [0.1, np.nan]}, X, Y, None, "finite and not negative"),
     "too many alphas": ({"alpha": [0.1, 0.1, 0.1]}, X, Y, None, "3 values, but the network has 2 weight layers"),
-    "text for alpha": ({"alpha": "large"}, X, Y, None, "The 'alpha' parameter"),
+    "text for alpha": ({"alpha": "0.1"}, X, Y, None, "alpha='0.1' is a string. Pass a number such as alpha=0.1"),
+    "texts for alpha": ({"alpha": ["0.1", "0.1"]}, X, Y, None, "alpha must be a number, or one number per"),
     "decay of a whole weight": ({"l2_mode": "decay_after", "alpha": 1.0}, X, Y, None, "needs 0 <= alpha < 1"),
     "decoupled decay of a whole weight": (
         {"l2_mode": "decoupled", "alpha": 1000.0},
@@ -82,6 +83,42 @@ REFUSED = {
         np.eye(40)[0],
         "sample weight of zero",
     ),
+}
+# what scikit-learn's validation lets through
+BIG = 10**400
+NUMBERS = {
+    "max_iter": int,
+    "batch_size": int,
+    "n_iter_no_change": int,
+    "max_fun": int,
+    "hidden_layer_sizes": int,
+    "alpha": float,
+    "learning_rate_init": float,
+    "power_t": float,
+    "tol": float,
+    "momentum": float,
+    "validation_fraction": float,
+    "beta_1": float,
+    "beta_2": float,
+    "epsilon": float,
+}
+for _name in NUMBERS:
+    REFUSED[f"True for {_name}"] = ({_name: True}, X, Y, None, rf"{_name}=True is a truth value.*such as {_name}=1")
+    REFUSED[f"10**400 for {_name}"] = ({_name: BIG}, X, Y, None, f"{_name} is an integer of 1329 bits")
+REFUSED |= {
+    "an array for hidden layers": ({"hidden_layer_sizes": np.array(5)}, X, Y, None, "integer or a sequence.*array"),
+    "a set of hidden layers": ({"hidden_layer_sizes": {5}}, X, Y, None, r"integer or a sequence of integers.*\{5\}"),
+    "a dict of hidden layers": ({"hidden_layer_sizes": {5: 1}}, X, Y, None, "integer or a sequence of integers"),
+    "text for hidden layers": ({"hidden_layer_sizes": "55"}, X, Y, None, "The 'hidden_layer_sizes' parameter"),
+    "truth for hidden units": ({"hidden_layer_sizes": (True,)}, X, Y, None, "whole numbers"),
+    "hidden units beyond memory": ({"hidden_layer_sizes": (10**20,)}, X, Y, None, "more weights than any memory holds"),
+    "layers beyond memory": ({"hidden_layer_sizes": (BIG, BIG)}, X, Y, None, "more weights than any memory holds"),
+    "an infinite weight for all": ({}, X, Y, np.inf, "sample_weight=inf is not finite"),
+    "a NaN weight for all": ({}, X, Y, np.nan, "sample_weight=nan is not finite"),
+    "weights whose sum overflows": ({}, X, Y, np.full(40, 1e308), "sum to inf, which is out of the range of float64"),
+    "weights beyond float32": ({}, X.astype("f"), Y, np.full(40, 1e39), "sum to 4e.40, .* out of the range of float32"),
+    "a sum beyond float32": ({}, X.astype("f"), Y, np.full(40, 3e38), "out of the range of float32"),
+    "weights that float32 loses": ({}, X.astype("f"), Y, np.full(40, 1e-50), "out of the range of float32"),
 }
 each_refused = pytest.mark.parametrize("case", REFUSED)
 
@@ -212,10 +249,42 @@ def test_warm_start_refuses_other_classes():
     assert fitted_state(net) == state
 
 
-@pytest.mark.parametrize("class_weight", [{0: -1.0}, {0: 0.0, 1: 0.0, 2: 0.0}])
-def test_class_weights_below_zero_or_all_zero_are_refused(class_weight):
-    with pytest.raises(ValueError, match="class_weight"):
-        small(L2NetClassifier, class_weight=class_weight).fit(X, Y)
+@pytest.mark.parametrize(
+    ("class_weight", "message"),
+    [
+        ({0: -1.0}, "gives the class 0 the weight -1.0. Pass finite numbers"),
+        ({0: np.inf}, "gives the class 0 the weight inf"),
+        ({0: 1.0, 2: np.nan}, "gives the class 2 the weight nan"),
+        ({1: None}, "gives the class 1 the weight None"),
+        ({1: "2"}, "gives the class 1 the weight '2'"),
+        ({1: BIG}, "gives the class 1 the weight 1000"),
+        ({0: 0.0, 1: 0.0, 2: 0.0}, "gives all samples a weight of zero"),
+        ({0: 1e308, 1: 1e308}, "multiplied with those of their classes, sum to inf"),
+        ([1.0, 2.0, 3.0], r"is a list, which multilabel targets take.* Pass one dict .*\{0: 1, 1: 2, 2: 3\}"),
+        ([{0: 1.0}], "is a list, which multilabel targets take"),
+    ],
+)
+def test_class_weights_that_cannot_be_are_refused(class_weight, message):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ValueError, match=message):
+            small(L2NetClassifier, class_weight=class_weight).fit(X, Y)
+
+
+@pytest.mark.parametrize("class_weight", [{0: 1e39}, {0: 1e-50, 1: 1e-50, 2: 1e-50}])
+def test_class_weights_beyond_float32_are_refused_for_float32_alone(class_weight):
+    net = small(L2NetClassifier, class_weight=class_weight)
+    with pytest.raises(ValueError, match=r"multiplied with those of their classes, sum to .* range of float32"):
+        net.fit(X.astype(np.float32), Y)
+    assert np.isfinite(fit(net, X, Y).loss_)
+
+
+def test_class_weights_of_labels_are_checked_too():
+    labels = (X[:, :2] > 0).astype(int)
+    with pytest.raises(ValueError, match="gives the class 1 the weight nan"):
+        small(L2NetClassifier, class_weight=[{0: 1.0, 1: 2.0}, {0: 1.0, 1: np.nan}]).fit(X, labels)
+    with pytest.raises(ValueError, match="is a list, which multilabel targets take, with one dict for each label"):
+        small(L2NetClassifier, class_weight=[1.0, 2.0]).fit(X, labels)
 
 
 def test_unknown_class_in_class_weight_is_refused():
@@ -233,12 +302,179 @@ def test_multiclass_multioutput_targets_are_refused():
         small(L2NetClassifier).fit(X, np.column_stack([Y, Y]))
 
 
+@pytest.mark.parametrize("named", [["a", "b"], [0], [0, 1, 2], [1, 0], None])
+def test_the_classes_of_a_stream_of_labels_are_the_numbers_of_the_columns(named):
+    labels = (X[:, :2] > 0).astype(int)
+    net = small(L2NetClassifier)
+    with pytest.raises(ValueError, match=r"Pass classes=\[0, 1\]" if named else "classes must be passed"):
+        net.partial_fit(X, labels, classes=named)
+    assert not hasattr(net, "classes_")
+    np.testing.assert_array_equal(net.partial_fit(X, labels, classes=[0, 1]).classes_, [0, 1])
+
+
+@pytest.mark.parametrize("loss", ["log_loss", "squared_error"])
+def test_one_class_has_the_same_score_in_validation(loss):
+    net = fit(small(L2NetClassifier, early_stopping=True, loss=loss), X, np.zeros(40))
+    assert net.validation_scores_ == [1.0] * net.n_iter_
+    assert net.score(X, np.zeros(40)) == net.best_validation_score_ == 1.0
+
+
 # --- regression -------------------------------------------------------------------------------------------------------
 
 
 def test_poisson_refuses_negative_targets():
     with pytest.raises(ValueError, match=r"loss='poisson' needs targets y >= 0, got -1\. Use loss='squared_error'"):
         small(L2NetRegressor, loss="poisson").fit(X, Y - 1)
+
+
+DATES = np.arange(40).astype("datetime64[D]")
+NO_NUMBERS = {
+    "dates": (DATES, r"dtype datetime64\[D\], and a regressor needs numbers"),
+    "no dates": (np.full(40, "NaT", "datetime64[D]"), r"dtype datetime64\[D\]"),
+    "durations": (DATES - DATES[0], r"dtype timedelta64\[D\]"),
+    "texts": (np.full(40, "1.5"), "not compatible with arrays of bytes/strings"),
+    "texts in a list": (["1.5"] * 40, "not compatible with arrays of bytes/strings"),
+    "texts as objects": (np.full(40, "1.5", dtype=object), "not compatible with arrays of bytes/strings"),
+    "bytes": (np.full(40, b"1.5"), "not compatible with arrays of bytes/strings"),
+    "None": ([None] * 40, "Input y contains NaN"),
+    "None among numbers": ([1.0, None] * 20, "Input y contains NaN"),
+    "complex numbers": (Y * 1j, "Complex data not supported"),
+}
+
+
+@pytest.mark.parametrize("case", NO_NUMBERS)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_targets_of_a_regression_that_are_no_numbers_are_refused(case, method):
+    y, message = NO_NUMBERS[case]
+    with pytest.raises(ValueError, match=message):
+        getattr(small(L2NetRegressor), method)(X, y)
+
+
+@pytest.mark.parametrize("y", [Y.astype(object), Y.tolist(), Y > 0, Y.astype(np.float16), Y.astype(np.uint8)])
+def test_targets_of_any_numbers_are_taken(y):
+    assert np.isfinite(fit(small(L2NetRegressor), X, y).loss_)
+
+
+def test_targets_beyond_float32_are_refused_for_float32_alone():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ValueError, match=r"targets of 2e\+39, too large for float32.*pass `X` in float64"):
+            small(L2NetRegressor).fit(X.astype(np.float32), 1e39 * Y)
+    assert np.isfinite(fit(small(L2NetRegressor), X, 1e39 * Y).loss_)
+
+
+# --- parameters -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("power_t", [400.0, 400, 10**9])
+def test_a_learning_rate_below_all_floats_is_zero(power_t):
+    params = {"solver": "sgd", "learning_rate": "invscaling", "power_t": power_t, "momentum": 0.0}
+    net = fit(small(L2NetClassifier, **params), X, Y)
+    once = fit(small(L2NetClassifier, **params).set_params(max_iter=1), X, Y)
+    np.testing.assert_array_equal(flat(net), flat(once))
+
+
+@pytest.mark.parametrize("name", ["tol", "learning_rate_init", "momentum", "power_t"])
+def test_a_float16_counts_as_the_number_that_it_is(name):
+    number = np.float16(1e-3)
+    params = {"solver": "sgd", "learning_rate": "invscaling", "max_iter": 20, "random_state": 0}
+    nets = [fit(L2NetClassifier((3,), **params, **{name: value}), X, Y) for value in (number, float(number))]
+    np.testing.assert_array_equal(flat(nets[0]), flat(nets[1]))
+    assert nets[0].n_iter_ == nets[1].n_iter_
+
+
+SWARM_NUMBERS = ("n_particles", "inertia", "inertia_iterations", "cognitive", "social", "initial_spread", "patience")
+
+
+@pytest.mark.parametrize("name", [*SWARM_NUMBERS, "velocity_clamp", "bounds"])
+@pytest.mark.parametrize(("value", "message"), [(True, "=True is a truth value"), (BIG, " is an integer of 1329 bits")])
+def test_numbers_of_a_swarm_that_cannot_be_are_refused(name, value, message):
+    with pytest.raises(ValueError, match=f"{name}{message}"):
+        small(L2NetClassifier, solver=ParticleSwarm(**{name: value})).fit(X, Y)
+
+
+@pytest.mark.parametrize("params", [{"bounds": (-BIG, BIG)}, {"inertia": (BIG, 0.5)}, {"inertia": (True, 0.5)}])
+def test_pairs_of_a_swarm_that_cannot_be_are_refused(params):
+    (name,) = params
+    with pytest.raises(ValueError, match=rf"{name} must be a "):
+        small(L2NetClassifier, solver=ParticleSwarm(**params)).fit(X, Y)
+
+
+@pytest.mark.parametrize("n_particles", [10**7, 10**15, 2**62])
+def test_a_swarm_beyond_memory_is_refused_at_once(n_particles):
+    with pytest.raises(MemoryError, match=rf"n_particles={n_particles} .* does not fit into memory.*fewer particles"):
+        small(L2NetClassifier, solver=ParticleSwarm(n_particles)).fit(X, Y)
+
+
+@pytest.mark.parametrize("boundary", ["bounce", "clamp", "reinitialise"])
+@pytest.mark.parametrize("bounds", [0.1, (-0.3, 0.1), (0.1, 0.7)])
+def test_bounds_hold_for_the_numbers_of_float32(bounds, boundary):
+    swarm = ParticleSwarm(10, bounds=bounds, boundary=boundary, polish=True)
+    net = fit(small(L2NetClassifier, solver=swarm, alpha=0.0, max_iter=10), X.astype(np.float32), Y)
+    low, high = (-bounds, bounds) if isinstance(bounds, float) else bounds
+    found = np.concatenate([flat(net), net.swarm_.positions.ravel(), net.swarm_.best_positions.ravel()])
+    assert found.dtype == np.float32
+    assert low <= float(found.min())
+    assert float(found.max()) <= high
+
+
+def test_bounds_without_a_number_of_float32_are_refused():
+    net = small(L2NetClassifier, solver=ParticleSwarm(bounds=(0.1, np.nextafter(0.1, 1.0))))
+    with pytest.raises(ValueError, match="have no number of float32 between them"):
+        net.fit(X.astype(np.float32), Y)
+    fit(net, X, Y)
+
+
+# --- weights that were replaced ---------------------------------------------------------------------------------------
+
+REPLACED = {
+    "another shape": (
+        "coefs_",
+        1,
+        np.zeros((5, 4)),
+        r"coefs_\[1\] must be .* \(5, 3\).*got float64, shape \(5, 4\)",
+    ),
+    "other hidden units": (
+        "coefs_",
+        1,
+        np.zeros((6, 3)),
+        r"coefs_\[1\] must be .* \(5, 3\).*got float64, shape \(6, 3\)",
+    ),
+    "other features": ("coefs_", 0, np.zeros((3, 5)), r"coefs_\[0\] must be .* \(4, 5\).*got float64, shape \(3, 5\)"),
+    "other biases": ("intercepts_", 0, np.zeros(4), r"intercepts_\[0\] must be .* \(5,\).*got float64, shape \(4,\)"),
+    "one dimension": ("coefs_", 0, np.zeros(20), r"coefs_\[0\] must be .*got float64, shape \(20,\)"),
+    "integers": ("coefs_", 0, np.zeros((4, 5), int), r"coefs_\[0\] must be an array of float32 or float64.*got int64"),
+    "objects": ("intercepts_", 1, np.zeros(3, object), r"intercepts_\[1\] must be .*got object, shape \(3,\)"),
+    "a list": ("coefs_", 0, [[0.0] * 5] * 4, r"coefs_\[0\] must be .*got list"),
+    "a scalar": ("intercepts_", 0, 0.0, r"intercepts_\[0\] must be .*got float"),
+}
+
+
+@pytest.mark.parametrize("case", REPLACED)
+def test_replaced_weights_that_do_not_fit_are_refused_by_name(case):
+    name, i, array, message = REPLACED[case]
+    net = fit(small(L2NetClassifier, warm_start=True), X, Y)
+    getattr(net, name)[i] = array
+    for use in (net.predict, net.predict_proba, lambda X: net.fit(X, Y), lambda X: net.partial_fit(X, Y)):
+        with pytest.raises(ValueError, match=message):
+            use(X)
+
+
+@pytest.mark.parametrize("name", ["coefs_", "intercepts_"])
+def test_a_missing_layer_is_refused_by_name(name):
+    net = fit(small(L2NetClassifier), X, Y)
+    setattr(net, name, getattr(net, name)[:1])
+    with pytest.raises(ValueError, match=r"coefs_|intercepts_"):
+        net.predict(X)
+
+
+def test_replaced_weights_that_fit_are_used():
+    net = fit(small(L2NetClassifier), X, Y)
+    expected = net.predict_proba(X)
+    net.coefs_ = [np.asfortranarray(coef) for coef in net.coefs_]
+    np.testing.assert_array_equal(net.predict_proba(X), expected)
+    net.coefs_ = [coef.astype(np.float32) for coef in net.coefs_]
+    np.testing.assert_allclose(net.predict_proba(X), expected, atol=1e-5)
 
 
 # --- what is put right, with a word or without ------------------------------------------------------------------------
@@ -285,6 +521,46 @@ def test_divergence_names_the_iteration_the_learning_rate_and_what_to_change(sol
         np.errstate(all="ignore"),
     ):
         net.set_params(max_iter=50).fit(X, Y)
+
+
+# solvers and learning rates with which each update makes the weights larger, without any becoming infinite
+FINITE = {
+    "sgd": {"solver": "sgd", "learning_rate_init": 1.0, "max_iter": 10},
+    "sgd, one epoch": {"solver": "sgd", "learning_rate_init": 1.0, "max_iter": 1, "batch_size": 5},
+    "adam": {"solver": "adam", "learning_rate_init": 10.0, "max_iter": 20},
+    "adaptive": {"solver": "sgd", "learning_rate_init": 1.0, "learning_rate": "adaptive", "max_iter": 10},
+    "early stopping": {"solver": "sgd", "learning_rate_init": 1.0, "max_iter": 10, "early_stopping": True},
+    "decay": {"solver": "sgd", "learning_rate_init": 1.0, "max_iter": 10, "l2_mode": "decay_after"},
+}
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("case", FINITE)
+def test_divergence_that_stays_finite_warns_with_the_learning_rate_and_what_to_change(case, weighted):
+    X, y = regression(300)
+    net = L2NetRegressor((), "identity", loss="squared_error", alpha=None, random_state=0).set_params(**FINITE[case])
+    weight = np.linspace(0.0, 1.0, len(y)) if weighted else None
+    with pytest.warns(ConvergenceWarning) as record:
+        net.fit(3 * X, y, sample_weight=weight)
+    (message,) = [str(warning.message) for warning in record if "diverged" in str(warning.message)]
+    assert len(record) == 1
+    assert np.isfinite(flat(net)).all()
+    assert f"final loss, {net.loss_:.6g}, is above the" in message
+    assert f"learning_rate_init={FINITE[case]['learning_rate_init']:g}" in message
+    assert "lower learning_rate_init" in message
+    assert ("weights of the best validation score are kept" in message) == ("early" in case)
+
+
+@pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs", "pso"])
+def test_training_that_goes_well_or_has_nothing_to_learn_draws_no_warning_of_divergence(solver):
+    rng = np.random.default_rng(0)
+    for X, y in (classes(60), (rng.normal(size=(60, 3)), rng.integers(2, size=60))):
+        net = L2NetClassifier((5,), solver=solver, batch_size=10, learning_rate_init=0.02, random_state=0, max_iter=100)
+        with warnings.catch_warnings(record=True) as record:
+            warnings.simplefilter("always")
+            for _ in range(3):  # the loss rises and falls near the minimum
+                net.set_params(warm_start=True).fit(X, y)
+        assert not [str(warning.message) for warning in record if "diverged" in str(warning.message)]
 
 
 def test_divergence_of_lbfgs_names_what_to_change():
@@ -356,8 +632,8 @@ def test_targets_that_cannot_be_classified_or_split_are_explained(y, params, mes
 
 def test_parameters_of_a_solver_without_any_are_explained():
     for estimator in (L2NetClassifier, L2NetRegressor):
-        with pytest.raises(ValueError, match=r"solver__n_particles needs .* solver='pso' has none.*ParticleSwarm\(\)"):
-            estimator(solver="pso").set_params(solver__n_particles=20)
+        with pytest.raises(ValueError, match=r"solver__n_particles needs .* solver='adam' has none.*ParticleSwarm\(\)"):
+            estimator().set_params(solver__n_particles=20)
         net = estimator().set_params(solver=ParticleSwarm(), solver__n_particles=20)
         assert net.solver.n_particles == 20
         with pytest.raises(ValueError, match="Invalid parameter"):

@@ -7,6 +7,7 @@ That the libraries really do what the records say is in `test_conventions_lines`
 import html.parser
 import math
 import random
+import re
 import runpy
 import string
 from fractions import Fraction
@@ -643,3 +644,26 @@ def test_the_page_is_what_the_records_say():
     docs = Path(__file__).parent.parent / "docs"
     page = runpy.run_path(str(docs / "render_conventions.py"))["render"]()
     assert (docs / "conventions.md").read_text(encoding="utf-8") == page, "run docs/render_conventions.py"
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("MLPClassifier", "Did you mean 'sklearn.MLP' or 'weka.MLPClassifier'?"),
+        ("AdamW", "Did you mean 'torch.AdamW' or 'optax.adamw' or 'tfa.AdamW'?"),
+        ("torch.optim.AdamW", "Did you mean 'torch.AdamW'"),
+        ("torch.adamw", "Did you mean 'torch.AdamW'?"),
+        ("Ridge", "Did you mean 'sklearn.Ridge'?"),
+        ("nnet", "Did you mean 'R.nnet'"),
+        ("pytorch", "Did you mean 'torch.SGD' or 'torch.Adam' or 'torch.AdamW'?"),
+        ("scikit-learn", "Did you mean 'sklearn.MLP'"),
+        ("tensorflow", "Did you mean 'tf.l2_loss'"),
+        ("optax", "Did you mean 'optax.add_decayed_weights' or 'optax.adamw'?"),
+        ("lightgbm", "Left out: XGBoost's and LightGBM's lambda, since it penalises the values of a tree's leaves."),
+        ("flax", "Left out: PyTorch Lightning, DeepSpeed, flax, since"),
+        ("penalti", "Did you mean 'penalty'"),
+    ],
+)
+def test_names_that_users_would_type_lead_to_the_right_ones(name, hint):
+    with pytest.raises(ValueError, match=re.escape(hint)):
+        convert_alpha(1.0, name, "penalty")

@@ -433,15 +433,15 @@ def test_partial_fit_takes_as_long_after_millions_of_calls():
 
 
 @pytest.mark.parametrize("solver", ["sgd", "adam"])
-def test_the_pickle_of_a_stream_grows_by_two_numbers_a_call(solver):
+def test_the_pickle_of_a_stream_grows_by_three_numbers_a_call(solver):
     X, y = regression(20)
     net, sizes = L2NetRegressor((5,), solver=solver, random_state=0), []
     for _ in range(3):
         for _ in range(150):
             net.partial_fit(X, y)
         sizes.append(len(pickle.dumps(net)))
-    # the loss and the sum of squares, 8 bytes each; beside them some numbers of the random stream
-    np.testing.assert_allclose(np.diff(sizes), 150 * 2 * 8, atol=50)
+    # the loss with and without the penalty and the sum of squares, 8 bytes each; and numbers of the random stream
+    np.testing.assert_allclose(np.diff(sizes), 150 * 3 * 8, atol=50)
 
 
 @pytest.mark.parametrize("shuffle", [False, True])

@@ -314,7 +314,7 @@ def test_deep_networks_predict(n_layers):
     direct = compiled.predict(coefs, intercepts, "tanh", "identity", X)
     assert (direct is None) == (n_layers > 16)
     net, _ = fitted("several targets")
-    vars(net).update(coefs_=coefs, intercepts_=intercepts, n_features_in_=3, _activation="tanh")
+    vars(net).update(coefs_=coefs, intercepts_=intercepts, n_features_in_=3, n_outputs_=3, _activation="tanh")
     task = make_case((3,) * (n_layers + 1), "tanh", "identity", "squared_error").task
     parameters = task.network.pack(coefs, intercepts)
     np.testing.assert_allclose(net.predict(X), reference.outputs(replace(task, X=X), parameters))

@@ -167,7 +167,7 @@ def test_velocities_that_overflow_within_bounds_are_a_divergence(engine):
 def test_divergence_is_explained():
     X, y = classes()
     net = L2NetClassifier((3,), solver=ParticleSwarm(inertia=3.0, patience=np.inf), max_iter=3000, random_state=0)
-    with pytest.raises(ValueError, match=r"non-finite parameter weights.*inertia=3.0.*velocity_clamp"):
+    with pytest.raises(ValueError, match=r"weights or biases that are not finite.*inertia=3.0.*velocity_clamp"):
         net.fit(X, y)
     assert not hasattr(net, "coefs_")
     clamped = ParticleSwarm(inertia=3.0, velocity_clamp=1.0, bounds=10.0)

@@ -2,9 +2,10 @@
 
 import difflib
 import math
+import re
 from numbers import Integral, Real
 
-from skl2net.conventions.aliases import ALIASES
+from skl2net.conventions.aliases import ALIASES, LEFT_OUT
 from skl2net.conventions.records import CONVENTIONS
 
 _COUNTS = ("batch_size", "n_samples", "n_epochs", "n_outputs")
@@ -20,7 +21,7 @@ def find_convention(name, role):
     known = CONVENTIONS | ALIASES
     if isinstance(name, str) and name in known:
         return known[name]
-    hint = _suggestion(name, known)
+    hint = _hint(name, known)
     raise ValueError(f"{role}={name!r} is not a known convention.{hint} list_conventions() lists all of them.")
 
 
@@ -31,6 +32,30 @@ def check_choice(value, choices, name):
     raise ValueError(
         f"{name} must be one of {', '.join(map(repr, choices))}; got {value!r}.{_suggestion(value, choices)}"
     )
+
+
+def _hint(name, known):
+    """What somebody who uses the name of a library, a class or an optimiser may mean."""
+    if not isinstance(name, str) or not name:
+        return ""
+    word = name.lower().rpartition(".")[2]
+
+    def occurs(text, followed_by=r"\b"):
+        return re.search(rf"\b{re.escape(word)}{followed_by}", text.lower()) is not None
+
+    for matches in (
+        lambda key: key.lower() == name.lower(),
+        lambda key: key.lower().rpartition(".")[2] == word or occurs(known[key].parameter, r"\("),
+        lambda key: key.lower().startswith(name.lower()),
+        lambda key: occurs(known[key].library),
+    ):
+        found = [key for key in known if matches(key)]
+        if found:
+            return f" Did you mean {' or '.join(map(repr, found[:3]))}?"
+    for libraries, reason in LEFT_OUT.items():
+        if occurs(libraries.replace("'s", "")):
+            return f" Left out: {libraries}, since {reason}."
+    return _suggestion(name, known)
 
 
 def _suggestion(name, known):

@@ -1,6 +1,7 @@
 """What the classifier and the regressor share: parameters, `fit`, the fitted attributes, reports and exports."""
 
 import copy
+import sys
 import warnings
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from skl2net._parameters import check_numbers, is_finite_number
 from skl2net._sklearn_private import (
     CallbackSupportMixin,
     Interval,
@@ -355,6 +357,8 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
     def _problem(self, data, solver, alpha, *, rows=None, n_threads=None, n_seen=0.0):
         """The problem of training on some rows of the data, or on all."""
         network = Network((data.X.shape[1], *self._hidden_layer_sizes(), data.Y.shape[1]), self.activation, data.output)
+        if network.n_parameters * data.X.dtype.itemsize > sys.maxsize:
+            raise ValueError("hidden_layer_sizes asks for more weights than any memory holds. Pass fewer units.")
         rule = check_rule(
             self.l2_mode, alpha, n_layers=network.n_layers, solver=solver, learning_rate=self.learning_rate_init
         )
@@ -375,17 +379,32 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
         return weights
 
     def _stopping_rule(self):
-        return StoppingRule(self.max_iter, self.tol, self.n_iter_no_change)
+        return StoppingRule(int(self.max_iter), float(self.tol), self.n_iter_no_change)
+
+    def _validate_params(self):
+        check_numbers(self)
+        alpha = getattr(self, "alpha", None)  # a search has none
+        if isinstance(alpha, str):
+            raise ValueError(
+                f"alpha={alpha!r} is a string. Pass a number such as alpha=0.1, one number per weight layer, or "
+                "None for the default strength of the rule."
+            )
+        super()._validate_params()
 
     def _early_stopping(self, data, rows=slice(None)):
         if not self.early_stopping:
             return None
-        return EarlyStopping(self.validation_fraction, None if data.stratify is None else data.stratify[rows])
+        return EarlyStopping(float(self.validation_fraction), None if data.stratify is None else data.stratify[rows])
 
     def _hidden_layer_sizes(self):
         sizes = self.hidden_layer_sizes
+        is_scalar = isinstance(sizes, np.ndarray) and sizes.ndim == 0
+        if is_scalar or isinstance(sizes, set | frozenset | dict):
+            raise ValueError(
+                f"hidden_layer_sizes must be an integer or a sequence of integers, such as (100,), got {sizes!r}."
+            )
         sizes = (sizes,) if isinstance(sizes, Integral) else tuple(sizes)
-        if not all(isinstance(size, Integral) and size > 0 for size in sizes):
+        if not all(isinstance(size, Integral) and not isinstance(size, bool) and size > 0 for size in sizes):
             raise ValueError(
                 f"hidden_layer_sizes must be > 0, in whole numbers of units (or () for a linear model), got "
                 f"{self.hidden_layer_sizes!r}."
@@ -408,15 +427,11 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
         """Weight of each row in the dtype of `X`; None if all are one."""
         if sample_weight is None:
             return None
-        sample_weight = check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
-        total = sample_weight.sum(dtype=np.float64)
-        info = np.finfo(X.dtype)
-        if total > 0 and not info.tiny < total < info.max:
-            raise ValueError(
-                f"The sample weights sum to {total:.3g}, which is out of the range of {X.dtype}. Multiply all of them "
-                "by the same number, so that the sum is about the number of samples."
-            )
-        return sample_weight
+        if isinstance(sample_weight, Real) and not is_finite_number(sample_weight):
+            raise ValueError(f"sample_weight={sample_weight} is not finite. Pass one finite number for each sample.")
+        weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)
+        check_range(weight, X.dtype, "The sample weights", "them")
+        return weight.astype(X.dtype, copy=False)
 
     def _with_class_weights(self, Y, sample_weight):
         """Weights of samples with encoded targets, multiplied by those of their classes; None if all are one."""
@@ -437,7 +452,10 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
         return Start(random_state, parameters, before.state, before.curves, self.t_, progress)
 
     def _layer_sizes(self):
-        return (self.coefs_[0].shape[0], *(coef.shape[1] for coef in self.coefs_))
+        """Number of units of each layer. `Network.pack` says which weights, if users have replaced some, do not fit."""
+        pairs = zip(self.coefs_[:-1], self.intercepts_, strict=False)
+        hidden = (np.shape(coef)[1] if np.ndim(coef) == 2 else np.size(intercept) for coef, intercept in pairs)
+        return self.n_features_in_, *hidden, self.n_outputs_
 
     def _solver(self, n_rows, is_stream=False):
         if isinstance(self.solver, ParticleSwarm):
@@ -447,11 +465,11 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
         if self.solver == "lbfgs":
             return LBFGS(max_fun=self.max_fun)
         if self.solver == "adam":
-            optimiser = Adam(self.beta_1, self.beta_2, self.epsilon)
-            learning_rate = LearningRate("constant", self.learning_rate_init)
+            optimiser = Adam(float(self.beta_1), float(self.beta_2), float(self.epsilon))
+            learning_rate = LearningRate("constant", float(self.learning_rate_init))
         else:
-            optimiser = SGD(self.momentum, self.nesterovs_momentum)
-            learning_rate = LearningRate(self.learning_rate, self.learning_rate_init, self.power_t)
+            optimiser = SGD(float(self.momentum), self.nesterovs_momentum)
+            learning_rate = LearningRate(self.learning_rate, float(self.learning_rate_init), float(self.power_t))
         return GradientDescent(
             optimiser,
             learning_rate,
@@ -468,6 +486,12 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
                 f"batch_size={self.batch_size} is larger than the sample size {n_rows}. It is going to be clipped.",
                 stacklevel=5,
             )
+
+    def _with_outputs(self, outputs):
+        """A copy that predicts from the outputs of another network; ``outputs(raw=...)`` computes them."""
+        copied = copy.copy(self)
+        copied._network_outputs = lambda X, raw=False: outputs(raw=raw)
+        return copied
 
     def __copy__(self):
         copied = object.__new__(type(self))
@@ -530,7 +554,7 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
         return engine.outputs(Task(network, X), parameters, raw=raw)
 
     def _network(self):
-        """The fitted network."""
+        """The fitted network, of the layers that its weights have."""
         return _cached_network(self._layer_sizes(), self._activation, self.out_activation_)
 
     @property
@@ -553,6 +577,8 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
     def set_params(self, **params):
         """Set the parameters of this estimator, and as ``solver__<parameter>`` those of a `ParticleSwarm`.
 
+        With the latter, ``solver="pso"`` becomes a `ParticleSwarm`.
+
         Parameters
         ----------
         **params : dict
@@ -564,11 +590,14 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
             Estimator instance.
         """
         solver = params.get("solver", self.solver)
-        of_solver = [name for name in params if name.startswith("solver__")]
-        if of_solver and isinstance(solver, str):
+        of_solver = {name: value for name, value in params.items() if name.startswith("solver__")}
+        if of_solver and solver == "pso":
+            swarm = ParticleSwarm().set_params(**{name[len("solver__") :]: of_solver[name] for name in of_solver})
+            params = {**{name: value for name, value in params.items() if name not in of_solver}, "solver": swarm}
+        elif of_solver and isinstance(solver, str):
             raise ValueError(
-                f"{of_solver[0]} needs a solver with parameters, and solver={solver!r} has none. Set "
-                "solver=ParticleSwarm() first."
+                f"{next(iter(of_solver))} needs a solver with parameters, and solver={solver!r} has none. Only "
+                "ParticleSwarm() has, and solver='pso', which becomes one."
             )
         return super().set_params(**params)
 
@@ -590,6 +619,27 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
 
 # Predicting one row takes less time than working out where each layer's parameters are.
 _cached_network = lru_cache(maxsize=64)(Network)
+
+
+def check_range(weight, dtype, what, those):
+    """Refuse weights of samples whose sum cannot be computed with in a dtype.
+
+    Parameters
+    ----------
+    weight : ndarray of shape (n_samples,)
+        In double precision, not negative.
+    dtype : dtype
+    what, those : str
+        What the weights are, and what to multiply.
+    """
+    with np.errstate(over="ignore"):
+        total = weight.sum(dtype=np.float64)
+    info = np.finfo(dtype)
+    if total > 0 and not info.tiny < total < info.max:
+        raise ValueError(
+            f"{what} sum to {total:.3g}, which is out of the range of {dtype}. Multiply all of {those} by the same "
+            "number, so that the sum is about the number of samples."
+        )
 
 
 def seed_of(random_state):

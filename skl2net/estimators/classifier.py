@@ -8,8 +8,9 @@ from sklearn.utils.class_weight import compute_class_weight, compute_sample_weig
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
+from skl2net._parameters import is_finite_number
 from skl2net._sklearn_private import StrOptions, check_partial_fit_first_call, fit_context, validate_data
-from skl2net.estimators.base import FLOATS, BaseL2Net, TrainingData
+from skl2net.estimators.base import FLOATS, BaseL2Net, TrainingData, check_range
 from skl2net.problem import Decoder
 
 
@@ -355,6 +356,11 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
         check_classification_targets(y)
         if is_first_of_stream:
             is_multilabel = type_of_target(y).startswith("multilabel")
+            if is_multilabel and not np.array_equal(classes, np.arange(y.shape[1])):
+                raise ValueError(
+                    f"`y` is a label indicator matrix, whose classes are the numbers of its {y.shape[1]} columns, got "
+                    f"classes={classes!r}. Pass classes={list(range(y.shape[1]))}."
+                )
             self._label_binarizer = LabelBinarizer().fit(y if is_multilabel else classes)
         elif not continues:
             self._label_binarizer = LabelBinarizer().fit(y)
@@ -367,7 +373,7 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
             Y,
             self._checked_weights(X, sample_weight),
             self._output(),
-            Decoder(self._truth, self._labels, self._accuracy, raw=True),
+            Decoder(self._truth, self._labels, self._accuracy, raw=True, estimator=self._with_outputs),
             stratify=self._truth(Y) if self.early_stopping and Y.shape[1] == 1 else None,
         )
 
@@ -386,18 +392,42 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
     def _with_class_weights(self, Y, sample_weight):
         if self.class_weight is None:
             return sample_weight
+        self._check_class_weight()
         if self._label_binarizer.y_type_.startswith("multilabel"):
             of_samples = compute_sample_weight(self.class_weight, Y)
         else:
             of_samples = self._weights_of_classes(_codes(Y - 0.5), sample_weight)
-        of_samples = of_samples.astype(Y.dtype)
-        weight = of_samples if sample_weight is None else sample_weight * of_samples
-        if np.any(weight < 0) or not np.any(weight):
+        with np.errstate(over="ignore"):  # an infinite weight is out of range
+            weight = of_samples if sample_weight is None else sample_weight * of_samples
+        if not np.any(weight):
             raise ValueError(
-                f"class_weight={self.class_weight!r} gives a sample a negative weight, or all samples a weight of "
-                "zero. Pass non-negative weights, at least one of them positive."
+                f"class_weight={self.class_weight!r} gives all samples a weight of zero. Pass a positive weight for at "
+                "least one class of the samples."
             )
-        return weight
+        check_range(weight, Y.dtype, "The weights of the samples, multiplied with those of their classes,", "them")
+        return weight.astype(Y.dtype, copy=False)
+
+    def _check_class_weight(self):
+        """Refuse class weights of the wrong kind, and those that are no finite numbers or negative."""
+        if isinstance(self.class_weight, str):
+            return
+        is_list, is_multilabel = (
+            isinstance(self.class_weight, list),
+            self._label_binarizer.y_type_.startswith("multilabel"),
+        )
+        if is_list and not (is_multilabel and all(isinstance(weights, dict) for weights in self.class_weight)):
+            raise ValueError(
+                f"class_weight={self.class_weight!r} is a list, which multilabel targets take, with one dict for each "
+                "label. Pass one dict {class: weight}, such as "
+                f"{dict(zip(self.classes_.tolist(), range(1, len(self.classes_) + 1), strict=True))}."
+            )
+        for weights in self.class_weight if is_list else [self.class_weight]:
+            for label, weight in weights.items():
+                if not is_finite_number(weight) or weight < 0:
+                    raise ValueError(
+                        f"class_weight gives the class {label!r} the weight {weight!r}. Pass finite numbers that are "
+                        "not negative."
+                    )
 
     def _weights_of_classes(self, codes, weight):
         """Class weight of each sample, from the number of its class."""

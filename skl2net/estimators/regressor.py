@@ -281,6 +281,7 @@ class L2NetRegressor(RegressorMixin, BaseL2Net):
                 f"Sparse targets are not supported, got y of type {type(y).__name__}. Use y.toarray() to convert it to "
                 "a dense array."
             )
+        _check_targets(y)
         X, y = validate_data(
             self,
             X,
@@ -299,13 +300,19 @@ class L2NetRegressor(RegressorMixin, BaseL2Net):
                 f"loss='poisson' needs targets y >= 0, got {y.min():g}. Use loss='squared_error' for targets that can "
                 "be negative."
             )
-        Y = np.ascontiguousarray(y.reshape(len(y), -1), dtype=X.dtype)
+        with np.errstate(over="ignore"):
+            Y = np.ascontiguousarray(y.reshape(len(y), -1), dtype=X.dtype)
+        if X.dtype == np.float32 and not np.isfinite(Y).all():
+            raise ValueError(
+                f"`y` has targets of {np.abs(y).max():.3g}, too large for float32, which they are converted to because "
+                "`X` has it. Divide the targets by a constant, or pass `X` in float64."
+            )
         return TrainingData(
             X,
             Y,
             self._checked_weights(X, sample_weight),
             "exp" if self.loss == "poisson" else "identity",
-            Decoder(_flat_if_single, _flat_if_single, _r2, raw=False),
+            Decoder(_flat_if_single, _flat_if_single, _r2, raw=False, estimator=self._with_outputs),
             stratify=None,
         )
 
@@ -313,6 +320,28 @@ class L2NetRegressor(RegressorMixin, BaseL2Net):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
+
+
+def _check_targets(y):
+    """Refuse targets that are no numbers, but would be converted to some."""
+    if y is None or sp.issparse(y):
+        return
+    try:
+        found = np.asarray(y)
+    except ValueError:  # of several lengths
+        return
+    if found.dtype.kind in "Mm":
+        raise ValueError(
+            f"`y` has the dtype {found.dtype}, and a regressor needs numbers. Pass numbers of days or seconds, such as "
+            "(y - y.min()) / np.timedelta64(1, 'D')."
+        )
+    if found.dtype.kind == "O" and any(target is None for target in found.flat):
+        raise ValueError("Input y contains NaN.")  # scikit-learn's words
+    if found.dtype.kind in "SU" or (found.dtype.kind == "O" and any(isinstance(t, str | bytes) for t in found.flat)):
+        raise ValueError(
+            "dtype='numeric' is not compatible with arrays of bytes/strings. Convert your data to numeric values "
+            "explicitly instead."
+        )
 
 
 def _flat_if_single(Y):

@@ -149,6 +149,20 @@ class Solver:
         """
         return state, None
 
+    def advice_if_loss_rises(self, state):
+        """What to change if training has increased the loss. Only solvers that do so for some parameters have it.
+
+        Parameters
+        ----------
+        state : object
+            `Iterate.state` of the last iteration.
+
+        Returns
+        -------
+        str or None
+        """
+        return None
+
     def applied(self, problem, state):
         """The L2 rule as it ran, an `AppliedRule`.
 

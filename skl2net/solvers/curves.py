@@ -42,6 +42,11 @@ class Curve:
         longer._values, longer._length, longer._end = shared, self._length + len(values), [shared]
         return longer
 
+    @property
+    def first(self):
+        """The first number; NaN if there is none."""
+        return self._values[0] if self._length else np.nan
+
     def tolist(self):
         """Return a copy as a list."""
         return self._values[: self._length].tolist()

@@ -36,7 +36,10 @@ class LearningRate:
     def after(self, t, n_reductions):
         """Learning rate after `t` rows and `n_reductions` divisions by 5."""
         if self.schedule == "invscaling":
-            return self.initial / (t + 1) ** self.power_t
+            try:
+                return self.initial / float(t + 1) ** self.power_t
+            except OverflowError:
+                return 0.0
         return self.initial / 5.0**n_reductions
 
 
@@ -280,6 +283,10 @@ class GradientDescent(Solver):
             order = order.row_order()
             random_state = order.stream_after
         return state._replace(order=order if self.keeps_order else order.without_array()), random_state
+
+    def advice_if_loss_rises(self, state):
+        """See `Solver.advice_if_loss_rises`."""
+        return None if self.is_stream else self._advice(state.learning_rate)  # one pass over other data need not
 
     def applied(self, problem, state):
         """See `Solver.applied`."""

@@ -22,7 +22,7 @@ N_PAIRS = 10
 
 _ADVICE = (
     "solver='lbfgs' has no learning rate to decrease; scale the input, and the targets of a regression, to unit "
-    "variance, or increase alpha."
+    "variance, or increase alpha, or decrease it if it is huge."
 )
 # as scipy words them
 _MESSAGES = {

@@ -86,12 +86,18 @@ class Monitor:
         self._has_begun = False
         self._iterations = []
         self._validations = []
+        self._first_before = np.nan if curves is None else curves.loss.first
         self._extended = 0, Curves() if curves is None else curves  # by how many iterations
 
     @property
     def progress(self):
         """The progress after the last finished iteration."""
         return self._start if self.finished is None else self.finished.progress
+
+    @property
+    def first_losses(self):
+        """Training loss of the first iteration, of this training and of those that it continues; NaN if none."""
+        return self._iterations[0].loss, self._first_before
 
     @property
     def n_iter(self):

@@ -8,7 +8,6 @@ remembered, not moved, so that shrinking positions only disturbs the search.
 """
 
 import copy
-import inspect
 import pickle
 import zlib
 from dataclasses import replace
@@ -16,7 +15,9 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.metrics import get_scorer_names
 
+from skl2net._parameters import check_numbers, is_finite_number
 from skl2net._sklearn_private import Interval, Options, StrOptions
 from skl2net.engines.interface import SwarmMotion
 from skl2net.notebook import DocumentationLink
@@ -27,6 +28,7 @@ from skl2net.solvers.monitor import Monitor
 from skl2net.solvers.stopping import StoppingRule
 from skl2net.solvers.swarm.bounded_lbfgs import BoundedLBFGS
 from skl2net.solvers.swarm.flight import SwarmState, step
+from skl2net.solvers.swarm.objectives import as_objective
 from skl2net.solvers.swarm.random_numbers import new_generator, uniform_between
 from skl2net.solvers.swarm.topology import N_INFORMED, links, neighbourhood_best
 
@@ -88,12 +90,17 @@ class ParticleSwarm(DocumentationLink, Solver, BaseEstimator):
         Number of consecutive iterations with a total improvement smaller than `tol` before training stops, if it is
         larger than the estimator's `n_iter_no_change`. A swarm often makes no progress for dozens of iterations before
         it improves again. With early stopping, the validation score is monitored instead of the loss.
-    objective : callable, default=None
-        Function to minimise instead of the data loss, called as ``objective(y_true, y_pred, sample_weight=...)``. It
-        returns a number, the lower the better, to which the penalty is added. `y_true` contains the labels (0 and 1 for
-        multilabel targets) or the targets (in the dtype of `X`), and `y_pred` the result of `predict`, so that metrics
-        of scikit-learn can be passed. `sample_weight` is None or contains the weights, multiplied with the class
-        weights.
+    objective : str, scorer or callable, default=None
+        What to optimise instead of the data loss; the penalty is added.
+
+        - The name of a scorer of scikit-learn, as "balanced_accuracy", "neg_log_loss" or "roc_auc", or a scorer made by
+          :func:`~sklearn.metrics.make_scorer`: it is maximised, on the predictions that it asks for (labels,
+          probabilities or decision values). `loss_` and `data_loss_` contain the negative score.
+        - A function, called as ``objective(y_true, y_pred, sample_weight=...)``, where `y_pred` is the result of
+          `predict`: it is minimised, as an error or a cost.
+
+        `y_true` contains the labels (0 and 1 for multilabel targets) or the targets (in the dtype of `X`).
+        `sample_weight` is None or contains the weights, multiplied with the class weights.
     polish : bool, default=False
         Whether L-BFGS improves the best particle at the end, within the `bounds`, as in
         :func:`scipy.optimize.differential_evolution`. It counts as one iteration, possibly beyond `max_iter`. Not
@@ -144,7 +151,7 @@ class ParticleSwarm(DocumentationLink, Solver, BaseEstimator):
         "bounds": [Interval(Real, 0, None, closed="neither"), tuple, list, None],
         "boundary": [StrOptions({"bounce", "clamp", "reinitialise"})],
         "patience": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
-        "objective": [callable, None],
+        "objective": [StrOptions(set(get_scorer_names())), callable, None],
         "polish": ["boolean"],
     }
 
@@ -201,8 +208,10 @@ class ParticleSwarm(DocumentationLink, Solver, BaseEstimator):
 
         A warm start evaluates the personal bests again, since the data or the penalty may have changed.
         """
-        box = self._check()
-        evaluate = _Evaluation(problem, self.objective)
+        objective = self._check(problem)
+        box = self._box(problem.dtype)
+        self._check_memory(problem)
+        evaluate = _Evaluation(problem, objective)
         parameters, t = np.clip(start.parameters, *box), start.t
         if isinstance(start.state, SwarmState):
             state = self._resumed(start.state, parameters, problem, start.random_state, box, evaluate)
@@ -239,12 +248,16 @@ class ParticleSwarm(DocumentationLink, Solver, BaseEstimator):
         """See `Solver.kept`. The training goes on with the generator of the state."""
         return replace(state, generator=copy.deepcopy(state.generator)), None
 
-    def _check(self):
-        """Validate the parameters; the box as (low, high)."""
+    def _validate_params(self):
+        check_numbers(self)
+        super()._validate_params()
+
+    def _check(self, problem):
+        """Validate the parameters; the objective as a function, or None."""
         self._validate_params()
         if not isinstance(self.inertia, Real):
             pair = tuple(self.inertia)
-            if len(pair) != 2 or not all(isinstance(w, Real) and 0 <= w < np.inf for w in pair):
+            if len(pair) != 2 or not all(is_finite_number(w) and w >= 0 for w in pair):
                 raise ValueError(
                     f"inertia must be a finite number >= 0, or a pair (from, to) of them; got {self.inertia!r}."
                 )
@@ -253,22 +266,36 @@ class ParticleSwarm(DocumentationLink, Solver, BaseEstimator):
                 "polish=True needs a gradient, which a user-defined objective does not have. Set polish=False, or "
                 "objective=None."
             )
-        if self.objective is not None and not _takes_weights(self.objective):
-            raise ValueError(
-                f"objective={self.objective!r} cannot be called as objective(y_true, y_pred, sample_weight=...). Wrap "
-                "it, as in lambda y_true, y_pred, sample_weight: max_error(y_true, y_pred)."
-            )
+        return as_objective(self.objective, is_weighted=problem.is_weighted)
+
+    def _box(self, dtype):
+        """The bounds as (low, high), numbers of the dtype."""
         if self.bounds is None:
             return -np.inf, np.inf
-        if isinstance(self.bounds, Real):
-            return -float(self.bounds), float(self.bounds)
-        box = tuple(self.bounds)
-        if len(box) != 2 or not all(isinstance(b, Real) and np.isfinite(b) for b in box) or box[0] >= box[1]:
+        box = (-self.bounds, self.bounds) if isinstance(self.bounds, Real) else tuple(self.bounds)
+        if len(box) != 2 or not all(map(is_finite_number, box)) or box[0] >= box[1]:
             raise ValueError(
                 "bounds must be a number b > 0 for (-b, b), or a pair (low, high) of finite numbers with low < high; "
                 f"got {self.bounds!r}."
             )
-        return float(box[0]), float(box[1])
+        low, high = dtype.type(box[0]), dtype.type(box[1])
+        # inwards: the next float32 of 0.1 is larger
+        low = low if float(low) >= box[0] else np.nextafter(low, dtype.type(np.inf))
+        high = high if float(high) <= box[1] else np.nextafter(high, dtype.type(-np.inf))
+        if low > high:
+            raise ValueError(f"bounds={self.bounds!r} have no number of {dtype} between them. Move them apart.")
+        return float(low), float(high)
+
+    def _check_memory(self, problem):
+        """Refuse a swarm that does not fit into memory, before drawing its positions for ever."""
+        n = self.n_particles
+        try:
+            np.empty((4 * n, problem.n_parameters), dtype=problem.dtype), np.empty((n, n), dtype=bool)
+        except (MemoryError, ValueError, OverflowError) as error:
+            raise MemoryError(
+                f"A swarm of n_particles={n} with {problem.n_parameters} parameters each does not fit into memory: "
+                f"{error} Pass fewer particles."
+            ) from None
 
     def _new_swarm(self, parameters, problem, random_state, box):
         """A swarm about to be evaluated for the first time; the first particle is `parameters`."""
@@ -464,10 +491,12 @@ class _Evaluation:
         return np.array([self._objective_of(parameters) for parameters in swarm])
 
     def _objective_of(self, parameters):
-        decoder = self.problem.decoder
-        y_pred = decoder.predictions(self.problem.outputs(parameters, raw=decoder.raw))
-        value = self.objective(self._y_true, y_pred, sample_weight=self._sample_weight)
-        if not isinstance(value, (Real, np.ndarray)) or np.ndim(value) > 0:
+        value = self.objective(self.problem, parameters, self._y_true, self._sample_weight)
+        if np.ndim(value) > 0:
+            raise TypeError(
+                f"The objective must return a number, got {type(value).__name__} of shape {np.shape(value)}."
+            )
+        if not isinstance(value, (Real, np.ndarray)):
             raise TypeError(f"The objective must return a number, got {value!r}.")
         if value == -np.inf:
             raise ValueError("The objective returned -inf. It must be bounded below.")
@@ -480,19 +509,6 @@ def _read_only(array):
         array = array.view()
         array.flags.writeable = False
     return array
-
-
-def _takes_weights(objective):
-    """Whether an objective accepts `sample_weight`; True if its signature is not known."""
-    try:
-        signature = inspect.signature(objective)
-    except (TypeError, ValueError):
-        return True
-    try:
-        signature.bind(None, None, sample_weight=None)
-    except TypeError:
-        return False
-    return True
 
 
 def _checksum(random_state):
