@@ -23,22 +23,17 @@ class BuildExt(build_ext):
         for extension in self.extensions:
             extension.depends = sorted(glob("skl2net/engines/kernels/*.h"))
 
-    def build_extensions(self):
+    def build_extension(self, extension):
         """Put clang-cl in the place of MSVC, and leave debug information out unless CFLAGS asks for it."""
         if self.compiler.compiler_type == "msvc":
-            self.compiler.initialize(self.plat_name)
+            if not self.compiler.initialized:
+                self.compiler.initialize(self.plat_name)
             self.compiler.cc = shutil.which("clang-cl")
-        for extension in self.extensions:
-            if self.compiler.compiler_type == "msvc":
-                extension.extra_compile_args = [f"/clang:{option}" for option in extension.extra_compile_args]
-            elif "-g" not in os.environ.get("CFLAGS", "").split():
-                extension.extra_compile_args.append("-g0")
-        super().build_extensions()
-
-    def build_extension(self, extension):
-        """Say which compiler is missing."""
-        if self.compiler.compiler_type == "msvc" and self.compiler.cc is None:
-            raise CompileError(COMPILER_NEEDED)
+            if self.compiler.cc is None:
+                raise CompileError(COMPILER_NEEDED)
+            extension.extra_compile_args = [f"/clang:{option}" for option in extension.extra_compile_args]
+        elif "-g" not in os.environ.get("CFLAGS", "").split():
+            extension.extra_compile_args.append("-g0")
         super().build_extension(extension)
 
     def run(self):

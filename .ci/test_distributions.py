@@ -14,6 +14,8 @@ from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
+from setuptools import Distribution, Extension
+from setuptools.errors import CompileError
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -121,3 +123,43 @@ def test_an_installed_wheel_runs_the_engine_and_says_what_hides_it(wheel, source
     hidden = _run(python, "-m", "skl2net", cwd=source)
     assert f"from the source folder {source / 'skl2net'}, where no extension was built" in hidden
     assert "instead of the installed package" in hidden
+
+
+class _VisualStudio:
+    """The compiler of Visual Studio, as far as it is asked."""
+
+    compiler_type = "msvc"
+    initialized = False
+
+    def initialize(self, plat_name):
+        self.initialized, self.cc = True, "cl.exe"
+
+
+@pytest.fixture
+def build_on_windows(monkeypatch):
+    """Function that builds the extension with Visual Studio; returns the compiler and the arguments."""
+    monkeypatch.syspath_prepend(ROOT / ".ci")
+    import build_commands
+
+    monkeypatch.setattr(build_commands.build_ext, "build_extension", lambda self, extension: None)
+    extension = Extension("_compiled", ["_compiled.c"], extra_compile_args=["-O3"])
+    command = build_commands.BuildExt(Distribution({"ext_modules": [extension]}))
+    command.compiler = _VisualStudio()
+
+    def build():
+        command.build_extension(extension)
+        return command.compiler.cc, extension.extra_compile_args
+
+    return build
+
+
+def test_visual_studio_builds_with_clang_cl(build_on_windows, monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda name: f"C:/LLVM/bin/{name}.exe")
+    assert build_on_windows() == ("C:/LLVM/bin/clang-cl.exe", ["/clang:-O3"])
+
+
+def test_visual_studio_alone_is_told_what_is_missing(build_on_windows, monkeypatch):
+    """The error of an optional extension is a warning of the build."""
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    with pytest.raises(CompileError, match="needs GCC or Clang, on Windows clang-cl"):
+        build_on_windows()
