@@ -11,8 +11,9 @@ from skl2net import engines
 
 
 def pytest_addoption(parser):
-    """`--engine NAME` makes an engine the default of the whole run."""
+    """`--engine NAME` makes an engine the default of the whole run; `--fuzz-minutes N` is for tests/fuzz."""
     parser.addoption("--engine", default=None, help="name of the engine that the estimators use throughout")
+    parser.addoption("--fuzz-minutes", type=float, default=1.0, help="how long each machine of tests/fuzz runs")
 
 
 def pytest_configure(config):
