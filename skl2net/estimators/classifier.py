@@ -367,7 +367,7 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
         self.classes_ = self._label_binarizer.classes_
         if continues or is_stream:
             self._check_labels(unique_labels(y), same=self.warm_start and not is_stream)
-        Y = self._label_binarizer.transform(y).astype(X.dtype)
+        Y = self._encoded(y, X.dtype)
         return TrainingData(
             X,
             Y,
@@ -376,6 +376,17 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
             Decoder(self._truth, self._labels, self._accuracy, raw=True, estimator=self._with_outputs),
             stratify=self._truth(Y) if self.early_stopping and Y.shape[1] == 1 else None,
         )
+
+    def _encoded(self, y, dtype):
+        """Targets of known labels: what the label binarizer makes of them, without the integers that it makes first."""
+        if y.ndim != 1 or self._label_binarizer.y_type_.startswith("multilabel"):
+            return self._label_binarizer.transform(y).astype(dtype)
+        codes = np.searchsorted(self.classes_, y)
+        if len(self.classes_) <= 2:
+            return (codes == 1)[:, np.newaxis].astype(dtype)
+        Y = np.zeros((len(codes), len(self.classes_)), dtype=dtype)
+        Y[np.arange(len(codes)), codes] = 1
+        return Y
 
     def _check_labels(self, labels, *, same):
         if same and set(labels) != set(self.classes_):
@@ -461,9 +472,11 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
         if len(self.classes_) == 1:
             return 1.0
         if self._output() == "softmax" or raw.shape[1] == 1:
-            correct = _codes(raw) == _codes(Y - 0.5)
+            correct = _codes(raw) == _codes(Y, threshold=0.5)
         else:
             correct = ((raw > 0) == (Y > 0.5)).all(axis=1)
+        if sample_weight is None:
+            return np.count_nonzero(correct) / len(correct)
         return float(np.average(correct, weights=sample_weight))
 
     def __sklearn_tags__(self):
@@ -472,6 +485,6 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
         return tags
 
 
-def _codes(raw):
+def _codes(raw, threshold=0):
     """Column index of the predicted class of each row, or for two classes 0 or 1."""
-    return raw.argmax(axis=1) if raw.shape[1] > 1 else (raw[:, 0] > 0).astype(np.intp)
+    return raw.argmax(axis=1) if raw.shape[1] > 1 else (raw[:, 0] > threshold).astype(np.intp)
