@@ -22,8 +22,8 @@ class Checkpoint:
     Parameters
     ----------
     path : str or path-like
-        The file, which is replaced if it exists. The suffix is the format: ``.skops`` for :mod:`skops.io`, ``.pkl`` or
-        ``.pickle`` for :mod:`pickle`. Each fit needs a file of its own.
+        The file, which is replaced if it exists. The suffix is the format: ``.skops`` for skops, ``.pkl`` or
+        ``.pickle`` for pickle. Each fit needs a file of its own.
     every : int, default=10
         Number of iterations after which the file is written: epochs, steps of L-BFGS, iterations of a swarm, or calls
         of `partial_fit`. To write a file takes some milliseconds.

@@ -1,18 +1,25 @@
 """Networks, data and small functions that several test files share."""
 
+import sys
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import scipy.sparse as sp
 from sklearn.exceptions import ConvergenceWarning
 
+import skl2net
 from skl2net.engines import default_engine
 from skl2net.engines.interface import Batches, EpochTotals, OptimiserState, Task
 from skl2net.l2 import MODES, PENALTIES, l2_coefficients
 from skl2net.network import Network
 from skl2net.solvers.optimisers import SGD, Adam
+
+PACKAGE = str(Path(skl2net.__file__).parent)
+# a lock's `with` statement is left without releasing it at bytecodes where no real signal arrives
+LOCKS = str(Path(PACKAGE, "engines", "threads.py"))
 
 OUTPUT_LOSSES = [
     ("softmax", "log_loss"),
@@ -188,3 +195,31 @@ def regression(n_rows=60, n_features=4, n_outputs=1, seed=0):
     X = rng.normal(size=(n_rows, n_features))
     Y = np.tanh(X @ rng.normal(size=(n_features, n_outputs))) + 0.1 * rng.normal(size=(n_rows, n_outputs))
     return X, Y.ravel() if n_outputs == 1 else Y
+
+
+class AtBytecode:
+    """Ctrl-C at one of the bytecodes that skl2net runs, counted from 1; `n` is how many have been run."""
+
+    def __init__(self, at=None):
+        self.at, self.n = at, 0
+
+    def __enter__(self):
+        self.before = sys.gettrace()
+        sys.settrace(self._trace)
+        return self
+
+    def __exit__(self, *_):
+        sys.settrace(self.before)
+
+    def _trace(self, frame, event, arg):
+        if not frame.f_code.co_filename.startswith(PACKAGE) or frame.f_code.co_filename == LOCKS:
+            return None
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        return self._count
+
+    def _count(self, frame, event, arg):
+        if event == "opcode":
+            self.n += 1
+            if self.n == self.at:
+                raise KeyboardInterrupt
+        return self._count

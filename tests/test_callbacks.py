@@ -1,7 +1,9 @@
 """scikit-learn's callbacks: which tasks they hear of, what they are handed, and how they stop a fit."""
 
+import contextlib
 import copy
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -12,7 +14,7 @@ import warnings
 import joblib
 import numpy as np
 import pytest
-from cases import classes, converging_or_not, fit, flat, regression
+from cases import AtBytecode, classes, converging_or_not, fit, flat, regression
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
@@ -352,6 +354,33 @@ def test_ctrl_c_before_the_first_iteration_is_torn_down(hook):
     with pytest.raises(KeyboardInterrupt):
         net.set_callbacks(recorder).fit(X, y)
     assert_torn_down(net, recorder)
+
+
+@pytest.mark.parametrize("name", ["sgd", "lbfgs", "pso", "early stopping"])
+def test_ctrl_c_at_any_bytecode_is_torn_down(name):
+    net, X, y = net_and_data(name)
+    counter = AtBytecode()
+    with converging_or_not(), counter:
+        clone(net).set_callbacks(Recorder()).fit(X, y)
+    rng = random.Random(0)
+    n_set_up = n_kept = 0
+    for _ in range(30):
+        recorder = Recorder()
+        interrupted = clone(net).set_callbacks(recorder)
+        with warnings.catch_warnings(), contextlib.suppress(KeyboardInterrupt):
+            warnings.simplefilter("ignore")
+            with AtBytecode(rng.randint(1, counter.n)):
+                interrupted.fit(X, y)
+        assert recorder.count("setup") == recorder.count("teardown") <= 1
+        assert not [
+            attribute for attribute in vars(interrupted) if "callback" in attribute and attribute != "_skl_callbacks"
+        ]
+        n_set_up += recorder.count("setup")
+        if hasattr(interrupted, "n_iter_"):
+            n_kept += 1
+            assert 0 <= interrupted.n_iter_ - recorder.names("end").count("iteration") <= 1
+    assert n_set_up > 10
+    assert n_kept > 5
 
 
 @pytest.mark.parametrize("n_jobs", [None, 2])

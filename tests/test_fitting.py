@@ -4,21 +4,18 @@ import copy
 import pickle
 import random
 import signal
-import sys
 import threading
 import warnings
 from dataclasses import replace
-from pathlib import Path
 from time import perf_counter
 
 import joblib
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from cases import classes, converging_or_not, fit, flat, regression
+from cases import AtBytecode, classes, converging_or_not, fit, flat, regression
 from sklearn.base import clone
 
-import skl2net
 from skl2net import L2NetClassifier, L2NetRegressor, ParticleSwarm
 from skl2net.engines import default_engine
 from skl2net.engines.interface import Task
@@ -249,9 +246,6 @@ def test_extending_a_curve_leaves_all_earlier_ones_as_they_were():
 
 # --- Ctrl-C -----------------------------------------------------------------------------------------------------------
 
-PACKAGE = str(Path(skl2net.__file__).parent)
-# a lock's `with` statement is left without releasing it at bytecodes where no real signal arrives
-LOCKS = str(Path(PACKAGE, "engines", "threads.py"))
 NETS = {
     "sgd": L2NetClassifier((4,), solver="sgd", learning_rate_init=0.05),
     "invscaling": L2NetClassifier((4,), solver="sgd", learning_rate="invscaling", learning_rate_init=0.1),
@@ -309,34 +303,6 @@ def interrupted_fit(net, X, y, interrupt):
         except KeyboardInterrupt:
             return True
     return False
-
-
-class AtBytecode:
-    """Ctrl-C at one of the bytecodes that skl2net runs, counted from 1; `n` is how many have been run."""
-
-    def __init__(self, at=None):
-        self.at, self.n = at, 0
-
-    def __enter__(self):
-        self.before = sys.gettrace()
-        sys.settrace(self._trace)
-        return self
-
-    def __exit__(self, *_):
-        sys.settrace(self.before)
-
-    def _trace(self, frame, event, arg):
-        if not frame.f_code.co_filename.startswith(PACKAGE) or frame.f_code.co_filename == LOCKS:
-            return None
-        frame.f_trace_opcodes, frame.f_trace_lines = True, False
-        return self._count
-
-    def _count(self, frame, event, arg):
-        if event == "opcode":
-            self.n += 1
-            if self.n == self.at:
-                raise KeyboardInterrupt
-        return self._count
 
 
 class AfterTime:

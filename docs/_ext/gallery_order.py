@@ -9,6 +9,7 @@ ORDER = [
     "rules_on_a_weight",
     "find_lambda",
     "node_sweep",
+    "callbacks",
     "drifting_stream",
     "particle_swarm",
     "swarm_decay",

@@ -17,6 +17,7 @@ SITES = {
         "modules/generated/{name}.html#{name}",
         [
             "base",
+            "callback",
             "compose",
             "datasets",
             "ensemble",
