@@ -4,11 +4,13 @@ import time
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from cases import STEPS, coefficients_of, make_case, new_state
 from test_engine_agreement import each_dtype
 
 from skl2net.engines import available_engines, default_engine
-from skl2net.engines.interface import Batches
+from skl2net.engines.interface import Batches, Task
+from skl2net.network import Network
 from skl2net.solvers.optimisers import SGD, Adam
 
 each_engine = pytest.mark.parametrize("engine", available_engines(), ids=lambda engine: engine.name)
@@ -140,3 +142,22 @@ def test_training_with_dead_units_takes_no_longer(name):
             times.append(time.thread_time() - began)
         seconds[size] = min(times)
     assert seconds[1e-37] < 4 * seconds[0.0]  # some 50 times as long with subnormal weights
+
+
+@each_dtype
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("output", ["logistic", "softmax"])
+def test_saturated_outputs_have_no_gradient_close_to_subnormal(output, sparse, dtype):
+    # its products with the weights would be subnormal; next to the gradient of any other row it is nothing
+    engine = pytest.importorskip("skl2net.engines._compiled", reason="the reference engine computes as NumPy does")
+    n_outputs = 1 if output == "logistic" else 2
+    network = Network((1, n_outputs), "identity", output)
+    kept, dropped = (-66.0, -78.0) if dtype == np.float32 else (-665.0, -690.0)  # exp of them, beside 2^-102 or 2^-969
+    for logit, is_kept in ((kept, True), (dropped, False)):
+        X = np.full((1, 1), logit, dtype)
+        parameters = np.array([1.0, 0.0] if n_outputs == 1 else [1.0, 0.0, 0.0, 0.0], dtype)
+        Y = np.zeros((1, n_outputs), dtype)
+        Y[0, 1:] = 1
+        task = Task(network, sp.csr_array(X) if sparse else X, Y, None, "log_loss")
+        gradient = engine.loss_and_gradient(task, parameters)[1][network.n_weights]
+        assert gradient == (pytest.approx(np.exp(dtype(logit)), rel=1e-4) if is_kept else 0)

@@ -1,5 +1,12 @@
 /* The losses and their derivatives, with rows in the SIMD lanes and with output units in them. */
 
+/* A derivative, or zero if it is so close to the subnormal numbers that products with weights would be some: processors
+ * need up to 50 times as long for these, and saturated outputs have many. Next to any other row's it is nothing. */
+INLINE V NAME(without_tiny)(V delta)
+{
+    return NAME(select)(NAME(absolute)(delta) < NAME(all)(CONSTANT(0x1p-969, 0x1p-102f)), NAME(all)(0), delta);
+}
+
 /* Loss of output units that do not depend on each other (all but softmax), added to `loss_sum`, and its derivative with
  * respect to the raw outputs z; t are the targets. */
 INLINE V NAME(unit_loss)(const network_t *network, V z, V t, V *loss_sum)
@@ -122,7 +129,8 @@ FUNCTION double NAME(unit_major_loss)(const network_t *network, index_t out, ind
                 NAME(store)(log_weight + i, weight * s.mass);
                 for (index_t j = 0; j < out && scale != 0; j++) {
                     V p = NAME(load)(di + j * LANE_ROWS) * share;
-                    NAME(store)(di + j * LANE_ROWS, (p - NAME(load)(yi + j * LANE_ROWS)) * factor);
+                    const V error = p - NAME(load)(yi + j * LANE_ROWS);
+                    NAME(store)(di + j * LANE_ROWS, NAME(without_tiny)(error * factor));
                 }
             } else {
                 V mean = NAME(all)(0);
@@ -133,13 +141,14 @@ FUNCTION double NAME(unit_major_loss)(const network_t *network, index_t out, ind
                 }
                 for (index_t j = 0; j < out && scale != 0; j++) {
                     V p = NAME(load)(di + j * LANE_ROWS) * share;
-                    NAME(store)(di + j * LANE_ROWS, p * (p - NAME(load)(yi + j * LANE_ROWS) - mean) * factor);
+                    const V error = p - NAME(load)(yi + j * LANE_ROWS);
+                    NAME(store)(di + j * LANE_ROWS, NAME(without_tiny)(p * (error - mean) * factor));
                 }
             }
         } else {
             for (index_t j = 0; j < out; j++) {
                 V error = NAME(unit_loss)(network, NAME(load)(zi + j * LANE_ROWS), NAME(load)(yi + j * LANE_ROWS), &acc);
-                NAME(store)(di + j * LANE_ROWS, error * factor);
+                NAME(store)(di + j * LANE_ROWS, NAME(without_tiny)(error * factor));
             }
         }
         /* a lane without a row must not turn an overflow into NaN */
@@ -168,7 +177,7 @@ INLINE V NAME(row_loss)(const network_t *network, index_t out, index_t ld, const
             *log_of = partition;
             *log_weight = weight * NAME(sum_outputs)(out, y, s.mass);
             for (index_t j = 0; j < ld; j += LANES)
-                NAME(store)(d + j, (NAME(load)(d + j) * share - NAME(load)(y + j)) * factor);
+                NAME(store)(d + j, NAME(without_tiny)((NAME(load)(d + j) * share - NAME(load)(y + j)) * factor));
         } else {
             V product = NAME(all)(0);
             for (index_t j = 0; j < ld; j += LANES) {
@@ -180,14 +189,14 @@ INLINE V NAME(row_loss)(const network_t *network, index_t out, index_t ld, const
             const REAL mean = NAME(sum)(product);
             for (index_t j = 0; j < ld; j += LANES) {
                 V p = NAME(load)(d + j);
-                NAME(store)(d + j, p * (p - NAME(load)(y + j) - mean) * factor);
+                NAME(store)(d + j, NAME(without_tiny)(p * (p - NAME(load)(y + j) - mean) * factor));
             }
         }
     } else {
         for (index_t j = 0; j < ld; j += LANES) {
             V loss = NAME(all)(0), error = NAME(unit_loss)(network, NAME(load)(z + j), NAME(load)(y + j), &loss);
             acc += NAME(with_padding)(0, out, j, loss);
-            NAME(store)(d + j, NAME(with_padding)(0, out, j, error * factor));
+            NAME(store)(d + j, NAME(without_tiny)(NAME(with_padding)(0, out, j, error * factor)));
         }
     }
     return acc * weight;
