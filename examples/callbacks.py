@@ -63,7 +63,7 @@ def look(n, net):
 params = {"learning_rate_init": 0.05, "alpha": 0, "max_iter": 500, "tol": 0, "n_iter_no_change": 500}
 net = L2NetClassifier((50,), **params, warm_start=True, random_state=0)
 monitor = ScoringMonitor(scoring="accuracy")
-net.set_callbacks(ProgressBar(), monitor, AfterEachIteration(look)).fit(X, y)
+net = net.set_callbacks(ProgressBar(), monitor, AfterEachIteration(look)).fit(X, y)
 
 # %%
 # Without L2, the boundary begins to bend around single samples, and what the network gains on the training data it
