@@ -6,7 +6,9 @@ versions all tests passed.
 
 import copy
 import os
+from collections.abc import Callable
 from contextlib import contextmanager, nullcontext
+from typing import Any, TypeVar
 
 import numpy as np
 import sklearn
@@ -18,6 +20,7 @@ from sklearn.model_selection._split import _yields_constant_splits
 from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.metadata_routing import _raise_for_params, _routing_enabled
+from sklearn.utils.metaestimators import available_if as _available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
@@ -116,9 +119,12 @@ else:
             return self._frame.columns
 
 
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+
 BaseScorer = _BaseScorer
 check_partial_fit_first_call = _check_partial_fit_first_call
-fit_context = _fit_context
+fit_context: Callable[..., Callable[[_Method], _Method]] = _fit_context
+available_if: Callable[..., Callable[[_Method], _Method]] = _available_if
 raise_for_params = _raise_for_params
 safe_indexing = _safe_indexing
 routing_enabled = _routing_enabled
@@ -153,6 +159,7 @@ __all__ = [
     "Interval",
     "Options",
     "StrOptions",
+    "available_if",
     "callback_management_context",
     "callbacks_of",
     "check_partial_fit_first_call",

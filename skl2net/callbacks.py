@@ -7,8 +7,10 @@ import warnings
 from importlib.util import find_spec
 from numbers import Integral
 from pathlib import Path
+from typing import Any
 
 from skl2net._sklearn_private import without_callbacks
+from skl2net.hints import Estimator
 
 _PICKLE, _SKOPS = (".pkl", ".pickle"), (".skops",)
 
@@ -70,7 +72,7 @@ class Checkpoint:
     68
     """
 
-    def __init__(self, path, every=10):
+    def __init__(self, path: str | os.PathLike[str], every: int = 10) -> None:
         self.path = Path(path).resolve()
         self.every = every
         self._n_unsaved = 0
@@ -85,7 +87,7 @@ class Checkpoint:
         if self.path.suffix in _SKOPS and find_spec("skops") is None:
             raise ImportError(f"path={str(path)!r} needs skops. Install it, or use the suffix .pkl.")
 
-    def setup(self, estimator, context):
+    def setup(self, estimator: Estimator, context: Any) -> None:
         """Check that the estimator can go on from a file, and that the file can be written.
 
         Parameters
@@ -111,7 +113,7 @@ class Checkpoint:
         if not self.path.parent.is_dir():
             raise FileNotFoundError(f"There is no folder {str(self.path.parent)!r} to save a checkpoint in. Create it.")
 
-    def teardown(self, estimator, context):
+    def teardown(self, estimator: Estimator, context: Any) -> None:
         """Do nothing.
 
         Parameters
@@ -122,7 +124,7 @@ class Checkpoint:
             Its task.
         """
 
-    def on_fit_task_begin(self, estimator, context):
+    def on_fit_task_begin(self, estimator: Estimator, context: Any) -> None:
         """Do nothing.
 
         Parameters
@@ -133,7 +135,7 @@ class Checkpoint:
             The task that begins.
         """
 
-    def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
+    def on_fit_task_end(self, estimator: Estimator, context: Any, *, fitted_estimator: Estimator = None) -> None:
         """Save the estimator if it is time.
 
         Parameters

@@ -5,6 +5,7 @@ from html import escape
 from textwrap import wrap
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skl2net import notebook
 from skl2net.conventions import AlphaConversion, equivalents
@@ -89,11 +90,11 @@ class L2Report:
     updates_per_epoch: int | None
     schedule: bool
     rule: str
-    share: np.ndarray | None
-    timescale: np.ndarray | None
+    share: NDArray[np.float64] | None
+    timescale: NDArray[np.float64] | None
     reason: str | None
-    sum_of_squares: np.ndarray
-    largest: np.ndarray
+    sum_of_squares: NDArray[np.float64]
+    largest: NDArray[np.float64]
     remarks: tuple[str, ...]
     equivalents: tuple[AlphaConversion, ...]
 
@@ -122,7 +123,7 @@ class L2Report:
                 names = [name.replace(" ", _NO_BREAK) for name in names]
                 yield "Elsewhere", f"{caption}: {', '.join(names)}"
 
-    def __str__(self):
+    def __str__(self) -> str:
         facts = list(self._facts())
         width = max(len(caption) for caption, _ in facts)
         lines = [
@@ -139,10 +140,10 @@ class L2Report:
         ]
         return "\n".join(lines)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return str(self)
 
-    def _repr_html_(self):
+    def _repr_html_(self) -> str:
         layers = [
             (str(i), f"{total:.6g}", f"{top:.6g}")
             for i, (total, top) in enumerate(zip(self.sum_of_squares, self.largest, strict=True))

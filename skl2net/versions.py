@@ -5,7 +5,7 @@ import sklearn
 from skl2net.engines import available_engines, reference, why_reference
 
 
-def show_versions():
+def show_versions() -> None:
     """Print the version of skl2net, its engine, and what `sklearn.show_versions` prints.
 
     Examples

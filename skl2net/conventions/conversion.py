@@ -20,24 +20,24 @@ _SOLVERS = ("sgd", "adam", "lbfgs", "pso")
 
 
 def convert_alpha(
-    alpha,
-    source,
-    target,
+    alpha: float,
+    source: str,
+    target: str,
     *,
-    learning_rate=None,
-    batch_size=None,
-    n_samples=None,
-    n_epochs=None,
-    momentum=None,
-    nesterov=None,
-    beta_1=None,
-    beta_2=None,
-    epsilon=None,
-    loss=None,
-    n_outputs=None,
-    solver=None,
-    schedule=False,
-):
+    learning_rate: float | None = None,
+    batch_size: int | None = None,
+    n_samples: int | None = None,
+    n_epochs: float | None = None,
+    momentum: float | None = None,
+    nesterov: bool | None = None,
+    beta_1: float | None = None,
+    beta_2: float | None = None,
+    epsilon: float | None = None,
+    loss: str | None = None,
+    n_outputs: int | None = None,
+    solver: str | None = None,
+    schedule: bool = False,
+) -> AlphaConversion:
     r"""Convert an L2 strength from one library's convention to another's.
 
     Two penalties are made equal as multiples of their data losses, everything else as the share of a weight that one
@@ -204,7 +204,7 @@ def equivalents(
     return tuple(sorted(found, key=lambda conversion: (not conversion.exact, SENSES.index(conversion.sense))))
 
 
-def list_conventions():
+def list_conventions() -> ConventionTable:
     """List the conventions that `convert_alpha` knows.
 
     Returns

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from html import escape
 
 from skl2net import notebook
+from skl2net.conventions.convention import Convention
 
 WIDTH = 100
 
@@ -89,20 +90,20 @@ class AlphaConversion:
     language: str
     code: str
 
-    def __float__(self):
+    def __float__(self) -> float:
         if self.alpha is None:
             raise ValueError(self._headline())
         return self.alpha
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         alpha = "None" if self.alpha is None else f"{self.alpha:.6g}"
         exact = "exact" if self.exact else f"sense={self.sense!r}"
         return f"<AlphaConversion {self.source} {self.given:.6g} -> {self.target} {alpha}, {exact}>"
 
-    def __str__(self):
+    def __str__(self) -> str:
         return "\n".join([textwrap.fill(" ".join(self.sentences()), WIDTH), *([self.code] if self.code else [])])
 
-    def sentences(self):
+    def sentences(self) -> list[str]:
         """What there is to say, at most three sentences, the most important first.
 
         Returns
@@ -139,7 +140,7 @@ class AlphaConversion:
     def _is_trap(self):
         return self.naive_factor is not None and abs(self.naive_factor - 1) > 1e-9
 
-    def _repr_html_(self):
+    def _repr_html_(self) -> str:
         alpha = "none" if self.alpha is None else f"{self.alpha:.6g}"
         rate = "" if self.learning_rate is None else f"{self.learning_rate:.6g}"
         if not rate and self.learning_rate_factor != 1:
@@ -161,12 +162,12 @@ class AlphaConversion:
         return notebook.show("AlphaConversion", "conventions.AlphaConversion", notebook.table(rows))
 
 
-class ConventionTable(tuple):
+class ConventionTable(tuple[Convention, ...]):
     """The conventions, as `list_conventions` returns them: a tuple that prints and displays as a table."""
 
     __slots__ = ()
 
-    def __str__(self):
+    def __str__(self) -> str:
         names = max(len(convention.name) for convention in self)
         lines = [f"{'name':<{names}}  one update, or the objective"]
         for convention in self:
@@ -176,7 +177,7 @@ class ConventionTable(tuple):
 
     __repr__ = __str__
 
-    def _repr_html_(self):
+    def _repr_html_(self) -> str:
         rows = (map(escape, (c.name, c.library, c.parameter, c.formula)) for c in self)
         header = ("name", "library", "where λ is typed", "one update, or the objective")
         return notebook.show("Conventions", "list_conventions", notebook.table(rows, header=header))

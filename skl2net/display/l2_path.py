@@ -1,12 +1,18 @@
 """`L2PathDisplay`: scores and weights against the strength of the L2 rule."""
 
 from dataclasses import replace
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from skl2net.display.drawing import BLUE, VERMILION, find_fitted, import_pyplot
+from skl2net.hints import Estimator, Floats
 from skl2net.model_selection import L2NetClassifierCV, L2NetRegressorCV
 from skl2net.report import make_report
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _MAX_TIMESCALES = 6
 
@@ -56,7 +62,21 @@ class L2PathDisplay:
     >>> display = L2PathDisplay.from_estimator(search)  # doctest: +SKIP
     """
 
-    def __init__(self, *, alphas, scores, weight_norms, alpha, score_name="Score", timescales=None):
+    ax_: "Axes"
+    figure_: "Figure"
+    norm_ax_: "Axes"
+    timescale_ax_: "Axes | None"
+
+    def __init__(
+        self,
+        *,
+        alphas: Floats,
+        scores: Floats,
+        weight_norms: Floats,
+        alpha: float,
+        score_name: str = "Score",
+        timescales: Floats | None = None,
+    ) -> None:
         self.alphas = alphas
         self.scores = scores
         self.weight_norms = weight_norms
@@ -65,7 +85,7 @@ class L2PathDisplay:
         self.timescales = timescales
 
     @classmethod
-    def from_estimator(cls, estimator, *, ax=None):
+    def from_estimator(cls, estimator: Estimator, *, ax: "Axes | None" = None) -> Self:
         """Create the display from a fitted search, and plot it.
 
         Timescales are those of :meth:`~skl2net.L2NetClassifierCV.l2_report`: decays have them, and penalties under SGD.
@@ -97,7 +117,7 @@ class L2PathDisplay:
         )
         return display.plot(ax=ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: "Axes | None" = None) -> Self:
         """Plot.
 
         Parameters

@@ -1,9 +1,17 @@
 """`LossCurveDisplay`: losses and weights over the iterations of a training."""
 
+from typing import TYPE_CHECKING, Self
+
 import numpy as np
 
 from skl2net.display.drawing import BLUE, GREEN, SKY, VERMILION, find_fitted, import_pyplot
 from skl2net.estimators import L2NetClassifier, L2NetRegressor
+from skl2net.hints import ArrayLike, Estimator
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
 
 class LossCurveDisplay:
@@ -55,14 +63,29 @@ class LossCurveDisplay:
     >>> LossCurveDisplay.from_estimator(model)  # doctest: +SKIP
     """
 
-    def __init__(self, *, loss, data_loss, weight_norm, validation_loss=None):
+    ax_: "Axes"
+    figure_: "Figure"
+    norm_ax_: "Axes"
+    loss_line_: "Line2D"
+    data_loss_line_: "Line2D | None"
+    validation_loss_line_: "Line2D | None"
+    norm_line_: "Line2D"
+
+    def __init__(
+        self,
+        *,
+        loss: ArrayLike,
+        data_loss: ArrayLike,
+        weight_norm: ArrayLike,
+        validation_loss: ArrayLike | None = None,
+    ) -> None:
         self.loss = loss
         self.data_loss = data_loss
         self.weight_norm = weight_norm
         self.validation_loss = validation_loss
 
     @classmethod
-    def from_estimator(cls, estimator, *, ax=None):
+    def from_estimator(cls, estimator: Estimator, *, ax: "Axes | None" = None) -> Self:
         """Create the display from a fitted network, and plot it.
 
         Parameters
@@ -85,7 +108,7 @@ class LossCurveDisplay:
         )
         return display.plot(ax=ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: "Axes | None" = None) -> Self:
         """Plot.
 
         Parameters

@@ -1,9 +1,18 @@
 """The tournament of a `NodeSweepCV` as a plot."""
 
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
 
 from skl2net.display.drawing import BLUE, GREY, VERMILION, find_fitted, import_pyplot
+from skl2net.hints import Estimator, Floats
 from skl2net.model_selection.nodes import NodeSweepCV, best_rows, split_scores, standard_error
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.container import ErrorbarContainer
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
 
 class NodeSweepDisplay:
@@ -66,7 +75,23 @@ class NodeSweepDisplay:
     >>> NodeSweepDisplay.from_estimator(sweep)  # doctest: +SKIP
     """
 
-    def __init__(self, *, sizes, scores, errors, history, score_name="Score"):
+    ax_: "Axes"
+    figure_: "Figure"
+    history_ax_: "Axes"
+    errorbar_: "ErrorbarContainer"
+    line_: "Line2D"
+    winner_: "Line2D"
+    path_: "Line2D"
+
+    def __init__(
+        self,
+        *,
+        sizes: list[tuple[int, ...]],
+        scores: Floats,
+        errors: Floats,
+        history: list[dict[str, Any]],
+        score_name: str = "Score",
+    ) -> None:
         self.sizes = sizes
         self.scores = scores
         self.errors = errors
@@ -74,7 +99,7 @@ class NodeSweepDisplay:
         self.score_name = score_name
 
     @classmethod
-    def from_estimator(cls, sweep, *, ax=None, score_name=None):
+    def from_estimator(cls, sweep: Estimator, *, ax: "Axes | None" = None, score_name: str | None = None) -> Self:
         """Plot a tournament.
 
         Parameters
@@ -111,7 +136,7 @@ class NodeSweepDisplay:
         )
         return display.plot(ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: "Axes | None" = None) -> Self:
         """Plot the tournament.
 
         Parameters

@@ -1,9 +1,18 @@
 """`SwarmDisplay`: the personal bests of a particle swarm over its iterations."""
 
+from typing import TYPE_CHECKING, Self
+
 import numpy as np
 
 from skl2net.display.drawing import BLUE, VERMILION, find_fitted, import_pyplot
 from skl2net.estimators import L2NetClassifier, L2NetRegressor
+from skl2net.hints import ArrayLike, Estimator
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.collections import PolyCollection
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
 
 class SwarmDisplay:
@@ -50,14 +59,22 @@ class SwarmDisplay:
     >>> SwarmDisplay.from_estimator(net)  # doctest: +SKIP
     """
 
-    def __init__(self, *, best, lower_quartile, median, upper_quartile):
+    ax_: "Axes"
+    figure_: "Figure"
+    best_line_: "Line2D"
+    median_line_: "Line2D"
+    band_: "PolyCollection"
+
+    def __init__(
+        self, *, best: ArrayLike, lower_quartile: ArrayLike, median: ArrayLike, upper_quartile: ArrayLike
+    ) -> None:
         self.best = best
         self.lower_quartile = lower_quartile
         self.median = median
         self.upper_quartile = upper_quartile
 
     @classmethod
-    def from_estimator(cls, estimator, *, ax=None):
+    def from_estimator(cls, estimator: Estimator, *, ax: "Axes | None" = None) -> Self:
         """Create the display from a network trained by a swarm, and plot it.
 
         Parameters
@@ -81,7 +98,7 @@ class SwarmDisplay:
         curves = net.swarm_.spread._asdict()
         return cls(**{name: curve.tolist() for name, curve in curves.items()}).plot(ax=ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: "Axes | None" = None) -> Self:
         """Plot.
 
         Parameters

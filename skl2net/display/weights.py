@@ -1,12 +1,19 @@
 """`WeightsDisplay`: the distribution of the weights of each layer, "with and without L2"."""
 
 from itertools import cycle
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from skl2net.display.drawing import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, find_fitted, import_pyplot
 from skl2net.estimators import L2NetClassifier, L2NetRegressor
+from skl2net.hints import Estimator, Floats, NDArray
 from skl2net.report import LARGE
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.patches import StepPatch
 
 _STYLES = [
     (BLUE, "-"),
@@ -59,11 +66,16 @@ class WeightsDisplay:
     >>> WeightsDisplay.from_estimator(nets)  # doctest: +SKIP
     """
 
-    def __init__(self, *, weights):
+    ax_: "Axes"
+    figure_: "Figure"
+    axes_: NDArray[Any]
+    histograms_: "dict[str, list[StepPatch]]"
+
+    def __init__(self, *, weights: dict[str, list[Floats]]) -> None:
         self.weights = weights
 
     @classmethod
-    def from_estimator(cls, estimator, *, ax=None):
+    def from_estimator(cls, estimator: Estimator | dict[str, Estimator], *, ax: "Axes | None" = None) -> Self:
         """Create the display from one or several fitted networks, and plot it.
 
         Parameters
@@ -89,7 +101,7 @@ class WeightsDisplay:
         display = cls(weights={type(net).__name__ if name is None else name: net.coefs_ for name, net in found.items()})
         return display.plot(ax=ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: "Axes | None" = None) -> Self:
         """Plot.
 
         Parameters

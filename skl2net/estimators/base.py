@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -29,11 +30,12 @@ from skl2net.engines.interface import Task
 from skl2net.estimators.persistence import VERSION, Continuation, current_version, plain, restored, take_version
 from skl2net.estimators.tasks import FitTasks
 from skl2net.fitting import EarlyStopping, Start, Watch, fit_network
+from skl2net.hints import ArrayLike, Estimator, Floats, MatrixLike, NDArray
 from skl2net.l2 import MODES, check_rule
 from skl2net.network import ACTIVATIONS, Network
 from skl2net.notebook import DocumentationLink
 from skl2net.problem import Decoder, Problem
-from skl2net.report import make_report
+from skl2net.report import L2Report, make_report
 from skl2net.solvers.gradient import GradientDescent, LearningRate
 from skl2net.solvers.lbfgs import LBFGS
 from skl2net.solvers.optimisers import SGD, Adam
@@ -73,6 +75,25 @@ class TrainingData:
 class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
     """Base class of the classifier and the regressor."""
 
+    coefs_: list[Floats]
+    intercepts_: list[Floats]
+    loss_: float
+    data_loss_: float
+    best_loss_: float | None
+    best_validation_score_: float | None
+    n_iter_: int
+    t_: int
+    n_layers_: int
+    n_outputs_: int
+    out_activation_: str
+    n_features_in_: int
+    feature_names_in_: NDArray[np.object_]
+
+    if TYPE_CHECKING:  # methods of scikit-learn, which is not typed
+
+        def score(self, X: MatrixLike, y: MatrixLike, sample_weight: ArrayLike | None = None) -> float: ...
+        def get_params(self, deep: bool = True) -> dict[str, Any]: ...
+
     _parameter_constraints: dict = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "activation": [StrOptions(set(ACTIVATIONS))],
@@ -101,7 +122,7 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
     }
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: MatrixLike, y: MatrixLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the network.
 
         Parameters
@@ -126,7 +147,7 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
         """
         return self._fit(X, y, sample_weight)
 
-    def l2_report(self):
+    def l2_report(self) -> L2Report:
         """Report which L2 rule ran in the last fit, and what it did to the weights.
 
         Returns
@@ -156,7 +177,7 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
         return make_report(self._applied_rule, self.coefs_)
 
     @classmethod
-    def from_sklearn(cls, mlp):
+    def from_sklearn(cls, mlp: Estimator) -> Self:
         """Convert a fitted multi-layer perceptron of scikit-learn.
 
         Parameters, weights and the state of the optimiser are copied, and scikit-learn's rule is
@@ -198,7 +219,7 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
         net._keep(network, result, mlp.random_state)
         return net
 
-    def to_sklearn(self):
+    def to_sklearn(self) -> Estimator:
         """Convert to a fitted multi-layer perceptron of scikit-learn.
 
         The result makes the same predictions, and its `alpha` is converted. Under ``l2_mode="penalty_per_sample"``, its
@@ -235,7 +256,7 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
         check_is_fitted(self)
         return to_sklearn(self)
 
-    def to_torch(self):
+    def to_torch(self) -> Any:
         """Convert to a PyTorch module with the same outputs.
 
         Returns
@@ -282,32 +303,32 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
         return to_torch(self)
 
     @property
-    def loss_curve_(self):
+    def loss_curve_(self) -> list[float]:
         """Loss of each iteration, list of float."""
         return self._curves.loss.tolist()
 
     @property
-    def data_loss_curve_(self):
+    def data_loss_curve_(self) -> list[float]:
         """Loss of each iteration without the penalty, list of float."""
         return self._curves.data_loss.tolist()
 
     @property
-    def weight_norm_curve_(self):
+    def weight_norm_curve_(self) -> list[float]:
         r""":math:`\sum w^2` after each iteration, list of float."""
         return self._curves.weight_norm.tolist()
 
     @property
-    def validation_scores_(self):
+    def validation_scores_(self) -> list[float] | None:
         """Score on the validation set after each iteration; None without early stopping."""
         return None if self.best_validation_score_ is None else self._curves.validation_score.tolist()
 
     @property
-    def validation_loss_curve_(self):
+    def validation_loss_curve_(self) -> list[float] | None:
         """Loss on the validation set after each iteration; None without early stopping."""
         return None if self.best_validation_score_ is None else self._curves.validation_loss.tolist()
 
     @property
-    def swarm_(self):
+    def swarm_(self) -> SwarmState | None:
         """Final state of the swarm, a `SwarmState`; None if another solver was used."""
         state = self._continuation.state
         return state if isinstance(state, SwarmState) else None
@@ -574,7 +595,7 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
         tags.input_tags.sparse = True
         return tags
 
-    def set_params(self, **params):
+    def set_params(self, **params: Any) -> Self:
         """Set the parameters of this estimator, and as ``solver__<parameter>`` those of a `ParticleSwarm`.
 
         With the latter, ``solver="pso"`` becomes a `ParticleSwarm`.

@@ -1,17 +1,33 @@
 """The classifier."""
 
+from typing import Any, Literal, Self
+
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import column_or_1d
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
 from skl2net._parameters import is_finite_number
-from skl2net._sklearn_private import StrOptions, check_partial_fit_first_call, fit_context, validate_data
+from skl2net._sklearn_private import StrOptions, available_if, check_partial_fit_first_call, fit_context, validate_data
 from skl2net.estimators.base import FLOATS, BaseL2Net, TrainingData, check_range
+from skl2net.hints import (
+    Activation,
+    ArrayLike,
+    ClassWeight,
+    Floats,
+    L2Mode,
+    LearningRate,
+    MatrixLike,
+    NDArray,
+    RandomState,
+    Sizes,
+    SolverName,
+    Strengths,
+)
 from skl2net.problem import Decoder
+from skl2net.solvers.swarm import ParticleSwarm
 
 
 class L2NetClassifier(ClassifierMixin, BaseL2Net):
@@ -182,6 +198,8 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
     [0 0 0]
     """
 
+    classes_: NDArray[Any]
+
     _parameter_constraints: dict = {
         **BaseL2Net._parameter_constraints,
         "loss": [StrOptions({"log_loss", "squared_error"})],
@@ -190,34 +208,34 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
 
     def __init__(
         self,
-        hidden_layer_sizes=(100,),
-        activation="relu",
+        hidden_layer_sizes: int | Sizes = (100,),
+        activation: Activation = "relu",
         *,
-        loss="log_loss",
-        solver="adam",
-        l2_mode="prior",
-        alpha=None,
-        class_weight=None,
-        batch_size="auto",
-        learning_rate="constant",
-        learning_rate_init=0.001,
-        power_t=0.5,
-        max_iter=200,
-        shuffle=True,
-        random_state=None,
-        tol=1e-4,
-        verbose=False,
-        warm_start=False,
-        momentum=0.9,
-        nesterovs_momentum=True,
-        early_stopping=False,
-        validation_fraction=0.1,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-8,
-        n_iter_no_change=10,
-        max_fun=15000,
-    ):
+        loss: Literal["log_loss", "squared_error"] = "log_loss",
+        solver: SolverName | ParticleSwarm = "adam",
+        l2_mode: L2Mode = "prior",
+        alpha: float | Strengths | None = None,
+        class_weight: ClassWeight = None,
+        batch_size: int | Literal["auto"] = "auto",
+        learning_rate: LearningRate = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: RandomState = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+    ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.loss = loss
@@ -247,7 +265,13 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
 
     @available_if(lambda estimator: estimator._has_updates())
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, sample_weight=None, classes=None):
+    def partial_fit(
+        self,
+        X: MatrixLike,
+        y: MatrixLike,
+        sample_weight: ArrayLike | None = None,
+        classes: ArrayLike | None = None,
+    ) -> Self:
         """Train for one pass over the given data, continuing from the previous call.
 
         Under ``l2_mode="prior"``, `N` is the number of samples in all calls so far, as Bayes' rule has it for a stream:
@@ -278,7 +302,7 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
             )
         return self._fit(X, y, sample_weight, is_stream=True, classes=classes)
 
-    def predict(self, X):
+    def predict(self, X: MatrixLike) -> NDArray[Any]:
         """Predict classes.
 
         Parameters
@@ -293,7 +317,7 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
         """
         return self._labels(self._network_outputs(X, raw=True))
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: MatrixLike) -> Floats:
         """Predict class probabilities.
 
         Parameters
@@ -314,7 +338,7 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
         np.minimum(np.maximum(P, tiny, out=P), 1 - tiny, out=P)
         return np.hstack([1 - P, P]) if P.shape[1] == 1 else P
 
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: MatrixLike) -> Floats:
         """Predict the logarithm of class probabilities.
 
         Parameters
@@ -330,7 +354,7 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
         P = self.predict_proba(X)
         return np.log(P, out=P)
 
-    def decision_function(self, X):
+    def decision_function(self, X: MatrixLike) -> Floats:
         """Compute the logits, the outputs of the network before the softmax or logistic function.
 
         Parameters

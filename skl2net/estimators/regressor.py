@@ -1,15 +1,29 @@
 """The regressor."""
 
+from typing import Literal, Self
+
 import numpy as np
 import scipy.sparse as sp
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils import column_or_1d
-from sklearn.utils.metaestimators import available_if
 
-from skl2net._sklearn_private import StrOptions, fit_context, validate_data
+from skl2net._sklearn_private import StrOptions, available_if, fit_context, validate_data
 from skl2net.estimators.base import FLOATS, BaseL2Net, TrainingData
+from skl2net.hints import (
+    Activation,
+    ArrayLike,
+    Floats,
+    L2Mode,
+    LearningRate,
+    MatrixLike,
+    RandomState,
+    Sizes,
+    SolverName,
+    Strengths,
+)
 from skl2net.problem import Decoder
+from skl2net.solvers.swarm import ParticleSwarm
 
 
 class L2NetRegressor(RegressorMixin, BaseL2Net):
@@ -182,33 +196,33 @@ class L2NetRegressor(RegressorMixin, BaseL2Net):
 
     def __init__(
         self,
-        hidden_layer_sizes=(100,),
-        activation="relu",
+        hidden_layer_sizes: int | Sizes = (100,),
+        activation: Activation = "relu",
         *,
-        loss="squared_error",
-        solver="adam",
-        l2_mode="prior",
-        alpha=None,
-        batch_size="auto",
-        learning_rate="constant",
-        learning_rate_init=0.001,
-        power_t=0.5,
-        max_iter=200,
-        shuffle=True,
-        random_state=None,
-        tol=1e-4,
-        verbose=False,
-        warm_start=False,
-        momentum=0.9,
-        nesterovs_momentum=True,
-        early_stopping=False,
-        validation_fraction=0.1,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-8,
-        n_iter_no_change=10,
-        max_fun=15000,
-    ):
+        loss: Literal["squared_error", "poisson"] = "squared_error",
+        solver: SolverName | ParticleSwarm = "adam",
+        l2_mode: L2Mode = "prior",
+        alpha: float | Strengths | None = None,
+        batch_size: int | Literal["auto"] = "auto",
+        learning_rate: LearningRate = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: RandomState = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+    ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.loss = loss
@@ -237,7 +251,7 @@ class L2NetRegressor(RegressorMixin, BaseL2Net):
 
     @available_if(lambda estimator: estimator._has_updates())
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, sample_weight=None):
+    def partial_fit(self, X: MatrixLike, y: MatrixLike, sample_weight: ArrayLike | None = None) -> Self:
         """Train for one pass over the given data, continuing from the previous call.
 
         Under ``l2_mode="prior"``, `N` is the number of samples in all calls so far, as Bayes' rule has it for a stream:
@@ -260,7 +274,7 @@ class L2NetRegressor(RegressorMixin, BaseL2Net):
         """
         return self._fit(X, y, sample_weight, is_stream=True)
 
-    def predict(self, X):
+    def predict(self, X: MatrixLike) -> Floats:
         """Predict targets.
 
         Parameters

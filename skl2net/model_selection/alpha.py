@@ -5,22 +5,38 @@ import time
 import warnings
 from inspect import cleandoc, signature
 from numbers import Integral, Real
+from typing import Any, Literal, Self
 
 import numpy as np
 from sklearn.base import is_classifier
 from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.model_selection import check_cv
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, indexable
 
-from skl2net._sklearn_private import Interval, StrOptions, fit_context, raise_for_params, routing_enabled
+from skl2net._sklearn_private import Interval, StrOptions, available_if, fit_context, raise_for_params, routing_enabled
 from skl2net.conventions import convert_alpha
 from skl2net.estimators import L2NetClassifier, L2NetRegressor
 from skl2net.estimators.base import BaseL2Net, seed_of
+from skl2net.hints import (
+    Activation,
+    ArrayLike,
+    ClassWeight,
+    Estimator,
+    L2Mode,
+    LearningRate,
+    MatrixLike,
+    NDArray,
+    RandomState,
+    Scoring,
+    Sizes,
+    SolverName,
+    Strengths,
+)
 from skl2net.l2 import PENALTIES, L2Rule
 from skl2net.model_selection.search import FoldScorer, Trials, evaluate_candidates
 from skl2net.model_selection.tasks import SearchTasks
+from skl2net.solvers.swarm import ParticleSwarm
 
 _SET_BY_THE_SEARCH = ("alpha", "warm_start")
 _METHODS_OF_A_NETWORK = (
@@ -38,6 +54,15 @@ _METHODS_OF_A_NETWORK = (
 class _AlphaSearch(BaseL2Net):
     """What the two estimators share. Each is the estimator that it searches for, once it has found it."""
 
+    alpha_: float
+    alphas_: NDArray[np.float64]
+    scores_: NDArray[np.float64]
+    weight_norms_: NDArray[np.float64]
+    n_iters_: NDArray[np.float64]
+    fit_times_: NDArray[np.float64]
+    refit_time_: float
+    best_score_: float
+
     _search_constraints: dict = {
         "alphas": [Interval(Integral, 2, None, closed="left"), "array-like"],
         "cv": ["cv_object"],
@@ -49,7 +74,7 @@ class _AlphaSearch(BaseL2Net):
     }
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None, **params):
+    def fit(self, X: MatrixLike, y: MatrixLike, sample_weight: ArrayLike | None = None, **params: Any) -> Self:
         """Find `alpha` by cross-validation, and fit the network with it to all the data.
 
         Parameters
@@ -138,7 +163,7 @@ class _AlphaSearch(BaseL2Net):
         tasks.end()
         return self
 
-    def score(self, X, y, sample_weight=None, **score_params):
+    def score(self, X: MatrixLike, y: MatrixLike, sample_weight: ArrayLike | None = None, **score_params: Any) -> float:
         """Score of the predictions, by `scoring`.
 
         Parameters
@@ -167,7 +192,7 @@ class _AlphaSearch(BaseL2Net):
             return self._net_class.score(self, X, y, **score_params)
         return self._scorer()(self, X, y, **score_params)
 
-    def get_metadata_routing(self):
+    def get_metadata_routing(self) -> Any:
         """Metadata routing of this object: to itself, the splitter and the scorer.
 
         Returns
@@ -234,7 +259,7 @@ class _AlphaSearch(BaseL2Net):
         )
 
     @classmethod
-    def from_sklearn(cls, mlp):
+    def from_sklearn(cls, mlp: Estimator) -> Self:
         """Not supported: a network of scikit-learn has no scores to compare.
 
         Parameters
@@ -415,39 +440,39 @@ class L2NetClassifierCV(_AlphaSearch, L2NetClassifier):
 
     def __init__(
         self,
-        hidden_layer_sizes=(100,),
-        activation="relu",
+        hidden_layer_sizes: int | Sizes = (100,),
+        activation: Activation = "relu",
         *,
-        loss="log_loss",
-        solver="adam",
-        l2_mode="prior",
-        class_weight=None,
-        batch_size="auto",
-        learning_rate="constant",
-        learning_rate_init=0.001,
-        power_t=0.5,
-        max_iter=200,
-        shuffle=True,
-        random_state=None,
-        tol=1e-4,
-        verbose=False,
-        momentum=0.9,
-        nesterovs_momentum=True,
-        early_stopping=False,
-        validation_fraction=0.1,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-8,
-        n_iter_no_change=10,
-        max_fun=15000,
-        alphas=11,
-        cv=None,
-        scoring=None,
-        n_jobs=None,
-        refit=True,
-        selection="best",
-        error_score=np.nan,
-    ):
+        loss: Literal["log_loss", "squared_error"] = "log_loss",
+        solver: SolverName | ParticleSwarm = "adam",
+        l2_mode: L2Mode = "prior",
+        class_weight: ClassWeight = None,
+        batch_size: int | Literal["auto"] = "auto",
+        learning_rate: LearningRate = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: RandomState = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        alphas: int | Strengths = 11,
+        cv: Any = None,
+        scoring: Scoring = None,
+        n_jobs: int | None = None,
+        refit: bool = True,
+        selection: Literal["best", "one_standard_error"] = "best",
+        error_score: float | Literal["raise"] = np.nan,
+    ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.loss = loss
@@ -565,38 +590,38 @@ class L2NetRegressorCV(_AlphaSearch, L2NetRegressor):
 
     def __init__(
         self,
-        hidden_layer_sizes=(100,),
-        activation="relu",
+        hidden_layer_sizes: int | Sizes = (100,),
+        activation: Activation = "relu",
         *,
-        loss="squared_error",
-        solver="adam",
-        l2_mode="prior",
-        batch_size="auto",
-        learning_rate="constant",
-        learning_rate_init=0.001,
-        power_t=0.5,
-        max_iter=200,
-        shuffle=True,
-        random_state=None,
-        tol=1e-4,
-        verbose=False,
-        momentum=0.9,
-        nesterovs_momentum=True,
-        early_stopping=False,
-        validation_fraction=0.1,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-8,
-        n_iter_no_change=10,
-        max_fun=15000,
-        alphas=11,
-        cv=None,
-        scoring=None,
-        n_jobs=None,
-        refit=True,
-        selection="best",
-        error_score=np.nan,
-    ):
+        loss: Literal["squared_error", "poisson"] = "squared_error",
+        solver: SolverName | ParticleSwarm = "adam",
+        l2_mode: L2Mode = "prior",
+        batch_size: int | Literal["auto"] = "auto",
+        learning_rate: LearningRate = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: RandomState = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        alphas: int | Strengths = 11,
+        cv: Any = None,
+        scoring: Scoring = None,
+        n_jobs: int | None = None,
+        refit: bool = True,
+        selection: Literal["best", "one_standard_error"] = "best",
+        error_score: float | Literal["raise"] = np.nan,
+    ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.loss = loss

@@ -5,8 +5,10 @@ cross-validated scores, as a search of scikit-learn.
 """
 
 import warnings
+from collections.abc import Callable
 from itertools import count, takewhile
 from numbers import Integral
+from typing import Any, Literal, Self
 
 import numpy as np
 from scipy.stats import rankdata
@@ -21,6 +23,7 @@ from skl2net._sklearn_private import (
     yields_constant_splits,
 )
 from skl2net.estimators.persistence import VERSION, current_version, take_version
+from skl2net.hints import Estimator, MatrixLike, Strengths
 from skl2net.model_selection.interruption import interruptible_search
 from skl2net.notebook import DocumentationLink
 
@@ -144,6 +147,16 @@ class NodeSweepCV(DocumentationLink, BaseSearchCV, CallbackSupportMixin):
              4     1  5: 0.9...  6: 0.9...   7: 0.9...       6
     """
 
+    history_: "SweepHistory"
+    param_name_: str
+    best_estimator_: Estimator
+    best_params_: dict[str, Any]
+    best_score_: float
+    best_index_: int
+    cv_results_: dict[str, Any]
+    n_splits_: int
+    refit_time_: float
+
     _parameter_constraints: dict = {
         **BaseSearchCV._parameter_constraints,
         "param_name": [str, None],
@@ -157,22 +170,22 @@ class NodeSweepCV(DocumentationLink, BaseSearchCV, CallbackSupportMixin):
 
     def __init__(
         self,
-        estimator,
+        estimator: Estimator,
         *,
-        param_name=None,
-        step=8,
-        resolution=1,
-        min_units=1,
-        max_units=1000,
-        alphas=None,
-        scoring=None,
-        n_jobs=None,
-        refit=True,
-        cv=None,
-        verbose=0,
-        error_score=np.nan,
-        return_train_score=False,
-    ):
+        param_name: str | None = None,
+        step: int = 8,
+        resolution: int = 1,
+        min_units: int = 1,
+        max_units: int = 1000,
+        alphas: Strengths | None = None,
+        scoring: Any = None,
+        n_jobs: int | None = None,
+        refit: bool | str | Callable[..., int] = True,
+        cv: Any = None,
+        verbose: int = 0,
+        error_score: float | Literal["raise"] = np.nan,
+        return_train_score: bool = False,
+    ) -> None:
         super().__init__(
             estimator,
             scoring=scoring,
@@ -190,7 +203,7 @@ class NodeSweepCV(DocumentationLink, BaseSearchCV, CallbackSupportMixin):
         self.max_units = max_units
         self.alphas = alphas
 
-    def fit(self, X, y=None, **params):
+    def fit(self, X: MatrixLike, y: MatrixLike = None, **params: Any) -> Self:
         """Play the tournament, and fit the winner.
 
         Parameters
@@ -429,7 +442,7 @@ class _Scoreboard:
                 results[key] = rankdata(-ranked, method="min").astype(np.int32)
 
 
-class SweepHistory(list):
+class SweepHistory(list[dict[str, Any]]):
     """The comparisons of a sweep: a list of dict that prints as a table."""
 
     def lines(self):

@@ -28,7 +28,7 @@ class Curve:
         self._length = len(self._values)
         self._end = [self._values]  # held by the latest version alone; `pop` lets one thread have it
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self._length
 
     def extended(self, values):
@@ -47,7 +47,7 @@ class Curve:
         """The first number; NaN if there is none."""
         return self._values[0] if self._length else np.nan
 
-    def tolist(self):
+    def tolist(self) -> list[float]:
         """Return a copy as a list."""
         return self._values[: self._length].tolist()
 

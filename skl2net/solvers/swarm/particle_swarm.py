@@ -10,8 +10,10 @@ remembered, not moved, so that shrinking positions only disturbs the search.
 import copy
 import pickle
 import zlib
+from collections.abc import Sequence
 from dataclasses import replace
 from numbers import Integral, Real
+from typing import Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -20,6 +22,7 @@ from sklearn.metrics import get_scorer_names
 from skl2net._parameters import check_numbers, is_finite_number
 from skl2net._sklearn_private import Interval, Options, StrOptions
 from skl2net.engines.interface import SwarmMotion
+from skl2net.hints import Scoring
 from skl2net.notebook import DocumentationLink
 from skl2net.solvers.base import Diverged, Iterate, Solver, SolverStart
 from skl2net.solvers.curves import IterationTotals
@@ -157,22 +160,22 @@ class ParticleSwarm(DocumentationLink, Solver, BaseEstimator):
 
     def __init__(
         self,
-        n_particles=30,
+        n_particles: int = 30,
         *,
-        variant="inertia",
-        topology="global",
-        inertia=0.7298,
-        inertia_iterations=None,
-        cognitive=1.49618,
-        social=1.49618,
-        initial_spread=0.5,
-        velocity_clamp=None,
-        bounds=None,
-        boundary="bounce",
-        patience=100,
-        objective=None,
-        polish=False,
-    ):
+        variant: Literal["inertia", "fips"] = "inertia",
+        topology: Literal["global", "ring", "von_neumann", "random"] = "global",
+        inertia: float | Sequence[float] = 0.7298,
+        inertia_iterations: int | None = None,
+        cognitive: float = 1.49618,
+        social: float = 1.49618,
+        initial_spread: float = 0.5,
+        velocity_clamp: float | None = None,
+        bounds: float | Sequence[float] | None = None,
+        boundary: Literal["bounce", "clamp", "reinitialise"] = "bounce",
+        patience: float = 100,
+        objective: Scoring = None,
+        polish: bool = False,
+    ) -> None:
         self.n_particles = n_particles
         self.variant = variant
         self.topology = topology
