@@ -496,6 +496,9 @@ SEARCHES = {
     "alpha by L-BFGS": lambda net, n_jobs: L2NetClassifierCV(
         (4,), solver="lbfgs", alphas=[0.1, 1.0], cv=2, n_jobs=n_jobs, max_iter=3
     ),
+    "alpha in processes": lambda net, n_jobs: L2NetClassifierCV(
+        (4,), alphas=[0.1, 1.0], cv=2, n_jobs=n_jobs, max_iter=3
+    ),
 }
 
 
@@ -513,7 +516,8 @@ def test_progress_bar_and_scoring_monitor_work_in_searches(name, n_jobs, capsys,
     else:
         net.set_callbacks(monitor)
         search.set_callbacks(bar)
-    with warnings.catch_warnings():
+    backend = joblib.parallel_config("loky") if name == "alpha in processes" else contextlib.nullcontext()
+    with warnings.catch_warnings(), backend:
         warnings.simplefilter("ignore", ConvergenceWarning)
         search.fit(X, y)
     logs = monitor.get_logs().data
