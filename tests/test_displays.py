@@ -335,6 +335,14 @@ def test_weights_go_where_they_are_told(plt):
     assert all(layer.get_position().x0 >= axes[1].get_position().x0 - 1e-9 for layer in display.axes_)
 
 
+def test_axes_whose_place_cannot_be_divided_are_refused(plt):
+    ax = plt.figure().add_axes((0, 0, 1, 1))
+    for kind, estimator in ((WeightsDisplay, network()), (NodeSweepDisplay, fitted_sweep())):
+        with pytest.raises(ValueError, match=r"ax has to be axes of plt\.subplots"):
+            kind.from_estimator(estimator, ax=ax)
+    assert ax.axison
+
+
 def test_networks_that_cannot_be_compared_are_refused(plt):
     with pytest.raises(ValueError, match=r"same number of layers, got \{'a': 3, 'b': 2\}"):
         WeightsDisplay.from_estimator({"a": network(), "b": network(hidden_layer_sizes=(3,))})

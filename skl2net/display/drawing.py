@@ -36,6 +36,35 @@ def import_pyplot(display):
     return pyplot
 
 
+def divide(ax, n_rows):
+    """Divide the place of axes in a figure with subplots.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+        Switched off.
+    n_rows : int
+
+    Returns
+    -------
+    GridSpec
+        With one place for each row.
+
+    Raises
+    ------
+    ValueError
+        If the axes have no such place.
+    """
+    place = ax.get_subplotspec()
+    if place is None:
+        raise ValueError(
+            "ax has to be axes of plt.subplots or figure.add_subplot, whose place can be divided; got axes at a fixed "
+            f"position, {ax!r}."
+        )
+    ax.set_axis_off()
+    return place.subgridspec(n_rows, 1)
+
+
 def find_fitted(estimator, display, classes, attributes):
     """Find the fitted estimator that a display plots.
 

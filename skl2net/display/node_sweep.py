@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from skl2net.display.drawing import BLUE, GREY, VERMILION, find_fitted, import_pyplot
+from skl2net.display.drawing import BLUE, GREY, VERMILION, divide, find_fitted, import_pyplot
 from skl2net.hints import Estimator, Floats
 from skl2net.model_selection.nodes import NodeSweepCV, best_rows, split_scores, standard_error
 
@@ -151,9 +151,8 @@ class NodeSweepDisplay:
         plt = import_pyplot(self)
         if ax is None:
             _, ax = plt.subplots(figsize=(6.4, 6.4), layout="constrained")
-        ax.set_axis_off()
+        places = divide(ax, 2)
         self.figure_ = ax.figure
-        places = ax.get_subplotspec().subgridspec(2, 1)
         self.ax_ = self.figure_.add_subplot(places[0])
         self.history_ax_ = self.figure_.add_subplot(places[1], sharex=self.ax_)
         self._plot_scores(self.ax_)

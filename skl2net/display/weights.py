@@ -5,7 +5,18 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from skl2net.display.drawing import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, find_fitted, import_pyplot
+from skl2net.display.drawing import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILION,
+    divide,
+    find_fitted,
+    import_pyplot,
+)
 from skl2net.estimators import L2NetClassifier, L2NetRegressor
 from skl2net.hints import Estimator, Floats, NDArray
 from skl2net.report import LARGE
@@ -118,9 +129,8 @@ class WeightsDisplay:
         n_layers = self._n_layers()
         if ax is None:
             _, ax = plt.subplots(figsize=(6.4, 1.6 + 1.6 * n_layers), layout="constrained")
-        ax.set_axis_off()
+        places = divide(ax, n_layers)
         self.ax_, self.figure_ = ax, ax.figure
-        places = ax.get_subplotspec().subgridspec(n_layers, 1)
         first = self.figure_.add_subplot(places[0])
         others = [self.figure_.add_subplot(places[layer], sharex=first) for layer in range(1, n_layers)]
         self.axes_ = np.array([first, *others])
