@@ -173,6 +173,23 @@ def test_lowered_limits_while_loops_run_in_other_threads_give_the_same_bits():
         assert all(result == expected for result in results)
 
 
+@each_storage
+def test_many_callers_with_changing_limits(sparse):
+    # for ThreadSanitizer, so with loops that are just large enough to be shared
+    case = make_case((128, 128, 3), "tanh", "softmax", "log_loss", n_rows=300, sparse=sparse, dtype=np.float32)
+    swarm = swarm_case((16, 16, 3), 700, dtype=np.float32)
+
+    def iterate(n_threads):
+        task = replace(swarm.task, n_threads=n_threads)
+        state, _ = compiled.iterate_swarm(task, make_swarm(swarm, 40), penalty_of(swarm), make_motion(1))
+        return state.positions.tobytes()
+
+    expected = evaluate_everything(case, "adam", 1), iterate(1)
+    with ThreadPoolExecutor(4) as pool:
+        results = pool.map(lambda i: (evaluate_everything(case, "adam", i % 4 + 1), iterate(i % 3 + 1)), range(12))
+        assert all(result == expected for result in results)
+
+
 def test_helpers_beyond_a_lowered_limit_sleep():
     case = make_case(*LARGE, n_rows=1000)
     evaluate_everything(case, "adam", 16)
