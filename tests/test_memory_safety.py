@@ -105,7 +105,7 @@ def test_an_edited_row_order_out_of_range_is_refused(order, batch_size):
     net = L2NetClassifier((4,), max_iter=2, batch_size=batch_size, warm_start=True, random_state=0)
     fit(net, X, y)
     continuation = net._continuation
-    state = replace(continuation.state, order=RowOrder(40, order))
+    state = continuation.state._replace(order=RowOrder(40, order))
     net._continuation = replace(continuation, state=state)
     before = flat(net)
     with pytest.raises((ValueError, IndexError)):
