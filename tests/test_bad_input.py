@@ -568,6 +568,12 @@ def test_divergence_of_lbfgs_names_what_to_change():
         small(L2NetRegressor, solver="lbfgs").fit(HUGE, Y)
 
 
+@pytest.mark.parametrize(("dtype", "alpha"), [(np.float64, 1e160), (np.float64, 1e300), (np.float32, 1e60)])
+def test_a_penalty_whose_gradient_overflows_in_lbfgs_is_refused(dtype, alpha):
+    with pytest.raises(ValueError, match=r"diverged.*increase alpha, or decrease it if it is huge"):
+        small(L2NetClassifier, solver="lbfgs", alpha=alpha).fit(X.astype(dtype), Y)
+
+
 def test_lbfgs_says_which_limit_it_met(monkeypatch):
     with pytest.warns(ConvergenceWarning, match=r"Increase max_iter \(now 3\)"):
         small(L2NetRegressor, solver="lbfgs").fit(X, Y)

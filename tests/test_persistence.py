@@ -22,7 +22,7 @@ from skl2net.engines import default_engine
 
 DATA = Path(__file__).parent / "data"
 KINDS = (L2NetClassifier, L2NetRegressor, L2NetClassifierCV)
-SAVED = sorted(path.stem for path in DATA.glob("*.npz"))
+SAVED = sorted(path.relative_to(DATA).with_suffix("").as_posix() for path in DATA.glob("*/*.npz"))
 
 X, Y = classes(40)
 XR, YR = regression(40)

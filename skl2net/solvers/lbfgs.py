@@ -65,7 +65,7 @@ class LBFGS(Solver):
         ftol = max(2.2204460492503131e-05 * tol, float(np.finfo(dtype).eps)) if self.ftol is None else self.ftol
         limits = LBFGSLimits(self.max_fun, tol, ftol)
         state = first_state(problem, start.parameters, limits)
-        if not np.isfinite(state.loss):
+        if not (np.isfinite(state.loss) and np.isfinite(_dot(state.gradient, state.gradient))):
             raise Diverged(_ADVICE)
         while state.status == "running" and monitor.n_iter < monitor.stopping.max_iter:
             n = min(monitor.stopping.max_iter - monitor.n_iter, monitor.n_until_decision)

@@ -1,7 +1,7 @@
-"""Save the files of this folder: a fitted estimator of each kind, as pickle and as skops, and what it predicts.
+"""Save a fitted estimator of each kind, as pickle and as skops, and what it predicts, in a folder of this release.
 
-They are files of the release that the repository was at, which later ones have to read: run it only for estimators that
-are not among them yet. ``python tests/data/save_estimators.py [NAME ...]``
+Later releases have to read these files and to make the same predictions, so that they stay as they are once the version
+has been released. ``python tests/data/save_estimators.py [NAME ...]``
 """
 
 import pickle
@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 import skops.io
 
+import skl2net
 from skl2net import L2NetClassifier, L2NetClassifierCV, L2NetRegressor, ParticleSwarm
 from skl2net.engines import default_engine
 
-HERE = Path(__file__).parent
+FOLDER = Path(__file__).parent / ".".join(skl2net.__version__.split(".")[:2])
 COMMON = {"hidden_layer_sizes": (3,), "activation": "tanh", "max_iter": 5, "random_state": 0}
 
 
@@ -44,13 +45,14 @@ def predictions(net, X):
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
+    FOLDER.mkdir(exist_ok=True)
     for name in sys.argv[1:] or ESTIMATORS:
         net, X_fit, y = ESTIMATORS[name]
         net.fit(X_fit, y)
-        (HERE / f"{name}.pickle").write_bytes(pickle.dumps(net, protocol=4))
-        skops.io.dump(net, HERE / f"{name}.skops", compression=zipfile.ZIP_DEFLATED)
+        (FOLDER / f"{name}.pickle").write_bytes(pickle.dumps(net, protocol=4))
+        skops.io.dump(net, FOLDER / f"{name}.skops", compression=zipfile.ZIP_DEFLATED)
         np.savez_compressed(
-            HERE / f"{name}.npz",
+            FOLDER / f"{name}.npz",
             predictions=predictions(net, X_fit[:20]),
             instruction_set=default_engine().instruction_sets()[-1],
         )
