@@ -47,12 +47,18 @@ static void share(int64_t n_chunks, int n_threads, chunk_t work, void *context)
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <time.h>
 
 /* What a helper does. Its caller alone turns IDLE and ASLEEP into CALLED, and CALLED back into IDLE at the end of the
  * loop; the helper does the rest. So a helper works in no loop but one that it was called to. */
 enum { IDLE, ASLEEP, CALLED, WORKING };
 
-enum { SPINS = 10000, CACHE_LINE = 64 };
+enum { SPINS = 10000, SPINS_PER_LOOK = 64, CACHE_LINE = 64 };
+
+/* A helper that lost its processor while it span, for LOST seconds or more, spins a tenth as long for the next WARY
+ * seconds: other processes want the processors, and spinning takes them from the caller, too. */
+#define LOST 0.0002
+#define WARY 0.1
 
 typedef struct {
     _Alignas(CACHE_LINE) atomic_int state;
@@ -90,9 +96,18 @@ static void take_chunks(int worker)
     }
 }
 
+static double seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
 static void *help(void *self)
 {
     worker_t *worker = self;
+    double looked = seconds(), wary_until = 0;
+    int limit = SPINS;
     for (int spins = 0;; spins++) {
         int state = CALLED;
         if (atomic_load(&worker->state) == CALLED &&
@@ -100,8 +115,18 @@ static void *help(void *self)
             take_chunks((int)(worker - team.workers));
             atomic_store(&worker->state, IDLE);
             spins = 0;
-        } else if (spins < SPINS) {
+            looked = seconds();
+            limit = looked < wary_until ? SPINS / 10 : SPINS;
+        } else if (spins < limit) {
             relax();
+            if (spins % SPINS_PER_LOOK == 0) {
+                const double now = seconds();
+                if (now - looked > LOST) {
+                    wary_until = now + WARY;
+                    limit = SPINS / 10;
+                }
+                looked = now;
+            }
         } else {
             pthread_mutex_lock(&team.bed);
             state = IDLE;
