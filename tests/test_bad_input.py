@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from cases import classes, fit, flat, iterating_function, regression
 from sklearn.exceptions import ConvergenceWarning
 
-from skl2net import L2NetClassifier, L2NetRegressor, ParticleSwarm
+from skl2net import L2NetClassifier, L2NetClassifierCV, L2NetRegressor, NodeSweepCV, ParticleSwarm
 from skl2net.solvers import lbfgs
 
 ESTIMATORS = (L2NetClassifier, L2NetRegressor)
@@ -423,6 +423,18 @@ def test_bounds_without_a_number_of_float32_are_refused():
     with pytest.raises(ValueError, match="have no number of float32 between them"):
         net.fit(X.astype(np.float32), Y)
     fit(net, X, Y)
+
+
+@pytest.mark.parametrize("alphas", [["0.1", "1"], [True, False], [0.1, None], [10**400, 1], "0.1"])
+def test_strengths_of_a_search_that_are_no_numbers_are_refused(alphas):
+    with pytest.raises(ValueError, match=r"alphas must be numbers|The 'alphas' parameter"):
+        L2NetClassifierCV((3,), alphas=alphas, max_iter=3).fit(X, Y)
+
+
+@pytest.mark.parametrize("name", ["step", "resolution", "min_units", "max_units"])
+def test_truth_values_are_no_sizes_of_a_sweep(name):
+    with pytest.raises(ValueError, match=f"{name}=True is a truth value"):
+        NodeSweepCV(small(L2NetClassifier), **{name: True}).fit(X, Y)
 
 
 # --- weights that were replaced ---------------------------------------------------------------------------------------

@@ -283,7 +283,10 @@ class _AlphaSearch(BaseL2Net):
         if isinstance(self.alphas, Integral):
             alphas = self._laid_out(net._problem(data, solver, None), getattr(solver, "batch_size", n_rows))
         else:
-            alphas = np.sort(np.asarray(self.alphas, dtype=float))
+            alphas = np.asarray(self.alphas)
+            if alphas.dtype.kind not in "iuf":
+                raise ValueError(f"alphas must be numbers, such as [0.1, 1.0, 10.0], or how many; got {self.alphas!r}.")
+            alphas = np.sort(alphas.astype(float))
             if alphas.ndim != 1 or len(alphas) == 0:
                 raise ValueError(
                     f"alphas must be one row of at least one strength, or a number of strengths; got an array of shape "
