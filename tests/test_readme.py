@@ -18,17 +18,23 @@ _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:e-?\d+)?")
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_code_prints_what_the_page_says(page, tmp_path, monkeypatch):
-    """The words are the same; the numbers agree to 1 %, since training differs by rounding between machines."""
+    """The words are the same; the numbers agree to 1 %, since training differs by rounding between machines.
+
+    A block whose output the page does not show has to run.
+    """
     monkeypatch.chdir(tmp_path)
     text = page.read_text(encoding="utf-8")
-    blocks = re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```", text, flags=re.DOTALL)
+    if "sklearn.callback" in text:
+        pytest.importorskip("sklearn.callback", reason="callbacks are new in scikit-learn 1.9")
+        pytest.importorskip("rich")
+    blocks = re.findall(r"```python\n(.*?)```(?:\n\n```text\n(.*?)```)?", text, flags=re.DOTALL)
     assert text.count("```python") == len(blocks) > 0
     namespace = {}
     for code, expected in blocks:
         with contextlib.redirect_stdout(io.StringIO()) as output, warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             exec(compile(code, str(page), "exec"), namespace)
-        printed = output.getvalue()
+        printed = output.getvalue() if expected else ""
         assert _NUMBER.sub("#", printed).split() == _NUMBER.sub("#", expected).split()
         numbers = [[float(number) for number in _NUMBER.findall(text)] for text in (printed, expected)]
         assert numbers[0] == pytest.approx(numbers[1], rel=0.01)
