@@ -107,26 +107,54 @@ FUNCTION double NAME(lanes_loss)(NAME(lanes) *ws, double scale)
                                  ws->activations[ws->n_layers], ws->target, ws->weight, ws->delta, scale);
 }
 
+/* The sum of each of n vectors, added up as `sum` does it: n is 1 or 16. */
+INLINE void NAME(sums)(const int n, V *x, REAL *sums)
+{
+#if VECTOR_BYTES == 64 && defined(__GNUC__) && !defined(__clang__)
+    /* two vectors become one, with half as many terms of each sum, until a lane is a sum: AVX-512 has instructions that
+     * take lanes of two vectors, without which this is slower than one vector after the other */
+    static const INT lower[4][16] = {{0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30},
+                                     {0, 1, 4, 5, 8, 9, 12, 13, 16, 17, 20, 21, 24, 25, 28, 29},
+                                     {0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27},
+                                     {0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23}};
+    int left = n;
+#pragma GCC unroll 4
+    for (int level = IS_DOUBLE ? 2 : 3; level >= 0 && n > 1; level--) {
+        const VI low = *(const VI *)lower[level], high = low + ((INT)1 << level);
+        left /= 2;
+#pragma GCC unroll 8
+        for (int i = 0; i < left; i++)
+            x[i] = __builtin_shuffle(x[2 * i], x[2 * i + 1], low) + __builtin_shuffle(x[2 * i], x[2 * i + 1], high);
+    }
+    if (n > 1) {
+        memcpy(sums, x, (size_t)n * sizeof(REAL));
+        return;
+    }
+#endif
+    for (int i = 0; i < n; i++)
+        sums[i] = NAME(sum)(x[i]);
+}
+
 /* G[i, j] += sum over the lanes of A[i] * D[j], for ni x nj units. */
 INLINE void NAME(lanes_tile)(const int ni, const int nj, index_t n_lanes, const REAL *A, const REAL *D, REAL *G, index_t ldg)
 {
-    V acc[4][4];
-#pragma GCC unroll 4
-    for (int i = 0; i < ni; i++)
-#pragma GCC unroll 4
-        for (int j = 0; j < nj; j++)
-            acc[i][j] = NAME(all)(0);
+    V acc[16];
+    REAL sums[16];
+#pragma GCC unroll 16
+    for (int i = 0; i < ni * nj; i++)
+        acc[i] = NAME(all)(0);
     for (index_t p = 0; p < n_lanes; p += LANES)
 #pragma GCC unroll 4
         for (int i = 0; i < ni; i++)
 #pragma GCC unroll 4
             for (int j = 0; j < nj; j++)
-                acc[i][j] += NAME(load)(A + i * LANE_ROWS + p) * NAME(load)(D + j * LANE_ROWS + p);
+                acc[i * nj + j] += NAME(load)(A + i * LANE_ROWS + p) * NAME(load)(D + j * LANE_ROWS + p);
+    NAME(sums)(ni * nj, acc, sums);
 #pragma GCC unroll 4
     for (int i = 0; i < ni; i++)
 #pragma GCC unroll 4
         for (int j = 0; j < nj; j++)
-            G[i * ldg + j] += NAME(sum)(acc[i][j]);
+            G[i * ldg + j] += sums[i * nj + j];
 }
 
 FUNCTION void NAME(lanes_outer)(index_t in, index_t out, index_t n_lanes, const REAL *A, const REAL *D, REAL *G)
