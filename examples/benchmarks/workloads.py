@@ -274,7 +274,7 @@ def _plan():
         name="iris",
         load=iris,
         hidden=(10,),
-        n_iter=200,
+        n_iter=100,
         batch_size=1,
         learning_rates=rates,
         momentum=0.0,
