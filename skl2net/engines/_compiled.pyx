@@ -1,4 +1,5 @@
 # cython: language_level=3
+# cython: freethreading_compatible=True
 """The compiled engine: the same as `skl2net.engines.reference`, in C.
 
 This file only translates: it checks what it is given, hands addresses to the kernels in `kernels/`, and lets go of the
