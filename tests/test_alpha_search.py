@@ -27,8 +27,12 @@ from skl2net import L2NetClassifier, L2NetClassifierCV, L2NetRegressor, L2NetReg
 from skl2net.engines import default_engine
 
 PAIRS = [(L2NetClassifier, L2NetClassifierCV), (L2NetRegressor, L2NetRegressorCV)]
-# scikit-learn 1.8 copies the owner of a request for metadata, with all that it holds
-COPIES_OWNERS = pytest.mark.xfail(sklearn.__version__.startswith("1.8."), raises=TypeError, strict=True)
+COPIES_OWNERS = pytest.mark.xfail(
+    sklearn.__version__.startswith("1.8."),
+    reason="scikit-learn 1.8 copies the owner of a request for metadata, with all that it holds",
+    raises=TypeError,
+    strict=True,
+)
 ALPHAS = [0.1, 1.0, 10.0]
 
 
