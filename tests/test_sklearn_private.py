@@ -9,7 +9,7 @@ import sklearn
 import skl2net
 from skl2net import L2NetClassifier, L2NetRegressor, L2NetRegressorCV, NodeSweepCV, _sklearn_private
 
-TRIED = ("1.7", "1.8", "1.9")  # minor versions with which the whole test suite has passed
+TRIED = ("1.7", "1.8", "1.9")  # minor versions that sessions of nox test
 
 
 @pytest.mark.parametrize("name", _sklearn_private.__all__)
