@@ -1,7 +1,7 @@
 """What depends on the version of scikit-learn: the private names that skl2net uses, and what version 1.9 does better.
 
-Private names have a substitute where skl2net can do without them. `tests/test_sklearn_private.py` says with which
-versions all tests passed.
+Private names have a substitute where skl2net can do without them. `tests/test_sklearn_private.py` says which
+versions are tested.
 """
 
 import copy
