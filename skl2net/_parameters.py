@@ -4,6 +4,8 @@ import math
 import sys
 from numbers import Integral, Real
 
+import numpy as np
+
 from skl2net._sklearn_private import Interval
 
 
@@ -25,8 +27,8 @@ def check_numbers(estimator):
         types = [constraint.type for constraint in constraints if isinstance(constraint, Interval)]
         if not types:
             continue
-        if isinstance(value, bool):
-            raise ValueError(f"{name}={value} is a truth value. Pass a number, such as {name}={int(value)}.")
+        if isinstance(value, bool | np.bool_):
+            raise ValueError(f"{name}={bool(value)} is a truth value. Pass a number.")
         if isinstance(value, Integral):
             limit = sys.maxsize if types[0] is Integral else sys.float_info.max
             if abs(value) > limit:

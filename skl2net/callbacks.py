@@ -4,6 +4,7 @@ import os
 import pickle
 import threading
 import warnings
+from contextlib import suppress
 from importlib.util import find_spec
 from numbers import Integral
 from pathlib import Path
@@ -82,7 +83,7 @@ class Checkpoint:
                 f"path={str(path)!r} does not say in which format to save. Use the suffix {', '.join(_PICKLE)} or "
                 f"{_SKOPS[0]}."
             )
-        if not isinstance(every, Integral) or every < 1:
+        if not isinstance(every, Integral) or isinstance(every, bool) or every < 1:
             raise ValueError(f"every must be a whole number of iterations, at least 1; got {every!r}.")
         if self.path.suffix in _SKOPS and find_spec("skops") is None:
             raise ImportError(f"path={str(path)!r} needs skops. Install it, or use the suffix .pkl.")
@@ -101,8 +102,8 @@ class Checkpoint:
         ------
         TypeError
             If the estimator has no parameter `warm_start`.
-        FileNotFoundError
-            If the folder does not exist.
+        OSError
+            If the folder does not exist, or no file can be written there.
         """
         if "warm_start" not in estimator.get_params(deep=False):
             raise TypeError(
@@ -112,6 +113,11 @@ class Checkpoint:
             )
         if not self.path.parent.is_dir():
             raise FileNotFoundError(f"There is no folder {str(self.path.parent)!r} to save a checkpoint in. Create it.")
+        if self.path.is_dir():
+            raise IsADirectoryError(f"path={str(self.path)!r} is a folder. Pass the name of a file.")
+        temporary = self._temporary()
+        temporary.touch()
+        temporary.unlink()
 
     def teardown(self, estimator: Estimator, context: Any) -> None:
         """Do nothing.
@@ -169,9 +175,12 @@ class Checkpoint:
         else:
             self._n_unsaved, self._has_saved = 0, True
 
+    def _temporary(self):
+        """The file that is written before it gets its name; fits at once do not share it."""
+        return self.path.with_name(f".{self.path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
+
     def _save(self, estimator):
-        name = f".{self.path.name}.{os.getpid()}-{threading.get_ident()}.tmp"  # fits at once do not share it
-        temporary = self.path.with_name(name)
+        temporary = self._temporary()
         try:
             with open(temporary, "wb") as file:
                 self._write(estimator, file)
@@ -193,8 +202,8 @@ class Checkpoint:
 
 
 def _flush_folder(folder):
-    """Flush the names of the files in a folder to the disk, where a system can."""
-    if os.name == "posix":
+    """Flush the names of the files in a folder to the disk, where the system and the folder can."""
+    with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)

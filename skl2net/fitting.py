@@ -218,8 +218,9 @@ def fit_network(problem, solver, start, stopping, watch):
 def _rise_of_loss(problem, solver, parameters, monitor):
     """The warning that training has increased the loss, with all numbers finite; None if it has not.
 
-    The final loss is compared with that of the first iteration. As the latter may already have diverged, it is also
-    compared with that of the initial parameters, on all rows only if it is suspicious on some.
+    The final loss is compared with that of the first iteration. As this may already have diverged, and the loss of an
+    iteration is taken before its updates, those of the initial and the final parameters are also compared: on all rows
+    only if they are suspicious on some.
     """
     finished = monitor.finished
     advice = solver.advice_if_loss_rises(finished.iterate.state)
@@ -228,13 +229,18 @@ def _rise_of_loss(problem, solver, parameters, monitor):
     # that of earlier trainings counts too: near a minimum, the loss rises and falls
     first, before = monitor.first_losses
     last, reference, name = finished.last.loss, np.fmax(first, before), "first"
-    if not _is_above(last, reference, monitor) and last > 2 * np.fmax(
-        _loss_at(problem, parameters, n_most=200), before
-    ):
-        reference, name = np.fmax(_loss_at(problem, parameters), before), "initial"
+    kept = "" if finished.progress.best_parameters is None else " The weights of the best validation score are kept."
+    if not np.isfinite(last):
+        return f"Training diverged: the final loss, {last:g}, is no finite number. {advice}{kept}"
+    if not _is_above(last, reference, monitor):
+        final = finished.iterate.parameters
+        start, end = (_loss_at(problem, vector, n_most=200) for vector in (parameters, final))
+        if not max(last, end) <= 2 * np.fmax(start, before):
+            reference, name = np.fmax(_loss_at(problem, parameters), before), "initial"
+            if not _is_above(last, reference, monitor):
+                last = np.fmax(last, _loss_at(problem, final))
     if not _is_above(last, reference, monitor):
         return None
-    kept = "" if finished.progress.best_parameters is None else " The weights of the best validation score are kept."
     return f"Training diverged: the final loss, {last:.6g}, is above the {name} one, {reference:.6g}. {advice}{kept}"
 
 

@@ -4,6 +4,7 @@ import copy
 import signal
 import subprocess
 import sys
+import threading
 import time
 import warnings
 from io import BytesIO
@@ -25,6 +26,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from skl2net import L2NetClassifier, L2NetClassifierCV, L2NetRegressor, L2NetRegressorCV
 from skl2net.engines import default_engine
+from skl2net.engines.interface import Cancelled
+from skl2net.model_selection.search import _Cancellation
 
 PAIRS = [(L2NetClassifier, L2NetClassifierCV), (L2NetRegressor, L2NetRegressorCV)]
 COPIES_OWNERS = pytest.mark.xfail(
@@ -268,6 +271,28 @@ def test_ctrl_c_ends_the_networks_in_other_threads():
     while _is_training():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_a_search_that_is_cancelled_waits_for_work_that_has_begun_and_lets_none_begin():
+    cancellation, has_begun, events = _Cancellation(), threading.Event(), []
+
+    def work():
+        with cancellation.work():
+            has_begun.set()
+            while not cancellation():
+                time.sleep(0.001)
+            time.sleep(0.05)
+            events.append("work has ended")
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    has_begun.wait()
+    cancellation.set_and_wait()
+    assert events == ["work has ended"]
+    thread.join()
+    with pytest.raises(Cancelled), cancellation.work():
+        events.append("other work")
+    assert len(events) == 1
 
 
 def _is_training():

@@ -103,7 +103,7 @@ NUMBERS = {
     "epsilon": float,
 }
 for _name in NUMBERS:
-    REFUSED[f"True for {_name}"] = ({_name: True}, X, Y, None, rf"{_name}=True is a truth value.*such as {_name}=1")
+    REFUSED[f"True for {_name}"] = ({_name: True}, X, Y, None, rf"{_name}=True is a truth value. Pass a number")
     REFUSED[f"10**400 for {_name}"] = ({_name: BIG}, X, Y, None, f"{_name} is an integer of 1329 bits")
 REFUSED |= {
     "an array for hidden layers": ({"hidden_layer_sizes": np.array(5)}, X, Y, None, "integer or a sequence.*array"),
@@ -561,6 +561,36 @@ def test_divergence_that_stays_finite_warns_with_the_learning_rate_and_what_to_c
     assert f"learning_rate_init={FINITE[case]['learning_rate_init']:g}" in message
     assert "lower learning_rate_init" in message
     assert ("weights of the best validation score are kept" in message) == ("early" in case)
+
+
+def test_divergence_in_the_last_epoch_is_seen_though_its_loss_is_taken_before_the_updates():
+    X, y = regression(60)
+    net = L2NetRegressor((10,), solver="sgd", learning_rate_init=10, alpha=0, max_iter=1, random_state=0)
+    with pytest.warns(ConvergenceWarning, match=r"diverged: the final loss.*above the initial one.*rate_init=10"):
+        net.fit(X, y)
+    assert net.score(X, y) < -1000
+
+
+def test_a_loss_beyond_all_numbers_is_divergence():
+    X, y = regression(60)
+    net = L2NetRegressor((3,), max_iter=5, random_state=0)
+    with warnings.catch_warnings(record=True) as record:
+        warnings.simplefilter("always")
+        net.fit(X, y * 1e200)
+    assert [warning.category for warning in record] == [ConvergenceWarning]
+    assert "diverged: the final loss, inf, is no finite number" in str(record[0].message)
+
+
+@pytest.mark.parametrize("generator", [np.random.PCG64, np.random.SFC64])
+def test_random_states_of_other_generators_are_refused(generator):
+    with pytest.raises(ValueError, match=f"RandomState of {generator.__name__}.*Pass an integer"):
+        small(L2NetClassifier, random_state=np.random.RandomState(generator(0))).fit(X, Y)
+
+
+@pytest.mark.parametrize("patience", [None, "long", np.ones(2)])
+def test_parameters_of_a_swarm_are_refused_by_name(patience):
+    with pytest.raises(ValueError, match="The 'patience' parameter of ParticleSwarm must be"):
+        small(L2NetClassifier, solver=ParticleSwarm(5, patience=patience)).fit(X, Y)
 
 
 @pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs", "pso"])

@@ -5,6 +5,7 @@ import json
 import os
 import pickle
 import shutil
+import stat
 import subprocess
 import sys
 import warnings
@@ -187,7 +188,7 @@ def test_what_cannot_work_is_refused_before_training(tmp_path, monkeypatch):
     X, y = classes()
     with pytest.raises(ValueError, match=r"path='net.txt' .* suffix .pkl, .pickle or .skops"):
         Checkpoint("net.txt")
-    for every in (0, 1.5, None):
+    for every in (0, 1.5, None, True):
         with pytest.raises(ValueError, match="every must be"):
             Checkpoint("net.pkl", every=every)
     with monkeypatch.context() as patch:
@@ -200,6 +201,30 @@ def test_what_cannot_work_is_refused_before_training(tmp_path, monkeypatch):
             estimator.set_callbacks(checkpoint).fit(X, y)
     with pytest.raises(FileNotFoundError, match="no folder"):
         L2NetClassifier().set_callbacks(Checkpoint(tmp_path / "nowhere" / "net.pkl")).fit(X, y)
+    (tmp_path / "folder.pkl").mkdir()
+    for name in ("folder.pkl", "long" * 63 + ".pkl"):  # no file can have such a name beside its temporary one
+        net = L2NetClassifier().set_callbacks(Checkpoint(tmp_path / name))
+        with pytest.raises(OSError, match=r"is a folder|too long"):
+            net.fit(X, y)
+        assert not hasattr(net, "coefs_")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere, folders are not flushed")
+def test_a_folder_that_cannot_be_flushed_does_not_matter(tmp_path, monkeypatch):
+    X, y = classes()
+    fsync = os.fsync
+
+    def flush(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", flush)
+    with converging_or_not():
+        net = (
+            L2NetClassifier((4,), max_iter=9, random_state=0).set_callbacks(Checkpoint(tmp_path / "net.pkl")).fit(X, y)
+        )
+    assert load(tmp_path / "net.pkl").loss_curve_ == net.loss_curve_
 
 
 def test_the_first_file_has_to_be_written_and_later_ones_warn(tmp_path, monkeypatch):

@@ -411,6 +411,15 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
                 "None for the default strength of the rule."
             )
         super()._validate_params()
+        if isinstance(self.solver, ParticleSwarm):
+            self.solver._validate_params()
+        if isinstance(self.random_state, np.random.RandomState):
+            generator = self.random_state.get_state(legacy=False)["bit_generator"]
+            if generator != "MT19937":
+                raise ValueError(
+                    f"random_state is a RandomState of {generator}, and only that of MT19937 can be continued and "
+                    "saved. Pass an integer, or numpy.random.RandomState(seed)."
+                )
 
     def _early_stopping(self, data, rows=slice(None)):
         if not self.early_stopping:

@@ -9,6 +9,7 @@ import copy
 import threading
 import time
 import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,7 @@ from sklearn.exceptions import FitFailedWarning
 from sklearn.utils.parallel import Parallel, delayed
 
 from skl2net._sklearn_private import safe_indexing
+from skl2net.engines.interface import Cancelled
 from skl2net.estimators.tasks import FitTasks
 from skl2net.fitting import Start, Watch, fit_network
 
@@ -123,7 +125,7 @@ def evaluate_candidates(trials, candidates, n_jobs):
             for (alpha, fold), context in zip(candidates, contexts, strict=True)
         )
     except BaseException:
-        cancelled.set()  # threads cannot be ended from outside
+        cancelled.set_and_wait()  # threads cannot be ended from outside
         raise
     trials.tasks.end_comparison()
     _warn_of(outcomes, trials.error_score)
@@ -139,22 +141,46 @@ def _on_all_workers(trials):
 
 
 class _Cancellation:
-    """An event that can be pickled: a copy in another process is never set."""
+    """An event that ends the work of other threads. It can be pickled: a copy in another process is never set."""
 
     def __init__(self):
-        self._event = threading.Event()
+        self._is_set = False
+        self._n_working = 0
+        self._changes = threading.Condition()
 
-    def set(self):
-        self._event.set()
+    @contextmanager
+    def work(self):
+        """The context of work that the event ends."""
+        with self._changes:
+            if self._is_set:
+                raise Cancelled
+            self._n_working += 1
+        try:
+            yield
+        finally:
+            with self._changes:
+                self._n_working -= 1
+                self._changes.notify_all()
+
+    def set_and_wait(self):
+        """End the work, and wait for it, but not for a scorer that takes long."""
+        with self._changes:
+            self._is_set = True
+            self._changes.wait_for(lambda: self._n_working == 0, timeout=0.4)
 
     def __call__(self):
-        return self._event.is_set()
+        return self._is_set
 
     def __reduce__(self):
         return _Cancellation, ()
 
 
 def _evaluate(trials, alpha, fold, n_threads, cancelled, context):
+    with cancelled.work():
+        return _outcome(trials, alpha, fold, n_threads, cancelled, context)
+
+
+def _outcome(trials, alpha, fold, n_threads, cancelled, context):
     net, data = trials.net, trials.data
     training, test = trials.folds[fold]
     solver = net._solver(len(training))
