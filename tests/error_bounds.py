@@ -70,7 +70,8 @@ def error_bounds(case, dtype):
     E_P = E_P + tiny
     row_loss, E_row_loss = _row_loss(case.loss, network.output, Z, E_Z, P, E_P, Y, u)
     D, E_D = _delta(case.loss, network.output, P, E_P, Y, u)
-    D, E_D = D * weight[:, None], (E_D + 4 * u * np.abs(D)) * weight[:, None]
+    # a derivative close to the subnormal numbers may be zero
+    D, E_D = D * weight[:, None], (E_D + 4 * u * np.abs(D)) * weight[:, None] + tiny / u
 
     gradient = np.empty_like(case.parameters)
     coef_bounds, intercept_bounds = network.unpack(gradient)
