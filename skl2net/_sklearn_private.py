@@ -8,7 +8,7 @@ import copy
 import os
 from collections.abc import Callable
 from contextlib import contextmanager, nullcontext
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 import sklearn
@@ -46,7 +46,7 @@ except ImportError:  # before scikit-learn 1.9
     class CallbackSupportMixin:
         """Says what callbacks need."""
 
-        def set_callbacks(self, *callbacks):
+        def set_callbacks(self, *callbacks: Any) -> NoReturn:
             """Raise an error, since callbacks need scikit-learn 1.9.
 
             Parameters

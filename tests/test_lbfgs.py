@@ -88,17 +88,18 @@ def by_steps(problem, start, n_iterations, limits=NEVER):
 
 
 def spread_of_scipy(problem, start, expected):
-    """How far rounding errors may carry the parameters of each iteration, since each step multiplies them.
+    """How far rounding errors may carry each iteration, since each step multiplies them: its parameters, and its loss.
 
-    Measured by scipy itself from starts that differ by some rounding errors.
+    Measured by scipy itself from starts that differ by some rounding errors; of the loss relatively.
     """
-    rng, eps = np.random.default_rng(0), np.finfo(problem.dtype).eps
-    spread = np.full(len(expected), 50 * eps)
+    rng, eps = np.random.default_rng(0), float(np.finfo(problem.dtype).eps)
+    spread = np.full((len(expected), 2), 50 * eps)
     for _ in range(3):
         nearby = start * (1 + 20 * eps * rng.choice([-1, 1], len(start))).astype(problem.dtype)
         others, _ = by_scipy(problem, nearby, len(expected))
-        for i, (x, _, _) in enumerate(others):
-            spread[i] = max(spread[i], np.abs(x - expected[i][0]).max())
+        for i, (x, value, _) in enumerate(others):
+            of_both = np.abs(x - expected[i][0]).max(), abs(value / expected[i][1] - 1)
+            spread[i] = np.maximum(spread[i], of_both)
         spread[len(others) :] = np.inf
     return np.maximum.accumulate(spread)
 
@@ -109,12 +110,12 @@ def assert_is_scipys(problem, start, n_iterations=40):
     ours, _ = by_steps(problem, start, n_iterations)
     spread, eps = spread_of_scipy(problem, start, expected), np.finfo(problem.dtype).eps
     n_compared, n_evaluations, loss = 0, 1, problem.objective_and_gradient(start)[0]
-    for (x, value, n), scipys, tolerance in zip(ours, expected, spread, strict=False):
-        if tolerance > 1e-2 or loss - scipys[1] <= 100 * eps * abs(loss):
+    for (x, value, n), scipys, (of_parameters, of_loss) in zip(ours, expected, spread, strict=False):
+        if of_parameters > 1e-2 or loss - scipys[1] <= 100 * eps * abs(loss):
             break
         loss = scipys[1]
-        np.testing.assert_allclose(x, scipys[0], rtol=0, atol=10 * tolerance)
-        assert value == pytest.approx(loss, rel=1e-4 if problem.dtype == np.float32 else 1e-9)
+        np.testing.assert_allclose(x, scipys[0], rtol=0, atol=10 * of_parameters)
+        assert value == pytest.approx(loss, rel=10 * of_loss)
         assert n == scipys[2]
         n_compared, n_evaluations = n_compared + 1, n
     return n_compared, n_evaluations
@@ -253,7 +254,8 @@ def test_it_ends_when_scipy_does(end, engine):
     if status == 0:
         assert message is None
     else:
-        assert f"failed to converge after {result.nit} iteration(s): {result.message}. Increase max_iter" in message
+        reason = result.message.upper().replace("F AND G", "F,G")  # as newer versions of scipy word it
+        assert f"failed to converge after {result.nit} iteration(s): {reason}. Increase max_iter" in message
 
 
 @each_engine

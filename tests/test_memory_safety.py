@@ -43,7 +43,8 @@ BROKEN_CSR = {
 def test_broken_csr_is_refused_wherever_an_estimator_takes_data(name):
     X, y = BROKEN_CSR[name], [0, 1]
     rng = np.random.default_rng(0)
-    net = fit(L2NetClassifier((5,), max_iter=2), sp.random_array((10, 20), density=0.3, rng=rng), np.arange(10) % 2)
+    good = sp.random(10, 20, density=0.3, random_state=rng)
+    net = fit(L2NetClassifier((5,), max_iter=2), good, np.arange(10) % 2)
     before = pickle.dumps(net)
     for call in (
         lambda: net.predict(X),
