@@ -667,3 +667,15 @@ def test_the_page_is_what_the_records_say():
 def test_names_that_users_would_type_lead_to_the_right_ones(name, hint):
     with pytest.raises(ValueError, match=re.escape(hint)):
         convert_alpha(1.0, name, "penalty")
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("decay", ["decay_before", "decoupled"])
+@pytest.mark.parametrize("name", ["R.nnet", "sklearn.Ridge"])
+def test_an_objective_without_updates_is_a_decay_by_way_of_the_penalty_that_it_has_here(name, decay, momentum):
+    of_run = {"loss": "squared_error", "n_samples": 20, "batch_size": 5, "learning_rate": 0.01, "n_outputs": 2}
+    run = {**of_run, "solver": "sgd", "momentum": momentum}
+    penalty = convert_alpha(0.001, name, "penalty", **run).alpha
+    share = convert_alpha(penalty, "penalty", decay, **run).alpha
+    assert convert_alpha(0.001, name, decay, **run).alpha == pytest.approx(share, rel=1e-12)
+    assert convert_alpha(share, decay, name, **run).alpha == pytest.approx(0.001, rel=1e-12)

@@ -8,7 +8,7 @@ def loss_ratio(run):
     for convention in run.pair:
         if convention.loss and run.loss and convention.loss != run.loss:
             raise ValueError(f"{convention.name} has loss={convention.loss!r}; got loss={run.loss!r}.")
-    if run.has_measure or (run.solvers[0] != run.solvers[1] and not run.penalties):
+    if run.has_measure or (run.solvers[0] != run.solvers[1] and not run.penalties and not run.has_closed_form):
         return 1.0  # the learning rates of two different optimisers are not comparable anyway
     own, other = (c.loss for c in run.pair)
     common = run.loss or own or other

@@ -31,12 +31,16 @@ def translate(run, number, scale):
         return run.target.number(strength, updates)
     solver = _solver_of_penalty(run) if run.crosses else None
     before, after = (run.powers(c, of_share=run.crosses) for c in run.pair)
+    # the learning rate is that of the other side, and its loss
+    source_scale, target_scale = (scale if run.crosses and c.is_closed_form else 1.0 for c in run.pair)
+    strength /= source_scale
     if solver == "sgd" and (_momentum(run) or run.is_known({**before, **after})):
         strength *= _product(run, before, _rate(run, 0, scale))
         strength = _through_sgd(run, strength)
         strength /= _product(run, after, _rate(run, 1, scale))
     else:
         strength *= _ratio(run, before, after, scale)
+    strength /= target_scale
     alpha = run.target.number(strength, updates)
     if not (0 < strength < math.inf and math.isfinite(alpha)) and not run.missing:
         raise out_of_range(run, number)
