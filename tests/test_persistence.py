@@ -269,83 +269,98 @@ BROKEN = {
     "another number of features": ("adam", ("n_features_in_",), 5, r"`coefs_\[0\]` must be .* shape \(5, 3\)"),
     "another number of outputs": ("sgd", ("n_outputs_",), 2, "`n_outputs_` must be an integer from 1 to 1"),
     "too many classes": ("adam", ("classes_",), np.arange(4), r"`classes_` has 4 classes .* the network 3 output\(s\)"),
-    "another kind of classes": ("adam", ("_labels", "kind"), "binary", "`classes_` has 3 classes"),
+    "another kind of classes": ("adam", ("_skl2net_labels", "kind"), "binary", "`classes_` has 3 classes"),
     "no classes": ("adam", ("classes_",), None, "`classes_` must be an array of classes, got NoneType None"),
     "nothing to draw an order from": (
         "many rows",
-        ("_training", "state", "order", "shuffles"),
+        ("_skl2net_training", "state", "order", "shuffles"),
         None,
-        "`_training.state.order.order` must be an array",
+        "`_skl2net_training.state.order.order` must be an array",
     ),
     "an unknown activation": (
         "adam",
-        ("_training", "activation"),
+        ("_skl2net_training", "activation"),
         "elu",
-        "`_training.activation` must be one of .*elu",
+        "`_skl2net_training.activation` must be one of .*elu",
     ),
     "another output": ("adam", ("out_activation_",), "logistic", "`out_activation_` must be one of 'softmax'"),
     "moments of another network": (
         "adam",
-        ("_training", "state", "moments"),
+        ("_skl2net_training", "state", "moments"),
         np.zeros((2, 5)),
-        r"`_training.state.moments` must be .* shape \(2, 27\)",
+        r"`_skl2net_training.state.moments` must be .* shape \(2, 27\)",
     ),
-    "NaN moments": ("sgd", ("_training", "state", "moments"), np.full((1, 19), np.nan), "moments` has entries .* nan"),
-    "an unknown optimiser": ("sgd", ("_training", "state", "name"), "newton", "`_training.state.name` must be one of"),
-    "an unknown state": ("sgd", ("_training", "state", "kind"), "bfgs", "`_training.state.kind` must be one of"),
+    "NaN moments": (
+        "sgd",
+        ("_skl2net_training", "state", "moments"),
+        np.full((1, 19), np.nan),
+        "moments` has entries .* nan",
+    ),
+    "an unknown optimiser": (
+        "sgd",
+        ("_skl2net_training", "state", "name"),
+        "newton",
+        "`_skl2net_training.state.name` must be one of",
+    ),
+    "an unknown state": (
+        "sgd",
+        ("_skl2net_training", "state", "kind"),
+        "bfgs",
+        "`_skl2net_training.state.kind` must be one of",
+    ),
     "rows out of range": (
         "sgd",
-        ("_training", "state", "order", "order"),
+        ("_skl2net_training", "state", "order", "order"),
         np.arange(40) + 1,
-        "`_training.state.order.order` has entries that cannot be, such as 40",
+        "`_skl2net_training.state.order.order` has entries that cannot be, such as 40",
     ),
     "a row twice": (
         "sgd",
-        ("_training", "state", "order", "order"),
+        ("_skl2net_training", "state", "order", "order"),
         np.zeros(40, int),
-        "`_training.state.order.order` has a row more than once",
+        "`_skl2net_training.state.order.order` has a row more than once",
     ),
     "a position behind the key": (
         "sgd",
-        ("_training", "random_state", "state", "pos"),
+        ("_skl2net_training", "random_state", "state", "pos"),
         625,
-        "`_training.random_state.state.pos` must be an integer from 0 to 624",
+        "`_skl2net_training.random_state.state.pos` must be an integer from 0 to 624",
     ),
     "a short key": (
         "sgd",
-        ("_training", "random_state", "state", "key"),
+        ("_skl2net_training", "random_state", "state", "key"),
         np.zeros(3, np.uint32),
-        "`_training.random_state.state.key` must be",
+        "`_skl2net_training.random_state.state.key` must be",
     ),
     "shuffles for ever": (
         "many rows",
-        ("_training", "state", "order", "shuffles", 0, 1),
+        ("_skl2net_training", "state", "order", "shuffles", 0, 1),
         10**12,
-        "`_training.state.order.shuffles` must be 400 at most",
+        "`_skl2net_training.state.order.shuffles` must be 400 at most",
     ),
     "links of another swarm": (
         "swarm",
-        ("_training", "state", "links"),
+        ("_skl2net_training", "state", "links"),
         np.ones((2, 2), bool),
-        r"`_training.state.links` must be .* shape \(4, 4\)",
+        r"`_skl2net_training.state.links` must be .* shape \(4, 4\)",
     ),
     "links that are numbers": (
         "swarm",
-        ("_training", "state", "links"),
+        ("_skl2net_training", "state", "links"),
         np.full((4, 4), 40),
-        "`_training.state.links` must be an array of bool",
+        "`_skl2net_training.state.links` must be an array of bool",
     ),
     "a neighbour out of range": (
         "swarm",
-        ("_training", "state", "neighbourhood_best"),
+        ("_skl2net_training", "state", "neighbourhood_best"),
         np.full(4, 4),
-        "`_training.state.neighbourhood_best` has entries that cannot be, such as 4",
+        "`_skl2net_training.state.neighbourhood_best` has entries that cannot be, such as 4",
     ),
     "a swarm of another network": (
         "swarm",
-        ("_training", "state", "positions"),
+        ("_skl2net_training", "state", "positions"),
         np.zeros((4, 5)),
-        r"`_training.state.positions` must be .* shape \(4, 27\)",
+        r"`_skl2net_training.state.positions` must be .* shape \(4, 27\)",
     ),
     "an unknown parameter of the swarm": (
         "swarm",
@@ -353,13 +368,95 @@ BROKEN = {
         {"n_particle": 3},
         "`solver.ParticleSwarm` has no parameter 'n_particle'",
     ),
-    "a curve of text": ("lbfgs", ("_training", "curves", "loss"), "abc", "`_training.curves.loss` must be"),
-    "a negative number of samples": ("adam", ("_training", "n_samples"), -1.0, "`_training.n_samples` must be"),
+    "a curve of text": (
+        "lbfgs",
+        ("_skl2net_training", "curves", "loss"),
+        "abc",
+        "`_skl2net_training.curves.loss` must be",
+    ),
+    "a negative number of samples": (
+        "adam",
+        ("_skl2net_training", "n_samples"),
+        -1.0,
+        "`_skl2net_training.n_samples` must be",
+    ),
+    "more updates than can be counted": (
+        "adam",
+        ("_skl2net_training", "state", "n_updates"),
+        2**63 - 1,
+        "`_skl2net_training.state.n_updates` must be an integer from 0 to 9007199254740992",
+    ),
+    "a learning rate of zero": (
+        "sgd",
+        ("_skl2net_training", "state", "n_reductions"),
+        10**6,
+        "`_skl2net_training.state.n_reductions` must be an integer from 0 to 440",
+    ),
+    "a curve without length": (
+        "adam",
+        ("_skl2net_training", "curves", "loss"),
+        np.array(1.0),
+        r"`_skl2net_training.curves.loss` must be .* got one of float64 of shape \(\)",
+    ),
+    "a validation curve without length": (
+        "early stopping",
+        ("_skl2net_training", "curves", "validation_loss"),
+        np.array(1.0),
+        r"`_skl2net_training.curves.validation_\w+` must be ",
+    ),
+    "best losses without length": (
+        "swarm",
+        ("_skl2net_training", "state", "best_losses"),
+        np.array(1.0),
+        r"`_skl2net_training.state.\w+` must be ",
+    ),
+    "updates without a learning rate": (
+        "sgd",
+        ("_skl2net_training", "applied_rule", "learning_rate"),
+        None,
+        "`_skl2net_training.applied_rule.learning_rate` must be a number",
+    ),
+    "updates without a number of them": (
+        "adam",
+        ("_skl2net_training", "applied_rule", "updates_per_epoch"),
+        None,
+        "`_skl2net_training.applied_rule.updates_per_epoch` must be an integer",
+    ),
+    "no constants": (
+        "sgd",
+        ("_skl2net_training", "applied_rule", "constants"),
+        {},
+        r"`_skl2net_training.applied_rule.constants` must be those of the solver 'sgd', \['momentum', 'nesterov'\]",
+    ),
+    "constants of another optimiser": (
+        "adam",
+        ("_skl2net_training", "applied_rule", "constants"),
+        {"momentum": 0.9, "nesterov": True},
+        r"`_skl2net_training.applied_rule.constants` must be those of the solver 'adam', \['beta_1', ",
+    ),
+    "a momentum above one": (
+        "sgd",
+        ("_skl2net_training", "applied_rule", "constants", "momentum"),
+        2.0,
+        "`_skl2net_training.applied_rule.constants.momentum` must be a number, finite and at least 0 and at most 1",
+    ),
+    "a learning rate of L-BFGS": (
+        "lbfgs",
+        ("_skl2net_training", "applied_rule", "learning_rate"),
+        0.1,
+        "`_skl2net_training.applied_rule.learning_rate` must be None with the solver 'lbfgs'",
+    ),
+    "a decay of L-BFGS": (
+        "lbfgs",
+        ("_skl2net_training", "applied_rule", "rule", "mode"),
+        "decoupled",
+        "`_skl2net_training.applied_rule.rule.mode` cannot be 'decoupled' with the solver 'lbfgs'",
+    ),
     "a strength too many": (
         "adam",
-        ("_training", "applied_rule", "rule", "alpha"),
+        ("_skl2net_training", "applied_rule", "rule", "alpha"),
         [1.0, 1.0, 1.0],
-        "`_training.applied_rule.rule.alpha` must be a list of 2 numbers",
+        "`_skl2net_training.applied_rule.rule.alpha` must be a list of 2 numbers",
     ),
 }
 
@@ -377,7 +474,8 @@ def test_a_broken_state_is_refused_by_name(case):
 def test_a_missing_part_is_refused_by_name(name):
     net, _, _ = fitted(name)
     whole = net.__getstate__()
-    parts = [("_training",), ("coefs_",), ("n_features_in_",)] + [("_training", key) for key in whole["_training"]]
+    parts = [("_skl2net_training",), ("coefs_",), ("n_features_in_",)]
+    parts += [("_skl2net_training", key) for key in whole["_skl2net_training"]]
     for path in parts:
         state = copy.deepcopy(whole)
         inner = state
@@ -388,8 +486,13 @@ def test_a_missing_part_is_refused_by_name(name):
             load(net, state)
 
 
-OF_TRAINING = ("coefs_", "intercepts_", "_training", "_labels", "n_layers_", "n_outputs_", "t_", "n_iter_")
-HOSTILE = (None, "x", -1, 10**30, 10**400, np.nan, True, [], {}, np.zeros(0), np.full((2, 2), np.nan), object())
+OF_TRAINING = (
+    "coefs_", "intercepts_", "_skl2net_training", "_skl2net_labels", "n_layers_", "n_outputs_", "t_", "n_iter_",
+)  # fmt: skip
+HOSTILE = (
+    None, "x", -1, 10**6, 2**63 - 1, 10**30, 10**400, np.nan, True, [], {},
+    np.array(1.0), np.zeros(0), np.full((2, 2), np.nan), object(),
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -408,7 +511,141 @@ def test_every_replaced_part_is_refused_or_can_be_trained_with(name):
                 continue
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ConvergenceWarning)
+                assert str(other.l2_report()) or other._applied_rule is None
                 other.set_params(warm_start=True).fit(X, y)
             assert np.isfinite(flat(other)).all(), (path, leaf)
     assert len(refusals) > 100
     assert all(re.match(rf"This saved {type(net).__name__} is broken: `\w", refusal) for refusal in refusals)
+
+
+NAMES = np.array(list("abcd"), dtype=object)
+NO_NAMES = (None, "abcd", list("abcd"), NAMES[:3], NAMES[:, None], np.arange(4), np.array(["a", "b", "c", 4], object))
+
+
+@pytest.mark.parametrize("names", NO_NAMES, ids=repr)
+def test_names_of_features_that_cannot_be_are_refused(names):
+    net, _, _ = fitted("adam")
+    state = net.__getstate__()
+    np.testing.assert_array_equal(load(net, {**state, "feature_names_in_": NAMES}).feature_names_in_, NAMES)
+    with pytest.raises(ValueError, match=r"broken: `feature_names_in_` must be an array of str of shape \(4,\)"):
+        load(net, {**state, "feature_names_in_": names})
+
+
+@pytest.mark.parametrize("estimator", [L2NetClassifier(), L2NetRegressorCV(), NodeSweepCV(L2NetClassifier())])
+def test_a_missing_parameter_is_refused_by_name(estimator):
+    whole = estimator.__getstate__()
+    for name in estimator.get_params(deep=False):
+        state = {key: value for key, value in whole.items() if key != name}
+        with pytest.raises(ValueError, match=f"This saved {type(estimator).__name__} is broken: `{name}` is missing"):
+            load(estimator, state)
+
+
+COMPARISON = {"layer": 0, "step": 2, "size": (4,), "sizes": [(2,), (4,)], "scores": [0.5, np.nan], "winner": (4,)}
+NO_HISTORIES = {
+    "a number": (5, "`history_` must be a list"),
+    "numbers": ([5], "`history_.0` must be a dictionary"),
+    "nothing": ([{}], "`history_.0.size` is missing"),
+    "a layer too many": ([COMPARISON | {"layer": 1}], "`history_.0.layer` must be an integer from 0 to 0"),
+    "a step of zero": ([COMPARISON | {"step": 0}], "`history_.0.step` must be an integer from 1"),
+    "a size that is a number": ([COMPARISON | {"size": 4}], "`history_.0.size` must be a tuple"),
+    "a size of text": ([COMPARISON, COMPARISON | {"size": ("x",)}], "`history_.1.size.0` must be an integer from 1"),
+    "no sizes": ([COMPARISON | {"sizes": []}], "`history_.0.sizes` must have 1 to 3 sizes, and has 0"),
+    "sizes of two layers": ([COMPARISON | {"sizes": [(2, 2), (4,)]}], "`history_.0.sizes.0` must be a tuple"),
+    "a score too few": ([COMPARISON | {"scores": [0.5]}], "`history_.0.scores` has 1 numbers, and `sizes` has 2"),
+    "scores of text": ([COMPARISON | {"scores": ["x", "y"]}], "`history_.0.scores.0` must be a number"),
+    "alphas of text": ([COMPARISON | {"alphas": ["x", "y"]}], "`history_.0.alphas.0` must be a number"),
+    "a winner that did not play": ([COMPARISON | {"winner": (3,)}], "`history_.0.winner` must be one of the sizes"),
+}
+
+
+@pytest.mark.parametrize("case", NO_HISTORIES)
+def test_a_history_that_cannot_be_is_refused_by_name(case):
+    history, message = NO_HISTORIES[case]
+    sweep = NodeSweepCV(L2NetClassifier())
+    state = sweep.__getstate__()
+    assert "4: nan" in str(load(sweep, {**state, "history_": [COMPARISON]}).history_)
+    with pytest.raises(ValueError, match=f"This saved NodeSweepCV is broken: {message}"):
+        load(sweep, {**state, "history_": history})
+
+
+# --- what users have set ----------------------------------------------------------------------------------------------
+
+
+def halve_precision_of_weights(net):
+    net.coefs_ = [coef.astype(np.float32) for coef in net.coefs_]
+
+
+def halve_precision_of_one(net):
+    net.intercepts_[0] = net.intercepts_[0].astype(np.float32)
+
+
+def replace_lists_by_tuples(net):
+    net.coefs_, net.intercepts_ = tuple(net.coefs_), tuple(net.intercepts_)
+
+
+def remove_units(net):
+    net.coefs_ = [net.coefs_[0][:, 1:], net.coefs_[1][1:]]
+    net.intercepts_[0] = net.intercepts_[0][1:]
+
+
+@pytest.mark.parametrize("way", COPIES)
+@pytest.mark.parametrize("name", ["lbfgs", "sgd", "adam", "swarm"])
+@pytest.mark.parametrize(
+    "edit", [halve_precision_of_weights, halve_precision_of_one, replace_lists_by_tuples, remove_units]
+)
+def test_weights_that_users_have_replaced_come_back(edit, name, way):
+    net, X, _ = fitted(name)
+    edit(net)
+    other = COPIES[way](net)
+    np.testing.assert_array_equal(other.predict_proba(X), net.predict_proba(X))
+    for theirs, ours in zip((*other.coefs_, *other.intercepts_), (*net.coefs_, *net.intercepts_), strict=True):
+        np.testing.assert_array_equal(theirs, ours)
+
+
+def spoil_a_weight(net):
+    net.coefs_[0][0, 0] = np.nan
+
+
+def remove_a_layer(net):
+    net.coefs_.pop()
+    net.intercepts_.pop()
+
+
+def spoil_the_classes(net):
+    net.classes_ = list(net.classes_)
+
+
+UNSAVEABLE = {
+    spoil_a_weight: r"`coefs_\[0\]` has entries that cannot be, such as nan",
+    remove_a_layer: "`n_layers_` must be an integer from 2 to 2, got int 3",
+    spoil_the_classes: "`classes_` must be an array of classes, got list",
+}
+
+
+@pytest.mark.parametrize("way", COPIES)
+@pytest.mark.parametrize("edit", UNSAVEABLE)
+def test_what_cannot_be_loaded_is_not_saved(edit, way):
+    net, _, _ = fitted("adam")
+    edit(net)
+    with pytest.raises(ValueError, match=f"This L2NetClassifier cannot be saved: {UNSAVEABLE[edit]}"):
+        COPIES[way](net)
+
+
+class NetWithNames(L2NetClassifier):
+    """A subclass that has attributes of its own."""
+
+    def __init__(self, hidden_layer_sizes=(3,), max_iter=4, random_state=0):
+        super().__init__(hidden_layer_sizes, max_iter=max_iter, random_state=random_state)
+        self._training, self._labels = False, ["a", "b"]
+
+
+@pytest.mark.parametrize("way", COPIES)
+@pytest.mark.parametrize("is_fitted", [False, True])
+def test_names_of_a_subclass_clash_with_none_of_the_state(way, is_fitted):
+    net = NetWithNames()
+    if is_fitted:
+        fit(net, X, Y)
+    other = COPIES[way](net)
+    assert (other._training, other._labels) == (False, ["a", "b"])
+    if is_fitted:
+        np.testing.assert_array_equal(other.predict_proba(X), net.predict_proba(X))

@@ -1,5 +1,6 @@
 """Predictions from arrays as they are: the same results, errors and warnings as by way of scikit-learn's validation."""
 
+import re
 import signal
 import threading
 import time
@@ -287,9 +288,19 @@ def misshape(net):
     net.intercepts_[0] = net.intercepts_[0][:, None] + 1
 
 
+def drop_output_layer(net):
+    net.coefs_.pop()
+    net.intercepts_.pop()
+
+
+def widen_output_layer(net):
+    net.coefs_[-1] = np.hstack([net.coefs_[-1]] * 2)
+    net.intercepts_[-1] = np.hstack([net.intercepts_[-1]] * 2)
+
+
 EDITS = (
     edit_in_place, replace_array, replace_lists, replace_by_tuple, transpose, change_type, change_every_type,
-    not_finite, prune, spoil, shorten, misshape,
+    not_finite, prune, spoil, shorten, misshape, drop_output_layer, widen_output_layer,
 )  # fmt: skip
 
 
@@ -303,6 +314,24 @@ def test_edited_weights_have_the_outcome_of_validation(monkeypatch, edit, n_rows
     assert direct != before
     use(monkeypatch, Roundabout)
     assert direct == outcome(net.decision_function, X[:n_rows])
+
+
+@pytest.mark.parametrize(
+    ("kind", "edit"),
+    [
+        ("several targets", drop_output_layer),
+        ("several targets", widen_output_layer),
+        ("multiclass", widen_output_layer),
+    ],
+)
+def test_networks_of_another_number_of_outputs_are_refused(kind, edit):
+    net, X = fitted(kind)
+    edit(net)
+    found, n_outputs = net.coefs_[-1].shape, net.n_outputs_
+    expected = re.escape(f"must be an array of float32 or float64 of shape {(found[0], n_outputs)}, for layers of ")
+    for n_rows in (1, 5):
+        with pytest.raises(ValueError, match=rf"coefs_\[\d\] {expected}.* got float64, shape {re.escape(str(found))}"):
+            net.predict(X[:n_rows])
 
 
 @pytest.mark.parametrize("n_layers", [16, 17])

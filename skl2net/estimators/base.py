@@ -27,7 +27,15 @@ from skl2net._sklearn_private import (
 )
 from skl2net.engines import default_engine
 from skl2net.engines.interface import Task
-from skl2net.estimators.persistence import VERSION, Continuation, current_version, plain, restored, take_version
+from skl2net.estimators.persistence import (
+    VERSION,
+    Continuation,
+    current_version,
+    plain,
+    refuse_what_cannot_be_loaded,
+    restored,
+    take_version,
+)
 from skl2net.estimators.tasks import FitTasks
 from skl2net.fitting import EarlyStopping, Start, Watch, fit_network
 from skl2net.hints import ArrayLike, Estimator, Floats, MatrixLike, NDArray
@@ -573,7 +581,7 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
             and hasattr(engine, "predict")
         ):  # nothing to refuse, to convert or to warn of, if the engine agrees
             outputs = engine.predict(self.coefs_, self.intercepts_, self._activation, self.out_activation_, X, raw=raw)
-            if outputs is not None:
+            if outputs is not None and outputs.shape[1] == self.n_outputs_:
                 return outputs
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse="csr", dtype=FLOATS, order="C", reset=False)
@@ -592,12 +600,16 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
         return self._continuation.curves
 
     def __getstate__(self):
-        return {**plain(super().__getstate__()), VERSION: current_version()}
+        state, kind = plain(super().__getstate__()), type(self)
+        is_classifier = isinstance(self, ClassifierMixin)
+        refuse_what_cannot_be_loaded(state, kind.__name__, kind._get_param_names(), is_classifier=is_classifier)
+        return {**state, VERSION: current_version()}
 
     def __setstate__(self, state):
-        name, state = type(self).__name__, dict(state)
-        take_version(state, name)
-        super().__setstate__(restored(state, name, is_classifier=isinstance(self, ClassifierMixin)))
+        state, kind = dict(state), type(self)
+        take_version(state, kind.__name__)
+        is_classifier = isinstance(self, ClassifierMixin)
+        super().__setstate__(restored(state, kind.__name__, kind._get_param_names(), is_classifier=is_classifier))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -2,7 +2,8 @@
 
 `plain` makes such a dictionary of the attributes of an estimator, and `restored` makes attributes of it again, which
 checks every part by its name: the file may be damaged, or have been made by somebody else. `skl2net.estimators.base`
-calls them in ``__getstate__`` and ``__setstate__``, so that pickle, joblib, skops and copies share one format.
+calls them in ``__getstate__`` and ``__setstate__``, so that pickle, joblib, skops and copies share one format. What
+users have set themselves is checked in ``__getstate__`` too, while the estimator still exists.
 
 The format is that of the release 0.2.0, and later versions read it. `tests/data` has files of it.
 """
@@ -10,13 +11,14 @@ The format is that of the release 0.2.0, and later versions read it. `tests/data
 import warnings
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from dataclasses import fields as dataclass_fields
 from numbers import Integral, Real
 
 import numpy as np
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.preprocessing import LabelBinarizer
 
-from skl2net.l2 import MODES, AppliedRule, L2Rule
+from skl2net.l2 import DECAYS, MODES, AppliedRule, L2Rule
 from skl2net.network import ACTIVATIONS, Network
 from skl2net.solvers.curves import Curve, Curves
 from skl2net.solvers.gradient import GradientState, RowOrder
@@ -29,13 +31,15 @@ VERSION = "_skl2net_version"
 
 _FLOATS = (np.float32, np.float64)
 _PROGRESS = ("best_loss", "reference_loss", "best_score", "n_stalled")
-_LABELS = "_labels"
-_TRAINING = "_training"
+_LABELS = "_skl2net_labels"
+_TRAINING = "_skl2net_training"
 _SWARM = "ParticleSwarm"
 _OUTPUTS = {"binary": "logistic", "multiclass": "softmax", "multilabel-indicator": "logistic"}
 _TOPOLOGIES = ("global", "ring", "von_neumann", "random")
 _LOSSES = ("squared_error", "log_loss", "multilabel_log_loss", "poisson")
-_N_MOMENTS = {optimiser.name: optimiser.n_moments for optimiser in (SGD, Adam)}
+_OPTIMISERS = {optimiser.name: optimiser for optimiser in (SGD, Adam)}
+_MOST = 2**53  # of what is counted: sums and floats of it are exact
+_MOST_REDUCTIONS = 440  # 5.0 ** 442 overflows
 
 
 @dataclass(frozen=True)
@@ -113,6 +117,13 @@ def plain(attributes):
     dict
     """
     state = dict(attributes)
+    for name in ("coefs_", "intercepts_"):
+        if isinstance(state.get(name), tuple):
+            state[name] = list(state[name])
+    arrays = [array for name in ("coefs_", "intercepts_") for array in _arrays_in(state.get(name))]
+    if len({array.dtype for array in arrays}) > 1 and all(array.dtype in _FLOATS for array in arrays):
+        for name in ("coefs_", "intercepts_"):  # as they are computed with
+            state[name] = [array.astype(np.float64) for array in state[name]]
     solver = state.get("solver")
     if type(solver) is ParticleSwarm:
         state["solver"] = {_SWARM: solver.get_params(deep=False)}
@@ -122,7 +133,7 @@ def plain(attributes):
         state[_TRAINING] = {
             "activation": state.pop("_activation"),
             "applied_rule": None if applied is None else _plain_rule(applied),
-            "state": _plain_state(continuation.state),
+            "state": _plain_state(continuation.state, sum(array.size for array in arrays)),
             "curves": _plain_curves(continuation.curves),
             "progress": {name: getattr(continuation.progress, name) for name in _PROGRESS},
             "random_state": continuation.random_state.get_state(legacy=False),
@@ -135,6 +146,10 @@ def plain(attributes):
     return state
 
 
+def _arrays_in(value):
+    return [array for array in value if isinstance(array, np.ndarray)] if isinstance(value, list) else []
+
+
 def _plain_rule(applied):
     return {**asdict(applied), "rule": {"mode": applied.rule.mode, "alpha": list(applied.rule.alpha)}}
 
@@ -143,10 +158,12 @@ def _plain_curves(curves):
     return {name: np.array(curve.tolist()) for name, curve in curves._asdict().items()}
 
 
-def _plain_state(state):
+def _plain_state(state, n_parameters):
     if state is None:
         return None
     if isinstance(state, GradientState):
+        if state.moments.shape[1] != n_parameters:  # users have replaced layers by larger or smaller ones
+            return None
         order = state.order.without_array()
         return {
             "kind": "gradient",
@@ -158,6 +175,8 @@ def _plain_state(state):
             "n_reductions": state.n_reductions,
         }
     if isinstance(state, SwarmState):
+        if state.positions.shape[1] != n_parameters:
+            return None
         return {
             "kind": "swarm",
             **vars(state),
@@ -167,10 +186,28 @@ def _plain_state(state):
     raise TypeError(f"A state of type {type(state).__name__} cannot be saved.")
 
 
+def refuse_what_cannot_be_loaded(state, estimator, parameters, *, is_classifier):
+    """Refuse a state that `restored` refuses: users may have replaced `coefs_`, `intercepts_` and other attributes.
+
+    Parameters
+    ----------
+    state : dict
+        As `plain` returns it.
+    estimator, parameters, is_classifier
+        See `restored`.
+
+    Raises
+    ------
+    ValueError
+        With the name of the part that cannot be.
+    """
+    _checked(state, f"This {estimator} cannot be saved: ", parameters, is_classifier)
+
+
 # --- loading ----------------------------------------------------------------------------------------------------------
 
 
-def restored(state, estimator, *, is_classifier):
+def restored(state, estimator, parameters, *, is_classifier):
     """The attributes of an estimator, from the plain data of `plain`.
 
     Parameters
@@ -178,6 +215,8 @@ def restored(state, estimator, *, is_classifier):
     state : dict
     estimator : str
         Name of its class, for messages.
+    parameters : iterable of str
+        Names of its parameters.
     is_classifier : bool
 
     Returns
@@ -189,8 +228,20 @@ def restored(state, estimator, *, is_classifier):
     ValueError
         If a part is missing or cannot be; the message has its name.
     """
+    return _checked(state, broken(estimator), parameters, is_classifier)
+
+
+def broken(estimator):
+    """The beginning of messages on a saved estimator, by the name of its class."""
+    return f"This saved {estimator} is broken: "
+
+
+def _checked(state, message, parameters, is_classifier):
     attributes = dict(state)
-    fields = _Fields(attributes, f"This saved {estimator} is broken: ")
+    fields = Fields(attributes, message)
+    fields.require(parameters)
+    if "feature_names_in_" in attributes:
+        _check_feature_names(fields)
     if isinstance(attributes.get("solver"), dict):
         attributes["solver"] = _solver(fields)
     is_fitted = "coefs_" in attributes or _TRAINING in attributes  # a search without refit has classes only
@@ -221,8 +272,17 @@ def restored(state, estimator, *, is_classifier):
     return attributes
 
 
-class _Fields:
-    """The fields of a saved dictionary. Each is checked when it is read."""
+class Fields:
+    """The fields of a saved dictionary. Each is checked when it is read.
+
+    Parameters
+    ----------
+    values : dict
+    message : str
+        Beginning of the messages.
+    prefix : str, default=""
+        What comes before the names of the fields in messages.
+    """
 
     def __init__(self, values, message, prefix=""):
         self.values, self.message, self.prefix = values, message, prefix
@@ -235,6 +295,10 @@ class _Fields:
             self.refuse(key, "is missing")
         return self.values[key]
 
+    def require(self, keys):
+        for key in keys:
+            self[key]
+
     def fields(self, key):
         """A dictionary inside of this one."""
         value = self[key]
@@ -243,7 +307,7 @@ class _Fields:
         return self.inside(key, value)
 
     def inside(self, key, values):
-        return _Fields(values, self.message, f"{self.prefix}{key}.")
+        return Fields(values, self.message, f"{self.prefix}{key}.")
 
     def choice(self, key, choices):
         value = self[key]
@@ -251,13 +315,13 @@ class _Fields:
             self.refuse(key, f"must be one of {', '.join(map(repr, choices))}, got {_described(value)}")
         return value
 
-    def integer(self, key, low=0, high=2**63 - 1):
+    def integer(self, key, low=0, high=_MOST):
         value = self[key]
         if not isinstance(value, Integral) or isinstance(value, bool) or not low <= value <= high:
             self.refuse(key, f"must be an integer from {low} to {high}, got {_described(value)}")
         return int(value)
 
-    def number(self, key, *, low=-np.inf, optional=False):
+    def number(self, key, *, low=-np.inf, high=np.inf, optional=False):
         """A float, or None if `optional`; NaN and infinity are numbers where no lowest value is given."""
         value = self[key]
         if optional and value is None:
@@ -266,8 +330,9 @@ class _Fields:
         if isinstance(value, Real) and not isinstance(value, bool):
             with suppress(OverflowError):
                 number = float(value)
-        if number is None or (low > -np.inf and not low <= number < np.inf):
+        if number is None or (low > -np.inf and not (low <= number <= high and number < np.inf)):
             limit = "" if low == -np.inf else f", finite and at least {low:g}"
+            limit += "" if high == np.inf else f" and at most {high:g}"
             self.refuse(key, f"must be a number{limit}, got {_described(value)}")
         return number
 
@@ -276,6 +341,18 @@ class _Fields:
         if not isinstance(value, bool | np.bool_):
             self.refuse(key, f"must be True or False, got {_described(value)}")
         return bool(value)
+
+    def list(self, key):
+        """A list, as the fields of its positions."""
+        value = self[key]
+        if not isinstance(value, list):
+            self.refuse(key, f"must be a list, got {_described(value)}")
+        return self.inside(key, dict(enumerate(value)))
+
+    def length(self, key):
+        """Length of a vector; 0 of anything else, which `array` refuses then."""
+        value = self[key]
+        return len(value) if isinstance(value, np.ndarray) and value.ndim == 1 else 0
 
     def array(self, key, shape, dtypes, allowed=np.isfinite):
         """An array in C order; `allowed` says which of its entries can be."""
@@ -332,6 +409,13 @@ def _checked_network(fields, training):
     return Network(tuple(sizes), training.choice("activation", ACTIVATIONS), fields.choice("out_activation_", outputs))
 
 
+def _check_feature_names(fields):
+    names, shape = fields["feature_names_in_"], (fields.integer("n_features_in_", low=1),)
+    is_array = isinstance(names, np.ndarray) and names.shape == shape
+    if not is_array or not all(isinstance(name, str) for name in names):
+        fields.refuse("feature_names_in_", f"must be an array of str of shape {shape}, got {_described(names)}")
+
+
 def _label_binarizer(fields):
     """The encoder of the classes."""
     labels, classes = fields.fields(_LABELS), fields["classes_"]
@@ -352,22 +436,36 @@ def _applied_rule(training, network):
     if not isinstance(alpha, list) or len(alpha) != network.n_layers:
         rule.refuse("alpha", f"must be a list of {network.n_layers} numbers, got {_described(alpha)}")
     alphas = rule.inside("alpha", dict(enumerate(alpha)))
-    updates = fields["updates_per_epoch"]
+    mode, solver = rule.choice("mode", MODES), fields.choice("solver", (*_OPTIMISERS, "lbfgs", "pso"))
+    has_updates = solver in _OPTIMISERS
+    if not has_updates:
+        if mode in DECAYS:
+            rule.refuse("mode", f"cannot be {mode!r} with the solver {solver!r}, which has no updates")
+        for name in ("learning_rate", "updates_per_epoch"):
+            if fields[name] is not None:
+                fields.refuse(name, f"must be None with the solver {solver!r}, got {_described(fields[name])}")
+    expected = {field.name for field in dataclass_fields(_OPTIMISERS[solver])} if has_updates else set()
+    if set(constants.values) != expected:
+        found = _described(constants.values)
+        fields.refuse("constants", f"must be those of the solver {solver!r}, {sorted(expected)}, got {found}")
     return AppliedRule(
-        L2Rule(rule.choice("mode", MODES), tuple(alphas.number(i, low=0.0) for i in range(network.n_layers))),
-        fields.choice("solver", ("sgd", "adam", "lbfgs", "pso")),
+        L2Rule(mode, tuple(alphas.number(i, low=0.0) for i in range(network.n_layers))),
+        solver,
         n=fields.number("n", low=0.0),
         n_total=fields.number("n_total", low=0.0),
         loss=fields.choice("loss", _LOSSES),
-        learning_rate=None if fields["learning_rate"] is None else fields.number("learning_rate", low=0.0),
-        constants={
-            name: constants.boolean(name) if name == "nesterov" else constants.number(name, low=0.0)
-            for name in constants.values
-        },
-        updates_per_epoch=None if updates is None else fields.integer("updates_per_epoch", low=1),
+        learning_rate=fields.number("learning_rate", low=0.0) if has_updates else None,
+        constants={name: _constant(constants, name) for name in constants.values},
+        updates_per_epoch=fields.integer("updates_per_epoch", low=1) if has_updates else None,
         has_schedule=fields.boolean("has_schedule"),
-        objective=fields.choice("objective", ("mean loss", "own objective")),
+        objective=fields.choice("objective", ("mean loss", "own objective") if solver == "pso" else ("mean loss",)),
     )
+
+
+def _constant(constants, name):
+    if name == "nesterov":
+        return constants.boolean(name)
+    return constants.number(name, low=0.0, high=np.inf if name == "epsilon" else 1.0)
 
 
 def _state(training, network):
@@ -379,16 +477,17 @@ def _state(training, network):
 
 
 def _gradient_state(fields, network):
-    name = fields.choice("name", tuple(_N_MOMENTS))
+    name = fields.choice("name", tuple(_OPTIMISERS))
     # the square of a gradient can be infinite in float32
-    moments = fields.array("moments", (_N_MOMENTS[name], network.n_parameters), _FLOATS, lambda m: ~np.isnan(m))
+    shape = (_OPTIMISERS[name].n_moments, network.n_parameters)
+    moments = fields.array("moments", shape, _FLOATS, lambda m: ~np.isnan(m))
     return GradientState(
         name,
         moments,
         fields.integer("n_updates"),
         _row_order(fields.fields("order")),
         fields.number("learning_rate", low=0.0),
-        fields.integer("n_reductions"),
+        fields.integer("n_reductions", high=_MOST_REDUCTIONS),
     )
 
 
@@ -432,7 +531,7 @@ def _random_state(fields):
 
 
 def _swarm_state(fields, network):
-    n = len(fields["best_losses"]) if isinstance(fields["best_losses"], np.ndarray) else 0
+    n = fields.length("best_losses")
     shape = (max(n, 1), network.n_parameters)
     generator = fields.fields("generator")
     generator.choice("bit_generator", ("SFC64",))
@@ -461,8 +560,7 @@ def _swarm_state(fields, network):
 
 
 def _curves(fields):
-    n = len(fields["loss"]) if isinstance(fields["loss"], np.ndarray) else 0
-    n_validated = len(fields["validation_loss"]) if isinstance(fields["validation_loss"], np.ndarray) else 0
+    n, n_validated = fields.length("loss"), fields.length("validation_loss")
     lengths = dict.fromkeys(Curves._fields, n) | dict.fromkeys(("validation_score", "validation_loss"), n_validated)
     return Curves(*(_curve(fields, name, lengths[name]) for name in Curves._fields))
 

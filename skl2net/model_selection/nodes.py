@@ -23,7 +23,7 @@ from skl2net._sklearn_private import (
     search_with_checks,
     yields_constant_splits,
 )
-from skl2net.estimators.persistence import VERSION, current_version, take_version
+from skl2net.estimators.persistence import VERSION, Fields, broken, current_version, take_version
 from skl2net.hints import Estimator, MatrixLike, Strengths
 from skl2net.model_selection.interruption import interruptible_search
 from skl2net.notebook import DocumentationLink
@@ -247,9 +247,14 @@ class NodeSweepCV(DocumentationLink, BaseSearchCV, CallbackSupportMixin):
         return state
 
     def __setstate__(self, state):
-        state = dict(state)
-        take_version(state, type(self).__name__)
+        state, name = dict(state), type(self).__name__
+        take_version(state, name)
+        fields = Fields(state, broken(name))
+        fields.require(self._get_param_names())
         if "history_" in state:
+            history = fields.list("history_")
+            for i in history.values:
+                _check_comparison(history.fields(i))
             state["history_"] = SweepHistory(state["history_"])
         super().__setstate__(state)
 
@@ -467,6 +472,38 @@ class SweepHistory(list[dict[str, Any]]):
 
     def __str__(self):
         return "\n".join(self.lines())
+
+
+def _check_comparison(fields):
+    """Refuse what is no comparison of a saved history."""
+    size = _check_size(fields, "size")
+    fields.integer("layer", high=len(size) - 1)
+    fields.integer("step", low=1)
+    sizes = fields.list("sizes")
+    if not 1 <= len(sizes.values) <= 3:
+        fields.refuse("sizes", f"must have 1 to 3 sizes, and has {len(sizes.values)}")
+    for i in sizes.values:
+        _check_size(sizes, i, len(size))
+    for name in ("scores", "alphas") if "alphas" in fields.values else ("scores",):
+        numbers = fields.list(name)
+        if len(numbers.values) != len(sizes.values):
+            fields.refuse(name, f"has {len(numbers.values)} numbers, and `sizes` has {len(sizes.values)}")
+        for i in numbers.values:
+            numbers.number(i)
+    for name in ("size", "winner"):
+        if _check_size(fields, name, len(size)) not in fields["sizes"]:
+            fields.refuse(name, f"must be one of the sizes {fields['sizes']}, got {fields[name]!r}")
+
+
+def _check_size(fields, key, n_layers=None):
+    """A size, which must be a tuple of numbers of units, one per hidden layer."""
+    size = fields[key]
+    if not isinstance(size, tuple) or not size or len(size) != (n_layers or len(size)):
+        fields.refuse(key, "must be a tuple of numbers of units")
+    units = fields.inside(key, dict(enumerate(size)))
+    for i in units.values:
+        units.integer(i, low=1)
+    return size
 
 
 def play(scores, size, *, step, resolution, min_units, max_units):
