@@ -198,7 +198,10 @@ def fit_network(problem, solver, start, stopping, watch):
         pass
     except Diverged as error:
         n_iter = monitor.n_iter + error.n_unreported + 1
-        message = f"Training diverged: iteration {n_iter} produced weights or biases that are not finite. {error}"
+        what = f"iteration {n_iter} produced weights or biases that are not finite"
+        if error.is_at_start:
+            what = "the loss or its gradient overflows at the initial weights"
+        message = f"Training diverged: {what}. {error}"
         if monitor.progress.best_parameters is None:
             raise ValueError(message) from None
         warnings.append((f"{message} The weights of the best validation score are kept.", UserWarning))

@@ -12,6 +12,8 @@ import pytest
 import scipy.optimize
 import scipy.sparse as sp
 from cases import converging_or_not, make_case
+from sklearn.datasets import load_diabetes
+from sklearn.exceptions import ConvergenceWarning
 
 from skl2net import L2NetRegressor
 from skl2net.engines import available_engines, default_engine
@@ -19,6 +21,7 @@ from skl2net.engines.interface import Cancelled, LBFGSLimits
 from skl2net.fitting import Start, Watch, fit_network
 from skl2net.l2 import L2Rule
 from skl2net.problem import Problem
+from skl2net.solvers import line_search
 from skl2net.solvers.base import Diverged, SolverStart
 from skl2net.solvers.lbfgs import LBFGS, N_PAIRS, _iterate, first_state, step
 from skl2net.solvers.monitor import Monitor
@@ -221,6 +224,86 @@ def test_a_trial_that_overflows_is_followed_by_a_shorter_one(engine):
     assert np.all(np.diff([loss for _, loss, _ in ours]) < 0)
 
 
+def short_sighted(problem, start, factor):
+    """A state after one iteration, and the same with a memory by which the direction is the gradient by this factor."""
+    state = first_state(problem, start, NEVER)
+    _iterate(problem, state, NEVER, 1)
+    short = copy.deepcopy(state)
+    short.steps[:], short.changes[:], short.curvatures[:], short.scale = 0, 0, 1, 1 / factor
+    return state, short
+
+
+@each_engine
+@each_dtype
+def test_a_direction_too_short_to_change_the_loss_empties_the_memory(dtype, engine):
+    # as after a first gradient that is huge; scipy calls it convergence
+    problem, start = make_problem("network", engine, dtype=dtype)
+    empty, short = short_sighted(problem, start, 1e-60)
+    empty.n_updates, empty.scale = 0, 1.0
+    limits = LBFGSLimits(np.inf, 1e-4, 1e-9)
+    assert _iterate(problem, short, limits, 1) == _iterate(problem, empty, limits, 1)
+    assert short.n_updates == empty.n_updates == 1
+    assert short.status == "running"
+    np.testing.assert_array_equal(short.parameters, empty.parameters)
+
+
+@each_engine
+def test_a_direction_too_short_ends_nothing_where_the_gradient_is_small_enough(engine):
+    problem, start = make_problem("network", engine)
+    _, short = short_sighted(problem, start, 1e-60)
+    loss = short.loss
+    assert len(_iterate(problem, short, LBFGSLimits(np.inf, 1e3, 1e-9), 1)) == 1
+    assert (short.loss, short.status) == (loss, "gradient")
+
+
+@each_engine
+def test_a_step_of_the_largest_length_is_not_convergence(engine):
+    # it decreases the loss by less than ftol, but the slope is as steep as before
+    problem, start = make_problem("network", engine)
+    state, short = short_sighted(problem, start, 1e-13)
+    limits = LBFGSLimits(np.inf, 1e-4, 1e-3)
+    _iterate(problem, short, limits, 1)
+    assert 0 < state.loss - short.loss < 1e-3 * short.loss
+    assert short.status == "running"
+    _iterate(problem, short, limits, 1)
+    assert state.loss - short.loss > 1e-2 * short.loss
+
+
+@each_engine
+def test_a_small_decrease_is_convergence_as_for_scipy(engine):
+    problem, start = make_problem("network", engine)
+    state, short = short_sighted(problem, start, 1e-4)
+    limits = LBFGSLimits(np.inf, 1e-4, 0.5)
+    _iterate(problem, short, limits, 1)
+    assert 0 < state.loss - short.loss < 0.5 * short.loss
+    assert short.status == "reduction"
+
+
+def test_a_loss_that_no_step_changes_is_not_convergence():
+    problem = OfAFunction(lambda x: 1e30 + x @ SLOPES, lambda x: SLOPES)
+    message, monitor = minimise(problem, np.zeros(4), ftol=1e-9)
+    assert monitor.n_iter == 0
+    assert "ABNORMAL. The line search found no smaller loss" in message
+
+
+def test_a_next_step_that_is_not_a_number_is_zero(monkeypatch):
+    # as fmin and fmax have it in C
+    monkeypatch.setattr(line_search, "_next_step", lambda *args: (np.nan, False))
+    search = line_search.LineSearch(line_search.Trial(0.0, np.float64(1.0), np.float64(-1.0)), 1.0)
+    assert not search.ends(np.float64(0.5), np.float64(-1.0))
+    assert search.step == 0
+
+
+@pytest.mark.parametrize("seed", [5, 14, 21])
+def test_a_huge_first_gradient_does_not_end_training(seed):
+    # the loss begins between 1e22 and 1e87
+    X, y = load_diabetes(return_X_y=True, scaled=False)
+    net = L2NetRegressor((10,), solver="lbfgs", loss="poisson", random_state=seed)
+    with pytest.warns(ConvergenceWarning, match="Increase max_iter"):
+        net.fit(X, y)
+    assert net.score(X, y) > 0.3
+
+
 # --- when it ends -----------------------------------------------------------------------------------------------------
 
 ENDS = {  # options of scipy, and the status
@@ -265,15 +348,16 @@ def test_it_ends_where_no_step_decreases_the_loss(engine):
     _, result = by_scipy(problem, start, 1000)
     message, monitor = minimise(problem, start, n_iterations=1000)
     assert monitor.finished.last.loss == pytest.approx(result.fun, rel=1e-15)
-    assert "ABNORMAL" in message
+    assert "ABNORMAL. The line search found no smaller loss: " in message
     assert "tol=0 is below the rounding error of float64" in message
 
 
 @each_engine
 def test_a_loss_that_is_not_finite_at_the_start_is_divergence(engine):
     problem, start = make_problem("steep", engine)
-    with np.errstate(all="ignore"), pytest.raises(Diverged, match="scale the input"):
+    with np.errstate(all="ignore"), pytest.raises(Diverged, match=r"scale the input.*or increase alpha\.") as error:
         minimise(problem, np.full_like(start, 1e3))
+    assert error.value.is_at_start
 
 
 @each_engine

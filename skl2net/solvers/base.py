@@ -9,7 +9,7 @@ from skl2net.l2 import AppliedRule
 
 
 class Diverged(Exception):
-    """Raised by a solver when its next parameters are not finite.
+    """Raised by a solver when its next parameters, or the loss or gradient at the initial ones, are not finite.
 
     The message names the parameters that were set, and what to change.
 
@@ -18,11 +18,13 @@ class Diverged(Exception):
     advice : str
     n_unreported : int, default=0
         Number of finished iterations that were not yet reported to the monitor.
+    is_at_start : bool, default=False
+        Whether the loss or its gradient overflows before the first iteration.
     """
 
-    def __init__(self, advice, n_unreported=0):
+    def __init__(self, advice, n_unreported=0, *, is_at_start=False):
         super().__init__(advice)
-        self.n_unreported = n_unreported
+        self.n_unreported, self.is_at_start = n_unreported, is_at_start
 
 
 @dataclass(frozen=True)

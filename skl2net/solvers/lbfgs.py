@@ -20,15 +20,11 @@ from skl2net.solvers.line_search import LARGEST_STEP, MAX_TRIALS, LineSearch, Tr
 
 N_PAIRS = 10
 
-_ADVICE = (
-    "solver='lbfgs' has no learning rate to decrease; scale the input, and the targets of a regression, to unit "
-    "variance, or increase alpha, or decrease it if it is huge."
-)
 # as scipy words them
 _MESSAGES = {
     "max_iter": "STOP: TOTAL NO. OF ITERATIONS REACHED LIMIT",
     "max_fun": "STOP: TOTAL NO. OF F,G EVALUATIONS EXCEEDS LIMIT",
-    "line_search": "ABNORMAL: ",
+    "line_search": "ABNORMAL",
 }
 
 
@@ -66,12 +62,12 @@ class LBFGS(Solver):
         limits = LBFGSLimits(self.max_fun, tol, ftol)
         state = first_state(problem, start.parameters, limits)
         if not (np.isfinite(state.loss) and np.isfinite(_dot(state.gradient, state.gradient))):
-            raise Diverged(_ADVICE)
+            raise Diverged(_advice(problem), is_at_start=True)
         while state.status == "running" and monitor.n_iter < monitor.stopping.max_iter:
             n = min(monitor.stopping.max_iter - monitor.n_iter, monitor.n_until_decision)
             totals = _iterate(problem, state, limits, n)
             if state.status == "diverged":
-                raise Diverged(_ADVICE, n_unreported=len(totals))
+                raise Diverged(_advice(problem), n_unreported=len(totals))
             if totals:
                 monitor.finish(Iterate(state.parameters.astype(dtype)), totals)
         if monitor.n_iter == 0:
@@ -92,6 +88,16 @@ class LBFGS(Solver):
                 f"{dtype}, or the data are not scaled. Increase tol, or scale the data."
             )
         return f"lbfgs failed to converge after {monitor.n_iter} iteration(s): {_MESSAGES[status]}. {advice}"
+
+
+def _advice(problem):
+    """What to change if training has diverged."""
+    largest = max(problem.rule.alpha)
+    alpha = f"decrease alpha (now up to {largest:g})" if np.any(problem.coefficients.penalty > 1) else "increase alpha"
+    return (
+        "solver='lbfgs' has no learning rate to decrease; scale the input, and the targets of a regression, to unit "
+        f"variance, or {alpha}."
+    )
 
 
 def first_state(problem, parameters, limits):
@@ -136,7 +142,7 @@ def step(problem, state, limits):
         direction = descent_direction(state)
         slope = _dot(state.gradient, direction)
         if slope < 0:
-            found = _search(problem, state, direction, slope)
+            found = _search(problem, state, limits, direction, slope)
         if found is None:
             if state.n_updates == 0:
                 state.status = "line_search"
@@ -151,7 +157,7 @@ def step(problem, state, limits):
         at, change = state.n_updates % len(state.steps), gradient - state.gradient
         state.steps[at], state.changes[at], state.curvatures[at] = length * direction, change, curvature
         state.n_updates, state.scale = state.n_updates + 1, _dot(change, change) / curvature
-    state.status = _status(state, limits, loss, gradient)
+    state.status = _status(state, limits, loss, gradient, length)
     state.parameters[:], state.gradient[:], state.loss = parameters, gradient, loss
     state.n_iterations += 1
     return _totals(problem, state)
@@ -180,7 +186,7 @@ def descent_direction(state):
     return direction
 
 
-def _search(problem, state, direction, slope):
+def _search(problem, state, limits, direction, slope):
     """The next parameters, their loss and gradient, the length of the step and the slope there; None if not found."""
     length = 1.0
     if state.n_iterations == 0:
@@ -192,17 +198,20 @@ def _search(problem, state, direction, slope):
         state.n_evaluations += 1
         length, slope = search.step, _dot(gradient, direction)
         if search.ends(loss, slope):
-            return parameters, loss, gradient, length, slope
+            if search.is_satisfied or loss < state.loss or np.abs(gradient).max() <= limits.gtol:
+                return parameters, loss, gradient, length, slope
+            return None  # the steps are too short to change the loss
     return None
 
 
-def _status(state, limits, loss, gradient):
-    """The status after an iteration that has gone from `state` to this loss and gradient."""
+def _status(state, limits, loss, gradient, length):
+    """The status after an iteration that has gone from `state` to this loss and gradient, by a step of this length."""
     if state.n_evaluations > limits.max_fun:
         return "max_fun"
     if np.abs(gradient).max() <= limits.gtol:
         return "gradient"
-    has_stalled = state.loss - loss <= limits.ftol * max(abs(state.loss), abs(loss), 1.0)
+    # at the largest step, the direction was far too short
+    has_stalled = length < LARGEST_STEP and state.loss - loss <= limits.ftol * max(abs(state.loss), abs(loss), 1.0)
     return "reduction" if has_stalled else "running"
 
 

@@ -62,6 +62,8 @@ class LineSearch:
         Bounds of the next step; the ends of the interval once it is bracketed.
     width, width_before : float
         Length of the interval after the last trial, and after the one before.
+    is_satisfied : bool
+        Whether both conditions hold at the last trial.
     """
 
     start: Trial
@@ -69,7 +71,7 @@ class LineSearch:
 
     def __post_init__(self):
         self.best = self.other = self.start
-        self.is_bracketed, self.in_first_stage = False, True
+        self.is_bracketed, self.in_first_stage, self.is_satisfied = False, True, False
         self.lower, self.upper = 0.0, 5.0 * self.step
         self.width, self.width_before = LARGEST_STEP, 2 * LARGEST_STEP
 
@@ -85,7 +87,8 @@ class LineSearch:
         decreases = value <= line
         if decreases and slope >= 0:
             self.in_first_stage = False
-        if decreases and abs(slope) <= -_FLATNESS * self.start.slope:
+        self.is_satisfied = bool(decreases and abs(slope) <= -_FLATNESS * self.start.slope)
+        if self.is_satisfied:
             return True
         if self.is_bracketed and self._is_at_its_end(now.step):
             return True
@@ -116,7 +119,7 @@ class LineSearch:
             self.lower, self.upper = min(best.step, other.step), max(best.step, other.step)
         else:
             self.lower, self.upper = step + 1.1 * (step - best.step), step + 4.0 * (step - best.step)
-        step = min(max(step, 0.0), LARGEST_STEP)
+        step = np.fmin(np.fmax(step, 0.0), LARGEST_STEP)  # 0 for NaN
         if self.is_bracketed and self._is_at_its_end(step):
             step = best.step
         self.step = step
@@ -145,10 +148,10 @@ def _next_step(now, best, other, is_bracketed, lower, upper):
         if not (share < 0 and root != 0):  # the cubic has its minimum on the other side, or none
             cubic = beyond
         if not is_bracketed:
-            return max(lower, min(upper, _farther(cubic, by_slopes, now.step))), False
+            return np.fmax(lower, np.fmin(upper, _farther(cubic, by_slopes, now.step))), False
         closer = cubic if abs(cubic - now.step) < abs(by_slopes - now.step) else by_slopes
         limit = now.step + 0.66 * (other.step - now.step)
-        return min(limit, closer) if now.step > best.step else max(limit, closer), False
+        return np.fmin(limit, closer) if now.step > best.step else np.fmax(limit, closer), False
     if is_bracketed:
         return _cubic_minimum(now, other)[0], False
     return beyond, False

@@ -91,7 +91,18 @@ FUNCTION double NAME(try_step)(lbfgs_t *s, NAME(full_batch) *batch, double step)
     return NAME(dot)(s->trial.gradient, s->direction, n);
 }
 
-/* Search along s->direction; whether the trial is the next iterate. */
+FUNCTION double NAME(largest_size)(const double *a, index_t n)
+{
+    double largest = 0;
+    for (index_t i = 0; i < n; i++) {
+        const double size = fabs(a[i]);
+        largest = size > largest ? size : largest;
+    }
+    return largest;
+}
+
+/* Search along s->direction; whether the trial is the next iterate. It is not if all steps were too short to change
+ * the loss. */
 FUNCTION int NAME(search)(lbfgs_t *s, NAME(full_batch) *batch, line_search_t *search, double *slope)
 {
     const index_t n = batch->n_parameters;
@@ -102,7 +113,8 @@ FUNCTION int NAME(search)(lbfgs_t *s, NAME(full_batch) *batch, line_search_t *se
         if (batch->interruption->is_over)
             return 0;
         if (line_search_ends(search, s->trial.loss, *slope))
-            return 1;
+            return search->is_satisfied || s->trial.loss < s->loss ||
+                   NAME(largest_size)(s->trial.gradient, n) <= s->gtol;
     }
     return 0;
 }
@@ -130,11 +142,6 @@ FUNCTION void NAME(finish_iteration)(lbfgs_t *s, double step, double slope, doub
         s->scale = NAME(dot)(changes, changes, n) / curvature;
         s->n_updates++;
     }
-    double largest = 0;
-    for (index_t i = 0; i < n; i++) {
-        const double size = fabs(s->trial.gradient[i]);
-        largest = size > largest ? size : largest;
-    }
     memcpy(s->parameters, s->trial.parameters, (size_t)n * sizeof(double));
     memcpy(s->gradient, s->trial.gradient, (size_t)n * sizeof(double));
     s->loss = s->trial.loss;
@@ -146,9 +153,10 @@ FUNCTION void NAME(finish_iteration)(lbfgs_t *s, double step, double slope, doub
     s->n_done++;
     if ((double)s->n_evaluations > s->max_fun)
         s->status = LBFGS_MAX_FUN;
-    else if (largest <= s->gtol)
+    else if (NAME(largest_size)(s->gradient, n) <= s->gtol)
         s->status = LBFGS_GRADIENT;
-    else if (loss_before - s->loss <= s->ftol * fmax(1, fmax(fabs(loss_before), fabs(s->loss))))
+    else if (step < LARGEST_STEP &&
+             loss_before - s->loss <= s->ftol * fmax(1, fmax(fabs(loss_before), fabs(s->loss))))
         s->status = LBFGS_REDUCTION;
 }
 

@@ -10,7 +10,7 @@ typedef struct {
 typedef struct {
     trial_t start, best, other;
     double step, lower, upper, width, width_before;
-    int is_bracketed, in_first_stage;
+    int is_bracketed, in_first_stage, is_satisfied;
 } line_search_t;
 
 static void begin_line_search(line_search_t *s, double value, double slope, double step)
@@ -24,6 +24,7 @@ static void begin_line_search(line_search_t *s, double value, double slope, doub
     s->width_before = 2 * LARGEST_STEP;
     s->is_bracketed = 0;
     s->in_first_stage = 1;
+    s->is_satisfied = 0;
 }
 
 static inline trial_t tilted(trial_t t, double slope)
@@ -92,7 +93,8 @@ static int line_search_ends(line_search_t *s, double value, double slope)
     const int decreases = value <= line;
     if (decreases && slope >= 0)
         s->in_first_stage = 0;
-    if (decreases && fabs(slope) <= -0.9 * s->start.slope)
+    s->is_satisfied = decreases && fabs(slope) <= -0.9 * s->start.slope;
+    if (s->is_satisfied)
         return 1;
     if (s->is_bracketed && is_at_its_end(s, s->step))
         return 1;
