@@ -216,6 +216,7 @@ def test_groups_are_routed_to_the_splitter():
         small(L2NetClassifierCV, alphas=ALPHAS).fit(X, y, groups=groups)
 
 
+@pytest.mark.filterwarnings("ignore:The penalty")
 def test_an_alpha_under_which_training_diverges_counts_as_nan():
     X, y = regression(60)
     params = {"solver": "sgd", "learning_rate_init": 0.1, "momentum": 0.0, "l2_mode": "penalty", "max_iter": 600}
@@ -434,6 +435,7 @@ def test_the_grid_counts_weights_and_not_rows(mode):
     np.testing.assert_allclose(weighted.alphas_, twice.alphas_, rtol=1e-12)
 
 
+@pytest.mark.filterwarnings("ignore:The scoring")
 def test_training_rows_without_any_weight_are_refused_as_in_a_separate_fit():
     X, y = regression(60)
     weight = np.repeat([0.0, 1.0], 30)

@@ -636,6 +636,7 @@ def test_lbfgs_says_which_limit_it_met(monkeypatch):
 
 
 @each_estimator
+@pytest.mark.filterwarnings("ignore:The penalty")
 def test_divergence_under_early_stopping_warns_and_keeps_the_best_weights(estimator):
     # the penalty makes each weight 49 times larger in every update, until they overflow
     X_good, y_good = classes(60) if estimator is L2NetClassifier else regression(60)

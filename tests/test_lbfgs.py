@@ -13,7 +13,6 @@ import scipy.optimize
 import scipy.sparse as sp
 from cases import converging_or_not, make_case
 from sklearn.datasets import load_diabetes
-from sklearn.exceptions import ConvergenceWarning
 
 from skl2net import L2NetRegressor
 from skl2net.engines import available_engines, default_engine
@@ -128,6 +127,7 @@ def assert_is_scipys(problem, start, n_iterations=40):
 @each_dtype
 @pytest.mark.parametrize("seed", [0, 2])
 @pytest.mark.parametrize("name", CASES)
+@pytest.mark.filterwarnings("ignore:divide by zero")
 def test_each_iteration_is_scipys(name, seed, dtype, engine):
     problem, start = make_problem(name, engine, dtype=dtype, seed=seed)
     n_compared, n_evaluations = assert_is_scipys(problem, start)
@@ -151,6 +151,7 @@ def test_each_iteration_on_functions_with_long_searches_is_scipys(name):
     assert n_evaluations > n_compared + 2
 
 
+@pytest.mark.filterwarnings("ignore:divide by zero")
 def test_a_line_without_an_end_is_followed_as_by_scipy():
     # steps of the largest length, whose curvature is zero: no pair is remembered
     problem, start = OfAFunction(lambda x: -x @ SLOPES, lambda x: -SLOPES), np.zeros(4)

@@ -43,6 +43,7 @@ FOLDS = np.array([0.3, -0.1, 0.0, 0.2, -0.4])  # what is common to all networks 
         for network in (L2NetClassifier, L2NetRegressor)
     ]
 )
+@pytest.mark.filterwarnings("ignore:invalid value encountered in cast")
 def test_estimator_checks_of_scikit_learn(estimator, check):
     check(estimator)
 
@@ -409,6 +410,8 @@ class Recorder:
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning")
+@pytest.mark.filterwarnings("ignore:One or more of the test scores")
 def test_callbacks_hear_of_each_comparison_and_each_fit():
     pytest.importorskip("sklearn.callback", reason="callbacks came with scikit-learn 1.9")
     recorder = Recorder()
@@ -425,6 +428,7 @@ def test_callbacks_hear_of_each_comparison_and_each_fit():
 
 
 @pytest.mark.parametrize("error_score", [np.nan, -1000.0])
+@pytest.mark.filterwarnings("ignore:One or more of the test scores")
 def test_a_network_that_diverges_loses_and_the_sweep_goes_on(error_score):
     with pytest.warns(FitFailedWarning, match="Training diverged") as caught:
         sweep = NodeSweepCV(Curve(fails_beyond=20), alphas=[1.0, 10.0], error_score=error_score).fit(X, Y)
@@ -442,6 +446,7 @@ def test_a_network_that_diverges_loses_and_the_sweep_goes_on(error_score):
     assert results["rank_test_score"][sweep.best_index_] == 1
 
 
+@pytest.mark.filterwarnings("ignore:One or more of the test scores")
 def test_the_first_size_may_diverge_if_a_neighbour_does_not():
     with pytest.warns(FitFailedWarning):
         sweep = NodeSweepCV(Curve((18,), fails_beyond=16), step=8).fit(X, Y)

@@ -158,6 +158,7 @@ def test_skops_has_to_trust_no_more_of_a_sweep_than_of_a_grid_search(skops_io):
 
 
 @pytest.mark.parametrize("way", COPIES)
+@pytest.mark.filterwarnings("ignore:The sweep ended")
 def test_a_sweep_comes_back(way):
     sweep = fit(NodeSweepCV(L2NetClassifier(**COMMON), max_units=4, step=1, cv=2), X, Y)
     other = COPIES[way](sweep)
