@@ -236,6 +236,7 @@ def short_sighted(problem, start, factor):
 
 @each_engine
 @each_dtype
+@pytest.mark.filterwarnings("ignore:divide by zero")
 def test_a_direction_too_short_to_change_the_loss_empties_the_memory(dtype, engine):
     # as after a first gradient that is huge; scipy calls it convergence
     problem, start = make_problem("network", engine, dtype=dtype)
@@ -249,6 +250,7 @@ def test_a_direction_too_short_to_change_the_loss_empties_the_memory(dtype, engi
 
 
 @each_engine
+@pytest.mark.filterwarnings("ignore:divide by zero")
 def test_a_direction_too_short_ends_nothing_where_the_gradient_is_small_enough(engine):
     problem, start = make_problem("network", engine)
     _, short = short_sighted(problem, start, 1e-60)
