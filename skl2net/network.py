@@ -87,15 +87,28 @@ class Network:
         Raises
         ------
         ValueError
-            If they are not the arrays of this network: users may have replaced `coefs_` or `intercepts_`.
+            See `check`.
         """
         arrays = [*coefs, *intercepts]
-        self._check_arrays(coefs, intercepts)
+        self.check(coefs, intercepts)
         if self.n_parameters > 2**14 and self._are_views(arrays):
             return arrays[0].base
         return np.concatenate([array.ravel() for array in arrays])
 
-    def _check_arrays(self, coefs, intercepts):
+    def check(self, coefs, intercepts):
+        """Refuse weights and biases that are not those of this network.
+
+        Users may have replaced `coefs_` or `intercepts_`.
+
+        Parameters
+        ----------
+        coefs, intercepts : list or tuple
+
+        Raises
+        ------
+        ValueError
+            With the name of the array, what it must be and what it is.
+        """
         shapes = {"coefs_": self.shapes, "intercepts_": tuple((size,) for size in self.layer_sizes[1:])}
         for (name, expected), arrays in zip(shapes.items(), (coefs, intercepts), strict=True):
             if len(arrays) != len(expected):

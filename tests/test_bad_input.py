@@ -462,22 +462,46 @@ REPLACED = {
 }
 
 
+def uses(net):
+    """Calls that use the weights of a network with ``warm_start=True``."""
+    frames = X, X.tolist(), sp.csr_array(X)
+    methods = net.predict, net.predict_proba, net.decision_function
+    return [
+        *(lambda method=method, frame=frame: method(frame) for method in methods for frame in frames),
+        lambda: net.fit(X, Y),
+        lambda: net.partial_fit(X, Y),
+        net.l2_report,
+        net.to_sklearn,
+    ]
+
+
 @pytest.mark.parametrize("case", REPLACED)
 def test_replaced_weights_that_do_not_fit_are_refused_by_name(case):
     name, i, array, message = REPLACED[case]
     net = fit(small(L2NetClassifier, warm_start=True), X, Y)
     getattr(net, name)[i] = array
-    for use in (net.predict, net.predict_proba, lambda X: net.fit(X, Y), lambda X: net.partial_fit(X, Y)):
+    for use in uses(net):
         with pytest.raises(ValueError, match=message):
-            use(X)
+            use()
 
 
 @pytest.mark.parametrize("name", ["coefs_", "intercepts_"])
 def test_a_missing_layer_is_refused_by_name(name):
-    net = fit(small(L2NetClassifier), X, Y)
+    net = fit(small(L2NetClassifier, warm_start=True), X, Y)
     setattr(net, name, getattr(net, name)[:1])
-    with pytest.raises(ValueError, match=r"coefs_|intercepts_"):
-        net.predict(X)
+    for use in uses(net):
+        with pytest.raises(ValueError, match=r"coefs_ has . arrays, and intercepts_ has .\."):
+            use()
+
+
+@pytest.mark.parametrize("value", [None, 5, "ab", {}, np.zeros(3)], ids=["None", "5", "text", "dict", "array"])
+@pytest.mark.parametrize("name", ["coefs_", "intercepts_"])
+def test_weights_that_are_no_list_are_refused_by_name(name, value):
+    net = fit(small(L2NetClassifier, warm_start=True), X, Y)
+    setattr(net, name, value)
+    for use in uses(net):
+        with pytest.raises(ValueError, match=f"{name} must be a list of arrays.*got {type(value).__name__}"):
+            use()
 
 
 def test_replaced_weights_that_fit_are_used():

@@ -650,3 +650,18 @@ def test_names_of_a_subclass_clash_with_none_of_the_state(way, is_fitted):
     assert (other._training, other._labels) == (False, ["a", "b"])
     if is_fitted:
         np.testing.assert_array_equal(other.predict_proba(X), net.predict_proba(X))
+        np.testing.assert_array_equal(other.predict(X), net.predict(X))
+
+
+def test_names_of_a_subclass_clash_with_none_of_the_methods():
+    net = NetWithNames(max_iter=20)
+    for name in ("truth", "output", "accuracy", "classes"):
+        setattr(net, f"_{name}", name)
+    early = {"early_stopping": True, "hidden_layer_sizes": (3,), "max_iter": 20, "random_state": 0}
+    labels = np.array(["a", "b", "c"])[Y]
+    expected = fit(L2NetClassifier(**early), X, labels)
+    net.early_stopping = True
+    fit(net, X, labels)
+    np.testing.assert_array_equal(net.predict(X), expected.predict(X))
+    assert net.validation_scores_ == expected.validation_scores_
+    assert (net._labels, net._truth) == (["a", "b"], "truth")

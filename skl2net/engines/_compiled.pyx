@@ -254,9 +254,11 @@ def predict(coefs, intercepts, activation, output, X, *, raw=False):
     Returns
     -------
     ndarray of shape (n_rows, n_outputs), or None
-        None if anything would have to be converted or refused first: arrays that are not all of float32 or all of
-        float64 in C order, shapes that do not fit, no rows, or values of `X` that are not finite.
+        None if anything would have to be converted or refused first: what is no list, arrays that are not all of
+        float32 or all of float64 in C order, shapes that do not fit, no rows, or values of `X` that are not finite.
     """
+    if not isinstance(coefs, (list, tuple)) or not isinstance(intercepts, (list, tuple)):
+        return None
     cdef index_t sizes[MAX_PREDICT_LAYERS + 1]
     cdef layer_arrays_t layers[MAX_PREDICT_LAYERS]
     cdef network_t network

@@ -177,6 +177,7 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
         333.3...
         """
         check_is_fitted(self)
+        self._network().check(self.coefs_, self.intercepts_)
         if self._applied_rule is None:
             raise ValueError(
                 "There is nothing to report: this network was trained by the L-BFGS of scikit-learn, which does not "
@@ -262,6 +263,7 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
         from skl2net.interchange.sklearn import to_sklearn
 
         check_is_fitted(self)
+        self._network().check(self.coefs_, self.intercepts_)
         return to_sklearn(self)
 
     def to_torch(self) -> Any:
@@ -308,6 +310,7 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
         from skl2net.interchange.torch import to_torch
 
         check_is_fitted(self)
+        self._network().check(self.coefs_, self.intercepts_)
         return to_torch(self)
 
     @property
@@ -490,7 +493,18 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
         return Start(random_state, parameters, before.state, before.curves, self.t_, progress)
 
     def _layer_sizes(self):
-        """Number of units of each layer. `Network.pack` says which weights, if users have replaced some, do not fit."""
+        """Number of units of each layer. `Network.check` says which weights, if users have replaced some, do not fit."""
+        for name in ("coefs_", "intercepts_"):
+            arrays = getattr(self, name)
+            if not isinstance(arrays, list | tuple):
+                raise ValueError(
+                    f"{name} must be a list of arrays, one for each weight layer; got {type(arrays).__name__}."
+                )
+        if len(self.coefs_) != len(self.intercepts_):
+            raise ValueError(
+                f"coefs_ has {len(self.coefs_)} arrays, and intercepts_ has {len(self.intercepts_)}. Both must have one "
+                "for each weight layer."
+            )
         pairs = zip(self.coefs_[:-1], self.intercepts_, strict=False)
         hidden = (np.shape(coef)[1] if np.ndim(coef) == 2 else np.size(intercept) for coef, intercept in pairs)
         return self.n_features_in_, *hidden, self.n_outputs_

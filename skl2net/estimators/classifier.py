@@ -1,5 +1,6 @@
 """The classifier."""
 
+from functools import partial
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -315,7 +316,7 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
         ndarray of shape (n_samples,) or (n_samples, n_labels)
             The predicted classes, or the predicted label indicator matrix.
         """
-        return self._labels(self._network_outputs(X, raw=True))
+        return _labels(self, self._network_outputs(X, raw=True))
 
     def predict_proba(self, X: MatrixLike) -> Floats:
         """Predict class probabilities.
@@ -396,9 +397,13 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
             X,
             Y,
             self._checked_weights(X, sample_weight),
-            self._output(),
-            Decoder(self._truth, self._labels, self._accuracy, raw=True, estimator=self._with_outputs),
-            stratify=self._truth(Y) if self.early_stopping and Y.shape[1] == 1 else None,
+            _output(self),
+            Decoder(
+                *(partial(function, self) for function in (_truth, _labels, _accuracy)),
+                raw=True,
+                estimator=self._with_outputs,
+            ),
+            stratify=_truth(self, Y) if self.early_stopping and Y.shape[1] == 1 else None,
         )
 
     def _encoded(self, y, dtype):
@@ -477,36 +482,44 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
         )
         return of_classes[codes]
 
-    def _output(self):
-        return "softmax" if self._label_binarizer.y_type_ == "multiclass" else "logistic"
-
-    def _labels(self, raw):
-        """Labels, or label indicator matrix, for the raw outputs of the network."""
-        if self._label_binarizer.y_type_.startswith("multilabel"):
-            return self._label_binarizer.inverse_transform(raw, threshold=0)
-        codes = _codes(raw)
-        return self.classes_[np.zeros_like(codes) if len(self.classes_) == 1 else codes]
-
-    def _truth(self, Y):
-        """Labels, or label indicator matrix, of encoded targets."""
-        return self._labels(Y - 0.5)
-
-    def _accuracy(self, Y, raw, sample_weight):
-        """What `score` returns for encoded targets and raw outputs."""
-        if len(self.classes_) == 1:
-            return 1.0
-        if self._output() == "softmax" or raw.shape[1] == 1:
-            correct = _codes(raw) == _codes(Y, threshold=0.5)
-        else:
-            correct = ((raw > 0) == (Y > 0.5)).all(axis=1)
-        if sample_weight is None:
-            return np.count_nonzero(correct) / len(correct)
-        return float(np.average(correct, weights=sample_weight))
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
+
+
+# Functions rather than methods, since subclasses may have attributes of these names.
+
+
+def _output(net):
+    """Name of the output function."""
+    return "softmax" if net._label_binarizer.y_type_ == "multiclass" else "logistic"
+
+
+def _labels(net, raw):
+    """Labels, or label indicator matrix, for the raw outputs of the network."""
+    if net._label_binarizer.y_type_.startswith("multilabel"):
+        return net._label_binarizer.inverse_transform(raw, threshold=0)
+    codes = _codes(raw)
+    return net.classes_[np.zeros_like(codes) if len(net.classes_) == 1 else codes]
+
+
+def _truth(net, Y):
+    """Labels, or label indicator matrix, of encoded targets."""
+    return _labels(net, Y - 0.5)
+
+
+def _accuracy(net, Y, raw, sample_weight):
+    """What `score` returns for encoded targets and raw outputs."""
+    if len(net.classes_) == 1:
+        return 1.0
+    if _output(net) == "softmax" or raw.shape[1] == 1:
+        correct = _codes(raw) == _codes(Y, threshold=0.5)
+    else:
+        correct = ((raw > 0) == (Y > 0.5)).all(axis=1)
+    if sample_weight is None:
+        return np.count_nonzero(correct) / len(correct)
+    return float(np.average(correct, weights=sample_weight))
 
 
 def _codes(raw, threshold=0):
