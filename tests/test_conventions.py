@@ -670,12 +670,22 @@ def test_names_that_users_would_type_lead_to_the_right_ones(name, hint):
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
-@pytest.mark.parametrize("decay", ["decay_before", "decoupled"])
+@pytest.mark.parametrize("decay", ["decay_before", "decoupled", "timescale", "half_life"])
 @pytest.mark.parametrize("name", ["R.nnet", "sklearn.Ridge"])
-def test_an_objective_without_updates_is_a_decay_by_way_of_the_penalty_that_it_has_here(name, decay, momentum):
+def test_an_objective_without_updates_is_a_share_by_way_of_the_penalty_that_it_has_here(name, decay, momentum):
     of_run = {"loss": "squared_error", "n_samples": 20, "batch_size": 5, "learning_rate": 0.01, "n_outputs": 2}
     run = {**of_run, "solver": "sgd", "momentum": momentum}
     penalty = convert_alpha(0.001, name, "penalty", **run).alpha
     share = convert_alpha(penalty, "penalty", decay, **run).alpha
-    assert convert_alpha(0.001, name, decay, **run).alpha == pytest.approx(share, rel=1e-12)
+    there = convert_alpha(0.001, name, decay, **run)
+    assert there.alpha == pytest.approx(share, rel=1e-12)
+    assert there.exact == (momentum == 0)
     assert convert_alpha(share, decay, name, **run).alpha == pytest.approx(0.001, rel=1e-12)
+
+
+def test_a_measure_of_an_objective_is_another_unit_and_not_an_objective():
+    run = {"loss": "squared_error", "n_samples": 20, "batch_size": 5, "learning_rate": 0.01}
+    conversion = convert_alpha(0.001, "R.nnet", "half_life", **run, solver="sgd", momentum=0.0)
+    assert (conversion.sense, conversion.exact) == ("measure", True)
+    assert "is half_life" in str(conversion)
+    assert "in other units" in " ".join(str(conversion).split())

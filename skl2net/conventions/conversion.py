@@ -269,9 +269,10 @@ def _result(run, number, alpha, differences, scale):
 
 
 def _best_sense(run):
-    if run.has_closed_form or (run.penalties and any(solver in FULL_BATCH for solver in run.solvers)):
-        return "objective"
-    return "measure" if run.has_measure else "trajectory"
+    if run.has_measure:
+        return "measure"
+    is_full_batch = run.penalties and any(solver in FULL_BATCH for solver in run.solvers)
+    return "objective" if run.has_closed_form or is_full_batch else "trajectory"
 
 
 def _naive_factor(run, number, alpha):

@@ -4,11 +4,11 @@ from skl2net.conventions.convention import LOSS_SCALES, OPEN_LOSSES
 
 
 def loss_ratio(run):
-    """The source's data loss as a multiple of the target's."""
+    """The source's data loss as a multiple of the target's; a measure is of a run of ours, and so has our loss."""
     for convention in run.pair:
         if convention.loss and run.loss and convention.loss != run.loss:
             raise ValueError(f"{convention.name} has loss={convention.loss!r}; got loss={run.loss!r}.")
-    if run.has_measure or (run.solvers[0] != run.solvers[1] and not run.penalties and not run.has_closed_form):
+    if not run.has_closed_form and (run.has_measure or (run.solvers[0] != run.solvers[1] and not run.penalties)):
         return 1.0  # the learning rates of two different optimisers are not comparable anyway
     own, other = (c.loss for c in run.pair)
     common = run.loss or own or other
@@ -29,7 +29,11 @@ def loss_ratio(run):
 
 
 def _loss_tables(run):
-    return [LOSS_SCALES[c.losses] for c in run.pair]
+    return [_loss_table(c) for c in run.pair]
+
+
+def _loss_table(convention):
+    return LOSS_SCALES["skl2net" if convention.is_measure else convention.losses]
 
 
 def _assumes_loss(run):
@@ -65,7 +69,7 @@ def loss_assumption(run):
 
 
 def _loss_scale(convention, loss):
-    scales = LOSS_SCALES[convention.losses]
+    scales = _loss_table(convention)
     if loss not in scales:
         raise ValueError(f"{convention.name} has no loss={loss!r}; it has {', '.join(map(repr, scales))}.")
     return scales[loss]

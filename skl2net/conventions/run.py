@@ -112,7 +112,8 @@ class Run:
 
     def _settings(self):
         """The optimiser's settings: those given, else the source's defaults, the target's, or skl2net's."""
-        known = [(CONVENTIONS["penalty"], self.solvers[1]), (self.target, self.solvers[1])]
+        ours = self.solver if self.has_measure and self.has_closed_form else self.solvers[1]
+        known = [(CONVENTIONS["penalty"], ours), (self.target, self.solvers[1])]
         known += [(self.source, self.solvers[0])] if self.solvers[1] in (self.solvers[0], None) else []
         settings = {}
         for convention, solver in known:

@@ -493,7 +493,7 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
         return Start(random_state, parameters, before.state, before.curves, self.t_, progress)
 
     def _layer_sizes(self):
-        """Number of units of each layer. `Network.check` says which weights, if users have replaced some, do not fit."""
+        """Number of units of each layer. `Network.check` says which weights do not fit, if users have replaced some."""
         for name in ("coefs_", "intercepts_"):
             arrays = getattr(self, name)
             if not isinstance(arrays, list | tuple):
@@ -502,8 +502,8 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
                 )
         if len(self.coefs_) != len(self.intercepts_):
             raise ValueError(
-                f"coefs_ has {len(self.coefs_)} arrays, and intercepts_ has {len(self.intercepts_)}. Both must have one "
-                "for each weight layer."
+                f"coefs_ has {len(self.coefs_)} arrays, and intercepts_ has {len(self.intercepts_)}. Both must have "
+                "one for each weight layer."
             )
         pairs = zip(self.coefs_[:-1], self.intercepts_, strict=False)
         hidden = (np.shape(coef)[1] if np.ndim(coef) == 2 else np.size(intercept) for coef, intercept in pairs)
