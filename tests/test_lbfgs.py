@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import scipy.optimize
 import scipy.sparse as sp
-from cases import converging_or_not, make_case
+from cases import Case, converging_or_not, make_case
+from error_bounds import error_bounds
 from sklearn.datasets import load_diabetes
 
 from skl2net import L2NetRegressor
@@ -20,7 +21,7 @@ from skl2net.engines.interface import Cancelled, LBFGSLimits
 from skl2net.fitting import Start, Watch, fit_network
 from skl2net.l2 import L2Rule
 from skl2net.problem import Problem
-from skl2net.solvers import line_search
+from skl2net.solvers import lbfgs, line_search
 from skl2net.solvers.base import Diverged, SolverStart
 from skl2net.solvers.lbfgs import LBFGS, N_PAIRS, _iterate, first_state, step
 from skl2net.solvers.monitor import Monitor
@@ -346,14 +347,51 @@ def test_it_ends_when_scipy_does(end, engine):
 
 
 @each_engine
-def test_it_ends_where_no_step_decreases_the_loss(engine):
-    # down to the last bits of the loss, where scipy ends too
+def test_it_ends_where_no_step_decreases_the_loss(engine, monkeypatch):
+    # a first gradient of the wrong sign: each of the trials increases the loss, by more than its rounding error
     problem, start = make_problem("quadratic", engine)
-    _, result = by_scipy(problem, start, 1000)
+    state = first_state(problem, start, NEVER)
+    first = lbfgs.first_state
+
+    def uphill(*args):
+        state = first(*args)
+        state.gradient *= -1
+        return state
+
+    monkeypatch.setattr(lbfgs, "first_state", uphill)
     message, monitor = minimise(problem, start, n_iterations=1000)
-    assert monitor.finished.last.loss == pytest.approx(result.fun, rel=1e-15)
+    assert (monitor.n_iter, monitor.finished.last.loss) == (0, state.loss)
+    np.testing.assert_array_equal(monitor.finished.iterate.parameters, start)
     assert "ABNORMAL. The line search found no smaller loss: " in message
     assert "tol=0 is below the rounding error of float64" in message
+
+
+@each_engine
+@pytest.mark.parametrize("seed", range(5))
+def test_it_goes_down_to_the_last_bits_of_the_loss(engine, seed):
+    # from there on rounding errors decide: no search finds a smaller loss, or further steps leave it as it is
+    problem, start = make_problem("quadratic", engine, seed=seed)
+    message, monitor = minimise(problem, start, n_iterations=200)
+    found = monitor.finished.iterate.parameters
+    smallest, largest_error = smallest_quadratic(problem, found)
+    assert monitor.finished.last.loss == pytest.approx(smallest, rel=0, abs=2 * largest_error)
+    losses = np.array(monitor.curves.loss.tolist())
+    assert (np.diff(losses) <= 0).all()
+    has_ended = message is None or "ABNORMAL" in message
+    assert has_ended or losses[-100] - losses[-1] <= 2 * largest_error
+
+
+def smallest_quadratic(problem, parameters):
+    """The smallest loss of a linear regression, in closed form, and how far rounding can take the computed one."""
+    task, network = problem.task, problem.task.network
+    X, y = np.column_stack([task.X, np.ones(len(task.X))]), task.Y[:, 0]
+    weight = task.sample_weight / task.sample_weight.sum()
+    penalty = np.append(np.full(network.n_weights, problem.rule.alpha[0]), 0.0)
+    minimum = np.linalg.solve(X.T * weight @ X + np.diag(penalty), X.T * weight @ y)
+    case = Case(network, task.loss, parameters, task.X, task.Y, task.sample_weight)
+    of_penalty = float(problem.penalty(minimum))
+    error = error_bounds(case, np.float64).loss + (network.n_weights + 3) * np.finfo(np.float64).eps * of_penalty
+    return 0.5 * weight @ (X @ minimum - y) ** 2 + of_penalty, error
 
 
 @each_engine
