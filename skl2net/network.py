@@ -93,7 +93,7 @@ class Network:
         self.check(coefs, intercepts)
         if self.n_parameters > 2**14 and self._are_views(arrays):
             return arrays[0].base
-        return np.concatenate([array.ravel() for array in arrays])
+        return np.concatenate([*map(np.ravel, arrays)])
 
     def check(self, coefs, intercepts):
         """Refuse weights and biases that are not those of this network.
@@ -114,8 +114,9 @@ class Network:
             if len(arrays) != len(expected):
                 raise ValueError(f"{name} has {len(arrays)} arrays, and the network has {len(expected)} weight layers.")
             for i, (array, shape) in enumerate(zip(arrays, expected, strict=True)):
-                if getattr(array, "shape", None) != shape or array.dtype not in (np.float32, np.float64):
-                    found = f"{array.dtype}, shape {array.shape}" if hasattr(array, "dtype") else type(array).__name__
+                is_array = isinstance(array, np.ndarray)
+                if not is_array or array.shape != shape or array.dtype not in (np.float32, np.float64):
+                    found = f"{array.dtype}, shape {array.shape}" if is_array else type(array).__name__
                     raise ValueError(
                         f"{name}[{i}] must be an array of float32 or float64 of shape {shape}, for layers of "
                         f"{self.layer_sizes} units; got {found}."

@@ -459,6 +459,7 @@ REPLACED = {
     "objects": ("intercepts_", 1, np.zeros(3, object), r"intercepts_\[1\] must be .*got object, shape \(3,\)"),
     "a list": ("coefs_", 0, [[0.0] * 5] * 4, r"coefs_\[0\] must be .*got list"),
     "a scalar": ("intercepts_", 0, 0.0, r"intercepts_\[0\] must be .*got float"),
+    "a sparse array": ("coefs_", 0, sp.csr_array((4, 5)), r"coefs_\[0\] must be an array .*got csr_array"),
 }
 
 
@@ -504,13 +505,15 @@ def test_weights_that_are_no_list_are_refused_by_name(name, value):
             use()
 
 
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
 def test_replaced_weights_that_fit_are_used():
-    net = fit(small(L2NetClassifier), X, Y)
-    expected = net.predict_proba(X)
-    net.coefs_ = [np.asfortranarray(coef) for coef in net.coefs_]
-    np.testing.assert_array_equal(net.predict_proba(X), expected)
+    net, unchanged = (fit(small(L2NetClassifier, warm_start=True), X, Y) for _ in range(2))
+    for kind in (np.asfortranarray, np.asmatrix):
+        net.coefs_ = [kind(coef) for coef in net.coefs_]
+        np.testing.assert_array_equal(net.predict_proba(X), unchanged.predict_proba(X))
+        np.testing.assert_array_equal(flat(fit(net, X, Y)), flat(fit(unchanged, X, Y)))
     net.coefs_ = [coef.astype(np.float32) for coef in net.coefs_]
-    np.testing.assert_allclose(net.predict_proba(X), expected, atol=1e-5)
+    np.testing.assert_allclose(net.predict_proba(X), unchanged.predict_proba(X), atol=1e-5)
 
 
 # --- what is put right, with a word or without ------------------------------------------------------------------------

@@ -553,10 +553,17 @@ def test_cancellation_is_heard_between_calls(engine):
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs a timer that sends signals")
 @each_engine
-def test_ctrl_c_keeps_the_last_finished_iterations(engine):
+def test_ctrl_c_keeps_the_last_finished_iterations(engine, monkeypatch):
     problem, solver, start = endless(engine)
     previous = signal.signal(signal.SIGALRM, signal.default_int_handler)
-    signal.setitimer(signal.ITIMER_REAL, 0.4)
+    finish = Monitor.finish
+
+    def finish_and_wait_for_ctrl_c(self, *args):
+        if self.n_iter == 0:
+            signal.setitimer(signal.ITIMER_REAL, 0.3)
+        finish(self, *args)
+
+    monkeypatch.setattr(Monitor, "finish", finish_and_wait_for_ctrl_c)
     try:
         result = fit_network(problem, solver, Start(0, start), StoppingRule(10**9, 0.0, n_iter_no_change=1), Watch())
     finally:

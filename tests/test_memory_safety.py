@@ -13,7 +13,7 @@ from cases import STEPS, classes, coefficients_of, fit, flat, make_batches, make
 from test_compiled import instruction_set, make_motion, make_swarm, penalty_of, swarm_case  # noqa: F401
 from test_engine_agreement import each_dtype
 
-from skl2net import L2NetClassifier, L2NetClassifierCV, ParticleSwarm
+from skl2net import L2NetClassifier, L2NetClassifierCV, L2NetRegressor, NodeSweepCV, ParticleSwarm
 from skl2net.engines import available_engines, default_engine
 from skl2net.l2 import L2Coefficients
 from skl2net.solvers.gradient import RowOrder
@@ -60,6 +60,83 @@ def test_broken_csr_is_refused_wherever_an_estimator_takes_data(name):
         with pytest.raises(ValueError):  # noqa: PT011 - the words are the engine's or scipy's
             call()
     assert pickle.dumps(net) == before
+
+
+def broken(kind, **arrays):
+    """A sparse array of a kind, 10 rows and 20 columns, with other arrays or with changed entries of its own."""
+    X = sp.random(10, 20, density=0.3, format="csr", random_state=0)
+    X = kind(X, blocksize=(2, 2)) if kind is sp.bsr_array else kind(X)
+    for name, value in arrays.items():
+        array = getattr(X, name).copy()
+        if isinstance(value, dict):
+            for i, entry in value.items():
+                array[i] = entry
+        else:
+            array = value(array)
+        setattr(X, name, array)
+    return X
+
+
+FAR = 10**9
+BROKEN_SPARSE = {
+    "csr, pointers beyond the data": (broken(sp.csr_array, indptr={3: FAR}), "indptr does not rise"),
+    "csr, negative pointers": (broken(sp.csr_array, indptr={3: -FAR}), "indptr does not rise"),
+    "csr, few pointers": (broken(sp.csr_array, indptr=lambda a: a[:3]), r"indptr has shape \(3,\) instead of \(11,\)"),
+    "csr, few columns": (broken(sp.csr_array, indices=lambda a: a[:3]), "indptr does not rise from 0 to 3"),
+    "csr, few entries": (broken(sp.csr_array, data=lambda a: a[:3]), "indptr does not rise from 0 to 3"),
+    "csc, rows too large": (broken(sp.csc_array, indices={3: FAR}), "indices must be from 0 to 9, got 0 to 10+"),
+    "csc, negative rows": (broken(sp.csc_array, indices={3: -FAR}), "indices must be from 0 to 9, got -10+ to 9"),
+    "csc, pointers beyond the data": (broken(sp.csc_array, indptr={3: FAR}), "indptr does not rise"),
+    "csc, falling pointers": (broken(sp.csc_array, indptr=lambda a: a[::-1].copy()), "indptr does not rise"),
+    "csc, few entries": (broken(sp.csc_array, data=lambda a: a[:3]), "indptr does not rise from 0 to 3"),
+    "bsr, columns too large": (broken(sp.bsr_array, indices={1: FAR}), "indices must be from 0 to 9"),
+    "bsr, pointers beyond the data": (broken(sp.bsr_array, indptr={1: FAR}), "indptr does not rise"),
+    "coo, rows too large": (broken(sp.coo_matrix, row={2: FAR}), "row must be from 0 to 9"),
+    "coo, negative rows": (broken(sp.coo_matrix, row={2: -FAR}), "row must be from 0 to 9"),
+    "coo, columns too large": (broken(sp.coo_matrix, col={2: FAR}), "col must be from 0 to 19"),
+    "coo, few entries": (
+        broken(sp.coo_matrix, data=lambda a: a[:3]),
+        "it has 60 row indices, 60 column indices and 3 entries",
+    ),
+    "dia, few offsets": (broken(sp.dia_array, offsets=lambda a: a[:2]), "it has offsets of shape"),
+    "dia, many offsets": (broken(sp.dia_array, offsets=lambda a: np.resize(a, 10**6)), "it has offsets of shape"),
+    "lil, few entries": (broken(sp.lil_array, data={1: []}), "its rows and its data differ in length"),
+    "lil, many entries": (broken(sp.lil_array, data={1: [1.0] * 10**6}), "its rows and its data differ in length"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN_SPARSE)
+def test_broken_sparse_input_is_refused_before_scipy_uses_its_indices(name):
+    X, message = BROKEN_SPARSE[name]
+    y = np.arange(10) % 2
+    net = fit(L2NetClassifier((5,), max_iter=2, warm_start=True), sp.random(10, 20, density=0.3, random_state=0), y)
+    before = pickle.dumps(net)
+    regressor = L2NetRegressor((5,), max_iter=2)
+    if X.format != "csr":  # which the engine checks, in words of its own
+        for call in (net.predict, net.decision_function, lambda X: net.fit(X, y), lambda X: regressor.fit(X, y)):
+            with pytest.raises(ValueError, match=f"X is no {X.format.upper()} of shape .*: {message}"):
+                call(X)
+    for search in (L2NetClassifierCV((5,), max_iter=2, cv=2), NodeSweepCV(L2NetClassifier(max_iter=2), cv=2)):
+        with pytest.raises(ValueError, match=message):
+            search.fit(X, y)
+    assert pickle.dumps(net) == before
+
+
+@pytest.mark.parametrize("kind", [sp.csr_array, sp.csc_array, sp.bsr_array, sp.coo_matrix, sp.dia_array, sp.lil_array])
+def test_whole_sparse_input_of_every_format_is_taken(kind):
+    X, y = sp.random(10, 20, density=0.3, format="csr", random_state=0), np.arange(10) % 2
+    expected = fit(L2NetClassifier((5,), max_iter=2, random_state=0), X, y)
+    net = fit(L2NetClassifier((5,), max_iter=2, random_state=0), broken(kind), y)
+    np.testing.assert_array_equal(net.predict_proba(broken(kind)), expected.predict_proba(X))
+    empty = kind((3, 20))
+    np.testing.assert_array_equal(net.predict_proba(empty), net.predict_proba(np.zeros((3, 20))))
+
+
+def test_broken_sparse_labels_are_refused():
+    labels = sp.csc_array(np.eye(10, 3))
+    labels.indices = np.array([0, 1, FAR], labels.indices.dtype)
+    with pytest.raises(ValueError, match="indices must be from 0 to 9"):
+        L2NetClassifier((5,), max_iter=2).fit(np.ones((10, 2)), labels)
 
 
 @each_engine

@@ -36,6 +36,7 @@ from skl2net.estimators.persistence import (
     restored,
     take_version,
 )
+from skl2net.estimators.sparse_input import check_sparse
 from skl2net.estimators.tasks import FitTasks
 from skl2net.fitting import EarlyStopping, Start, Watch, fit_network
 from skl2net.hints import ArrayLike, Estimator, Floats, MatrixLike, NDArray
@@ -598,6 +599,7 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
             if outputs is not None and outputs.shape[1] == self.n_outputs_:
                 return outputs
         check_is_fitted(self)
+        check_sparse(X, with_csr=False)
         X = validate_data(self, X, accept_sparse="csr", dtype=FLOATS, order="C", reset=False)
         network = self._network()
         parameters = network.pack(self.coefs_, self.intercepts_)

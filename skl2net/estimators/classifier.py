@@ -13,6 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from skl2net._parameters import is_finite_number
 from skl2net._sklearn_private import StrOptions, available_if, check_partial_fit_first_call, fit_context, validate_data
 from skl2net.estimators.base import FLOATS, BaseL2Net, TrainingData, check_range
+from skl2net.estimators.sparse_input import check_sparse
 from skl2net.hints import (
     Activation,
     ArrayLike,
@@ -373,6 +374,8 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
 
     def _training_data(self, X, y, sample_weight, *, continues=False, is_stream=False, classes=None):
         is_first_of_stream = is_stream and check_partial_fit_first_call(self, classes)
+        check_sparse(X, with_csr=False)
+        check_sparse(y, with_csr=True)
         X, y = validate_data(
             self, X, y, accept_sparse="csr", multi_output=True, dtype=FLOATS, order="C", reset=not continues
         )

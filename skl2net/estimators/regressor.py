@@ -10,6 +10,7 @@ from sklearn.utils import column_or_1d
 
 from skl2net._sklearn_private import StrOptions, available_if, fit_context, validate_data
 from skl2net.estimators.base import FLOATS, BaseL2Net, TrainingData
+from skl2net.estimators.sparse_input import check_sparse
 from skl2net.hints import (
     Activation,
     ArrayLike,
@@ -296,6 +297,7 @@ class L2NetRegressor(RegressorMixin, BaseL2Net):
                 "a dense array."
             )
         _check_targets(y)
+        check_sparse(X, with_csr=False)
         X, y = validate_data(
             self,
             X,

@@ -18,6 +18,7 @@ from skl2net._sklearn_private import Interval, StrOptions, available_if, fit_con
 from skl2net.conventions import convert_alpha
 from skl2net.estimators import L2NetClassifier, L2NetRegressor
 from skl2net.estimators.base import BaseL2Net, seed_of
+from skl2net.estimators.sparse_input import check_sparse
 from skl2net.hints import (
     Activation,
     ArrayLike,
@@ -110,6 +111,7 @@ class _AlphaSearch(BaseL2Net):
             If the scorer does not support `sample_weight`; then the scores are not weighted.
         """
         raise_for_params(params, self, "fit")
+        check_sparse(X, with_csr=True)
         X, y, sample_weight = indexable(X, y, sample_weight)
         net = self._net(alpha=None)
         data = net._training_data(X, y, sample_weight)

@@ -24,6 +24,7 @@ from skl2net._sklearn_private import (
     yields_constant_splits,
 )
 from skl2net.estimators.persistence import VERSION, Fields, broken, current_version, take_version
+from skl2net.estimators.sparse_input import check_sparse
 from skl2net.hints import Estimator, MatrixLike, Strengths
 from skl2net.model_selection.interruption import interruptible_search
 from skl2net.notebook import DocumentationLink
@@ -228,6 +229,7 @@ class NodeSweepCV(DocumentationLink, BaseSearchCV, CallbackSupportMixin):
             If a parameter cannot be used, or no network of the first comparison can be fitted. An estimator that was
             fitted before stays as it was.
         """
+        check_sparse(X, with_csr=True)
         before = vars(self).copy()
         try:
             with interruptible_search(), search_with_checks(self, X, y, params):
