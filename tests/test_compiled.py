@@ -37,6 +37,17 @@ def instruction_set(request):
     compiled._use_instruction_set(compiled.instruction_sets()[-1])
 
 
+def test_instruction_sets_are_those_of_the_processor():
+    """NumPy looks for itself."""
+    features = np._core._multiarray_umath.__cpu_features__
+    expected = ["baseline"]
+    if features.get("AVX2") and features["FMA3"]:
+        expected.append("avx2")
+        if features["AVX512_SKX"]:  # F, CD, DQ, BW and VL
+            expected.append("avx512")
+    assert compiled.instruction_sets() == expected
+
+
 def logistic(x):
     return 1 / (1 + np.exp(-x))
 

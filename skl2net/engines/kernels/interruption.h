@@ -5,7 +5,7 @@
  * and the cancellation of a search are heard. Once it is, products are left out and loops end. What has been written by
  * then is of no use, but for the state of a run of updates, which is that of the last whole one.
  */
-#include <time.h>
+#include "platform.h"
 
 typedef struct {
     int (*is_wanted)(void *context); /* whether the call is to end; NULL if nobody wants that */
@@ -20,13 +20,11 @@ typedef struct {
 
 static int look_at_clock(interruption_t *interruption)
 {
-    struct timespec now;
     interruption->work = 0;
     if (interruption->is_over || !interruption->is_wanted)
         return interruption->is_over;
-    timespec_get(&now, TIME_UTC);
-    const double time = (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-    if (interruption->time != 0 && fabs(time - interruption->time) < SECONDS_PER_QUESTION)
+    const double time = seconds();
+    if (interruption->time != 0 && time - interruption->time < SECONDS_PER_QUESTION)
         return 0;
     if (interruption->time != 0)
         interruption->is_over = interruption->is_wanted(interruption->context);

@@ -285,8 +285,8 @@ static void find_neighbourhood_bests(swarm_t *swarm)
 #define NAME(function) PASTE(function, REAL, TARGET)
 #define UNSIGNED2(type) u##type
 #define UNSIGNED(type) UNSIGNED2(type)
-#define TEXT(name) #name
-#define PASTE_TEXT(name) TEXT(name)
+#define QUOTE2(name) #name
+#define QUOTE(name) QUOTE2(name)
 #define INLINE static inline __attribute__((always_inline)) TARGET_ATTRIBUTE
 #define FUNCTION static TARGET_ATTRIBUTE
 
@@ -296,8 +296,9 @@ static void find_neighbourhood_bests(swarm_t *swarm)
 #define TILE_VECTORS 2
 #include "precisions.h"
 
-#if (defined(__x86_64__) || defined(__i386__)) && (defined(__GNUC__) || defined(__clang__))
+#if defined(__x86_64__) || defined(__i386__)
 #define HAVE_X86_TARGETS 1
+#include "processor.h"
 
 #define TARGET avx2
 #define TARGET_ATTRIBUTE __attribute__((target("avx2,fma")))
@@ -316,14 +317,10 @@ static void find_neighbourhood_bests(swarm_t *swarm)
 static int n_targets(void)
 {
 #ifdef HAVE_X86_TARGETS
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma"))
-        return 3;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-        return 2;
-#endif
+    return 1 + vector_level();
+#else
     return 1;
+#endif
 }
 
 static const kernels_t *kernels_float(int target)

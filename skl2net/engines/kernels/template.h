@@ -35,7 +35,7 @@ typedef UNSIGNED(REAL_INT) VU __attribute__((vector_size(VECTOR_BYTES), aligned(
 #include "lbfgs.h"
 
 static const kernels_t PASTE(kernels, REAL, TARGET) = {
-    PASTE_TEXT(TARGET),  NAME(run_updates), NAME(gradient), NAME(losses),   NAME(iterate_swarm),
+    QUOTE(TARGET),       NAME(run_updates), NAME(gradient), NAME(losses),   NAME(iterate_swarm),
     NAME(iterate_lbfgs), NAME(outputs),     NAME(predict),  NAME(function),
 };
 

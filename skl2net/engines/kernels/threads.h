@@ -10,17 +10,14 @@
 #ifndef SKL2NET_THREADS_H
 #define SKL2NET_THREADS_H
 
+#include <stdatomic.h>
 #include <stdint.h>
+
+#include "platform.h"
 
 #define MAX_THREADS 64
 
 /* The process's limit of threads, for threadpoolctl: see skl2net/engines/threads.py. */
-#ifdef _WIN32
-#define EXPORTED __declspec(dllexport)
-#else
-#define EXPORTED __attribute__((visibility("default")))
-#endif
-
 static int thread_limit = MAX_THREADS;
 
 EXPORTED int skl2net_get_num_threads(void) { return __atomic_load_n(&thread_limit, __ATOMIC_RELAXED); }
@@ -32,22 +29,6 @@ EXPORTED void skl2net_set_num_threads(int n)
 
 /* Work on one chunk; `worker` numbers the threads of the loop from 0, for buffers of their own. */
 typedef void (*chunk_t)(void *context, int64_t chunk, int worker);
-
-#if defined(_WIN32) || defined(__STDC_NO_ATOMICS__)
-
-static void share(int64_t n_chunks, int n_threads, chunk_t work, void *context)
-{
-    (void)n_threads;
-    for (int64_t i = 0; i < n_chunks; i++)
-        work(context, i, 0);
-}
-
-#else
-
-#include <pthread.h>
-#include <sched.h>
-#include <stdatomic.h>
-#include <time.h>
 
 /* What a helper does. Its caller alone turns IDLE and ASLEEP into CALLED, and CALLED back into IDLE at the end of the
  * loop; the helper does the rest. So a helper works in no loop but one that it was called to. */
@@ -62,27 +43,27 @@ enum { SPINS = 10000, SPINS_PER_LOOK = 64, CACHE_LINE = 64 };
 
 typedef struct {
     _Alignas(CACHE_LINE) atomic_int state;
-    pthread_cond_t wake;
+    condition_t wake;
     atomic_llong next; /* chunk of this worker's section */
 } worker_t;
 
 static struct {
-    pthread_mutex_t in_use; /* held by the caller whose loop it is */
-    pthread_mutex_t bed;
+    mutex_t in_use; /* held by the caller whose loop it is */
+    mutex_t bed;
     int n_helpers, prepared;
     int64_t n_chunks;
     int n_workers;
     chunk_t work;
     void *context;
     worker_t workers[MAX_THREADS]; /* the first is the caller */
-} team = {.in_use = PTHREAD_MUTEX_INITIALIZER, .bed = PTHREAD_MUTEX_INITIALIZER};
+} team = {.in_use = UNLOCKED, .bed = UNLOCKED};
 
 static inline void relax(void)
 {
 #if defined(__x86_64__) || defined(__i386__)
     __builtin_ia32_pause();
 #else
-    sched_yield();
+    let_others_run();
 #endif
 }
 
@@ -96,14 +77,7 @@ static void take_chunks(int worker)
     }
 }
 
-static double seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
-static void *help(void *self)
+THREAD_FUNCTION help(void *self)
 {
     worker_t *worker = self;
     double looked = seconds(), wary_until = 0;
@@ -128,23 +102,23 @@ static void *help(void *self)
                 looked = now;
             }
         } else {
-            pthread_mutex_lock(&team.bed);
+            lock(&team.bed);
             state = IDLE;
             atomic_compare_exchange_strong(&worker->state, &state, ASLEEP);
             while (atomic_load(&worker->state) == ASLEEP)
-                pthread_cond_wait(&worker->wake, &team.bed);
-            pthread_mutex_unlock(&team.bed);
+                wait_for(&worker->wake, &team.bed);
+            unlock(&team.bed);
             spins = 0;
         }
     }
-    return NULL;
+    return 0;
 }
 
 /* A forked process has none of its parent's helpers. */
 static void forget_helpers(void)
 {
-    pthread_mutex_init(&team.in_use, NULL);
-    pthread_mutex_init(&team.bed, NULL);
+    init_mutex(&team.in_use);
+    init_mutex(&team.bed);
     team.n_helpers = 0;
 }
 
@@ -152,17 +126,15 @@ static void forget_helpers(void)
 static int find_helpers(int n)
 {
     if (!team.prepared) {
-        pthread_atfork(NULL, NULL, forget_helpers);
+        after_fork(forget_helpers);
         team.prepared = 1;
     }
     while (team.n_helpers < n) {
         worker_t *worker = &team.workers[team.n_helpers + 1];
-        pthread_t thread;
         atomic_store(&worker->state, IDLE);
-        pthread_cond_init(&worker->wake, NULL);
-        if (pthread_create(&thread, NULL, help, worker))
+        init_condition(&worker->wake);
+        if (!start_thread(help, worker))
             break;
-        pthread_detach(thread);
         team.n_helpers++;
     }
     return n < team.n_helpers ? n : team.n_helpers;
@@ -170,7 +142,7 @@ static int find_helpers(int n)
 
 static void share(int64_t n_chunks, int n_threads, chunk_t work, void *context)
 {
-    if (n_chunks < 2 || n_threads < 2 || pthread_mutex_trylock(&team.in_use)) {
+    if (n_chunks < 2 || n_threads < 2 || !try_lock(&team.in_use)) {
         for (int64_t i = 0; i < n_chunks; i++)
             work(context, i, 0);
         return;
@@ -184,9 +156,9 @@ static void share(int64_t n_chunks, int n_threads, chunk_t work, void *context)
         atomic_store(&team.workers[i].next, n_chunks * i / n_workers);
     for (int i = 1; i < n_workers; i++)
         if (atomic_exchange(&team.workers[i].state, CALLED) == ASLEEP) {
-            pthread_mutex_lock(&team.bed);
-            pthread_cond_signal(&team.workers[i].wake);
-            pthread_mutex_unlock(&team.bed);
+            lock(&team.bed);
+            signal_one(&team.workers[i].wake);
+            unlock(&team.bed);
         }
     take_chunks(0);
     for (int i = 1; i < n_workers; i++) {
@@ -195,8 +167,7 @@ static void share(int64_t n_chunks, int n_threads, chunk_t work, void *context)
             while (atomic_load(&team.workers[i].state) == WORKING)
                 relax();
     }
-    pthread_mutex_unlock(&team.in_use);
+    unlock(&team.in_use);
 }
 
-#endif
 #endif
