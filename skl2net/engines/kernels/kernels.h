@@ -289,6 +289,7 @@ static void find_neighbourhood_bests(swarm_t *swarm)
 #define QUOTE(name) QUOTE2(name)
 #define INLINE static inline __attribute__((always_inline)) TARGET_ATTRIBUTE
 #define FUNCTION static TARGET_ATTRIBUTE
+#define NOINLINE __attribute__((noinline))
 
 #define TARGET baseline
 #define TARGET_ATTRIBUTE

@@ -6,12 +6,14 @@
 #define TILE_ROWS 6
 #define PANEL (TILE_VECTORS * LANES)
 
-/* A product of any size goes through slices of k and of the rows that keep a panel of B in the first-level cache and the
- * rows of A in the second. Operands that are scattered over more memory than CACHE are copied together first. */
+/* A product of any size goes through slices of k that keep a panel of B in the first-level cache; where B is scattered
+ * over more memory than CACHE, the panel is copied together first. A is read where it is: copying its rows together made
+ * the tiles no faster, not even where the rows lie a power of two apart, and took 7 % of a product. */
 #define SLICE ((index_t)128)
-#define SLICE_ROWS ((index_t)(64 * TILE_ROWS))
 #define CACHE (32 * 1024)
-#define SCRATCH (SLICE * PANEL + SLICE * SLICE_ROWS)
+
+/* Numbers of a thread's scratch: for a panel here, and for losses and gradients elsewhere. */
+#define SCRATCH ((index_t)1 << 16)
 
 /* C[mr, nv vectors] = (accumulate ? C : 0) + A[mr, k] @ B[k, nv vectors]; mr, nv are constants where it is inlined. */
 INLINE void NAME(tile)(const int mr, const int nv, index_t k, const REAL *A, index_t row_step, index_t column_step,
@@ -23,14 +25,15 @@ INLINE void NAME(tile)(const int mr, const int nv, index_t k, const REAL *A, ind
 #pragma GCC unroll 4
         for (int v = 0; v < nv; v++)
             acc[i][v] = accumulate ? NAME(load)(C + i * ldc + v * LANES) : NAME(all)(0);
-    for (index_t p = 0; p < k; p++) {
+    const REAL *low = A, *high = mr > 3 ? A + 3 * row_step : A;
+    for (index_t p = 0; p < k; p++, B += ldb, low += column_step, high += column_step) {
         V b[TILE_VECTORS];
 #pragma GCC unroll 4
         for (int v = 0; v < nv; v++)
-            b[v] = NAME(load)(B + p * ldb + v * LANES);
+            b[v] = NAME(load)(B + v * LANES);
 #pragma GCC unroll 6
         for (int i = 0; i < mr; i++) {
-            V a = NAME(all)(A[i * row_step + p * column_step]);
+            V a = NAME(all)(i < 3 ? low[i * row_step] : high[(i - 3) * row_step]);
 #pragma GCC unroll 4
             for (int v = 0; v < nv; v++)
                 acc[i][v] += a * b[v];
@@ -43,16 +46,26 @@ INLINE void NAME(tile)(const int mr, const int nv, index_t k, const REAL *A, ind
             NAME(store)(C + i * ldc + v * LANES, acc[i][v]);
 }
 
-/* A panel of nv vectors of columns of C. With `packed` not 0, A is what `pack_rows` made of it. */
+/* The tile that nearly all of a large product goes through: a function of its own, whose loop has the processor's
+ * registers for itself. Inlined by GCC 12, it had its steps in memory and in vector registers, and took a fifth longer. */
+FUNCTION NOINLINE void NAME(full_tile)(index_t k, const REAL *A, index_t row_step, index_t column_step, const REAL *B,
+                                       index_t ldb, REAL *C, index_t ldc, int accumulate)
+{
+    NAME(tile)(TILE_ROWS, TILE_VECTORS, k, A, row_step, column_step, B, ldb, C, ldc, accumulate);
+}
+
+/* A panel of nv vectors of columns of C. */
 INLINE void NAME(panel)(const int nv, index_t m, index_t k, const REAL *A, index_t row_step, index_t column_step,
-                        int packed, const REAL *B, index_t ldb, REAL *C, index_t ldc, int accumulate)
+                        const REAL *B, index_t ldb, REAL *C, index_t ldc, int accumulate)
 {
     index_t i = 0;
 #define TILE(mr)                                                                                                  \
-    NAME(tile)(mr, nv, k, packed ? A + i / TILE_ROWS * TILE_ROWS * k + i % TILE_ROWS : A + i * row_step,          \
-               packed ? 1 : row_step, packed ? TILE_ROWS : column_step, B, ldb, C + i * ldc, ldc, accumulate)
+    NAME(tile)(mr, nv, k, A + i * row_step, row_step, column_step, B, ldb, C + i * ldc, ldc, accumulate)
     for (; i + TILE_ROWS <= m; i += TILE_ROWS)
-        TILE(TILE_ROWS);
+        if (nv == TILE_VECTORS)
+            NAME(full_tile)(k, A + i * row_step, row_step, column_step, B, ldb, C + i * ldc, ldc, accumulate);
+        else
+            TILE(TILE_ROWS);
     for (; i + 4 <= m; i += 4)
         TILE(4);
     if (i + 2 <= m) {
@@ -65,17 +78,17 @@ INLINE void NAME(panel)(const int nv, index_t m, index_t k, const REAL *A, index
 }
 
 FUNCTION void NAME(any_panel)(index_t n, index_t m, index_t k, const REAL *A, index_t row_step, index_t column_step,
-                              int packed, const REAL *B, index_t ldb, REAL *C, index_t ldc, int accumulate)
+                              const REAL *B, index_t ldb, REAL *C, index_t ldc, int accumulate)
 {
     index_t j = 0;
     if (n == PANEL) {
-        NAME(panel)(TILE_VECTORS, m, k, A, row_step, column_step, packed, B, ldb, C, ldc, accumulate);
+        NAME(panel)(TILE_VECTORS, m, k, A, row_step, column_step, B, ldb, C, ldc, accumulate);
         return;
     }
     for (; j + 2 * LANES <= n; j += 2 * LANES)
-        NAME(panel)(2, m, k, A, row_step, column_step, packed, B + j, ldb, C + j, ldc, accumulate);
+        NAME(panel)(2, m, k, A, row_step, column_step, B + j, ldb, C + j, ldc, accumulate);
     if (j < n)
-        NAME(panel)(1, m, k, A, row_step, column_step, packed, B + j, ldb, C + j, ldc, accumulate);
+        NAME(panel)(1, m, k, A, row_step, column_step, B + j, ldb, C + j, ldc, accumulate);
 }
 
 /* C[m, n] = A[m, k] @ B[k, n]; n is a multiple of ROW_STEP, A has any strides. For operands that fit in the cache. */
@@ -83,15 +96,17 @@ FUNCTION void NAME(multiply)(index_t m, index_t n, index_t k, const REAL *A, ind
                              const REAL *B, index_t ldb, REAL *C, index_t ldc)
 {
     for (index_t j = 0; j < n; j += PANEL)
-        NAME(any_panel)(min_index(PANEL, n - j), m, k, A, row_step, column_step, 0, B + j, ldb, C + j, ldc, 0);
+        NAME(any_panel)(min_index(PANEL, n - j), m, k, A, row_step, column_step, B + j, ldb, C + j, ldc, 0);
 }
 
 /* P[k, n] = B[k, n] together, B being given transposed or not; beyond the valid columns there are zeros. */
 FUNCTION void NAME(pack_columns)(index_t k, index_t n, index_t valid, const REAL *B, index_t ldb, int transposed, REAL *P)
 {
     if (!transposed) {
+        /* a vector at a time: memcpy of such short rows became `rep movs`, 5 % of an update */
         for (index_t p = 0; p < k; p++)
-            memcpy(P + p * n, B + p * ldb, (size_t)n * sizeof(REAL));
+            for (index_t j = 0; j < n; j += LANES)
+                NAME(store)(P + p * n + j, NAME(load)(B + p * ldb + j));
         return;
     }
     /* a few rows and columns at a time, whose lines of B stay in the cache */
@@ -100,22 +115,6 @@ FUNCTION void NAME(pack_columns)(index_t k, index_t n, index_t valid, const REAL
             for (index_t p = start; p < min_index(k, start + ROW_STEP); p++)
                 for (index_t j = first; j < first + 8; j++)
                     P[p * n + j] = j < valid ? B[j * ldb + p] : 0;
-}
-
-/* P[tile][p][i] = A[i, p], TILE_ROWS rows i to a tile. */
-FUNCTION void NAME(pack_rows)(index_t m, index_t k, const REAL *A, index_t row_step, index_t column_step, REAL *P)
-{
-    for (index_t i = 0; i < m; i += TILE_ROWS, P += k * TILE_ROWS) {
-        const index_t n = min_index(TILE_ROWS, m - i);
-        if (row_step == 1)
-            for (index_t p = 0; p < k; p++)
-                for (index_t r = 0; r < TILE_ROWS; r++)
-                    P[p * TILE_ROWS + r] = r < n ? A[p * column_step + i + r] : 0;
-        else
-            for (index_t r = 0; r < TILE_ROWS; r++)
-                for (index_t p = 0; p < k; p++)
-                    P[p * TILE_ROWS + r] = r < n ? A[(i + r) * row_step + p * column_step] : 0;
-    }
 }
 
 enum { NAME(PLAIN), NAME(ACTIVATE), NAME(DERIVE) };
@@ -198,30 +197,20 @@ FUNCTION void NAME(product_rows)(void *context, int64_t chunk, int worker)
     const NAME(product) *x = context;
     const index_t first = chunk * x->rows_per_chunk, m = min_index(x->rows_per_chunk, x->m - first);
     const int pack_b = x->transposed || (m >= 16 && x->k * x->ldb * (index_t)sizeof(REAL) > CACHE);
-    const index_t distance = x->row_step == 1 ? x->k * x->column_step : TILE_ROWS * x->row_step;
-    const int is_scattered = distance * (index_t)sizeof(REAL) > CACHE;
-    const int pack_a = is_scattered && x->n > (x->row_step == 1 ? 1 : 3) * PANEL;
-    REAL *panel = x->scratch + worker * SCRATCH, *rows = panel + SLICE * PANEL;
+    REAL *panel = x->scratch + worker * SCRATCH;
     for (index_t p = 0; p < x->k; p += SLICE) {
         const index_t slice = min_index(SLICE, x->k - p);
-        for (index_t i = 0; i < m; i += SLICE_ROWS) {
-            const index_t n_rows = min_index(SLICE_ROWS, m - i);
-            const REAL *a = x->A + (first + i) * x->row_step + p * x->column_step;
-            if (pack_a) {
-                NAME(pack_rows)(n_rows, slice, a, x->row_step, x->column_step, rows);
-                a = rows;
+        const REAL *a = x->A + first * x->row_step + p * x->column_step;
+        for (index_t j = 0; j < x->n; j += PANEL) {
+            const index_t width = min_index(PANEL, x->n - j);
+            const REAL *b = x->transposed ? x->B + j * x->ldb + p : x->B + p * x->ldb + j;
+            if (pack_b) {
+                const index_t valid = min_index(width, max_index(0, x->n_valid - j));
+                NAME(pack_columns)(slice, width, valid, b, x->ldb, x->transposed, panel);
+                b = panel;
             }
-            for (index_t j = 0; j < x->n; j += PANEL) {
-                const index_t width = min_index(PANEL, x->n - j);
-                const REAL *b = x->transposed ? x->B + j * x->ldb + p : x->B + p * x->ldb + j;
-                if (pack_b) {
-                    const index_t valid = min_index(width, max_index(0, x->n_valid - j));
-                    NAME(pack_columns)(slice, width, valid, b, x->ldb, x->transposed, panel);
-                    b = panel;
-                }
-                NAME(any_panel)(width, n_rows, slice, a, x->row_step, x->column_step, pack_a, b,
-                                pack_b ? width : x->ldb, x->C + (first + i) * x->ldc + j, x->ldc, x->accumulate || p);
-            }
+            NAME(any_panel)(width, m, slice, a, x->row_step, x->column_step, b, pack_b ? width : x->ldb,
+                            x->C + first * x->ldc + j, x->ldc, x->accumulate || p);
         }
     }
     NAME(finish_rows)(x, first, m);

@@ -53,7 +53,6 @@ static const kernels_t PASTE(kernels, REAL, TARGET) = {
 #undef TILE_ROWS
 #undef PANEL
 #undef SLICE
-#undef SLICE_ROWS
 #undef CACHE
 #undef SCRATCH
 #undef LAYERS
