@@ -155,8 +155,8 @@ class Estimators(RuleBasedStateMachine):
         self.twin.set_params(**{name: copy.deepcopy(value)})
         self.counts["set_params"] += 1
 
-    @rule(number=st.integers(0, 100), is_stream=st.booleans())
-    def train(self, number, is_stream):
+    def call_with_data(self, number, is_stream):
+        """`fit` or `partial_fit` on one of the data sets, as a function of the estimator."""
         X, y, sample_weight = self.data[number % len(self.data)]
 
         def fit(net):
@@ -165,7 +165,11 @@ class Estimators(RuleBasedStateMachine):
         def partial_fit(net):
             net.partial_fit(X, y, sample_weight=sample_weight)
 
-        self.both(partial_fit if is_stream else fit)
+        return partial_fit if is_stream else fit
+
+    @rule(number=st.integers(0, 100), is_stream=st.booleans())
+    def train(self, number, is_stream):
+        self.both(self.call_with_data(number, is_stream))
 
     @rule(number=st.integers(0, 100), is_stream=st.booleans())
     def train_with_what_is_broken(self, number, is_stream):
@@ -192,40 +196,43 @@ class Estimators(RuleBasedStateMachine):
         for net in nets:
             net.set_params(**before)
 
-    @rule(number=st.integers(0, 100), call=st.integers(1, 9), error=st.sampled_from([MemoryError, RuntimeError]))
-    def train_with_an_error(self, number, call, error):
-        X, y, sample_weight = self.data[number % len(self.data)]
-        before, other = state_of(self.net), copy.deepcopy(self.net)
+    @rule(
+        number=st.integers(0, 100),
+        is_stream=st.booleans(),
+        call=st.integers(1, 9),
+        error=st.sampled_from([MemoryError, RuntimeError]),
+    )
+    def train_with_an_error(self, number, is_stream, call, error):
+        train, before, other = self.call_with_data(number, is_stream), state_of(self.net), copy.deepcopy(self.net)
         with Injection(call, error) as injection:
-            raised = outcome(lambda: self.net.fit(X, y, sample_weight))
+            raised = outcome(lambda: train(self.net))
         if injection.n_calls < call:
             self.net = other  # the twin has not been trained
             return
         assert raised == f"{error.__name__}: injected"
         assert state_of(self.net) == before
-        self.counts["fit with an error"] += 1
+        self.counts[f"{train.__name__} with an error"] += 1
 
-    @rule(number=st.integers(0, 100), call=st.integers(1, 9))
-    def train_with_an_interruption(self, number, call):
-        X, y, sample_weight = self.data[number % len(self.data)]
-        before, other = state_of(self.net), copy.deepcopy(self.net)
+    @rule(number=st.integers(0, 100), is_stream=st.booleans(), call=st.integers(1, 9))
+    def train_with_an_interruption(self, number, is_stream, call):
+        train, before, other = self.call_with_data(number, is_stream), state_of(self.net), copy.deepcopy(self.net)
         with Injection(call, KeyboardInterrupt), np.errstate(all="ignore"):
             try:
-                self.net.fit(X, y, sample_weight)
+                train(self.net)
             except KeyboardInterrupt:
                 assert state_of(self.net) == before
-                self.counts["fit interrupted at once"] += 1
+                self.counts[f"{train.__name__} interrupted at once"] += 1
                 return
-            except ValueError:
+            except (ValueError, AttributeError):
                 assert state_of(self.net) == before
                 return
         # the twin trains for as many iterations
         max_iter = self.net.max_iter
         shorter = copy.deepcopy(other).set_params(max_iter=max(self.net.n_iter_, 1))
-        if outcome(lambda: shorter.fit(X, y, sample_weight)) is None and shorter.n_iter_ == self.net.n_iter_:
+        if outcome(lambda: train(shorter)) is None and shorter.n_iter_ == self.net.n_iter_:
             for ours, theirs in zip(self.net.coefs_, shorter.coefs_, strict=True):
                 np.testing.assert_array_equal(ours, theirs)
-            self.counts["fit interrupted"] += 1
+            self.counts[f"{train.__name__} interrupted"] += 1
         self.net.set_params(max_iter=max_iter)
         self.twin = copy.deepcopy(self.net)
 
