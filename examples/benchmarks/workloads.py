@@ -357,8 +357,8 @@ def _plan():
     )
     yield Workload(
         name="csr-text",
-        load=lambda: text(20000, 5000, 51),
-        hidden=(100,),
+        load=lambda: text(20000, 100_000, 100),
+        hidden=(50,),
         n_iter=2,
         batch_size=200,
         learning_rates=rates,

@@ -3,28 +3,35 @@
 FUNCTION void NAME(epoch_of_batches)(NAME(workspace) *ws, const data_t *data, updates_t *updates)
 {
     const index_t n_parameters = count_parameters(ws->network);
+    NAME(plan_epoch)(ws, data, updates);
     for (index_t u = 0; u < updates->n_updates && !is_interrupted(ws->interruption, n_parameters); u++) {
         const double n_samples = updates->n_samples.values[u * updates->n_samples.strides[1]];
         const index_t first = updates->bounds[u], stop = updates->bounds[u + 1];
         const double size = (double)(stop - first);
         if (n_samples == 0 || stop == first)
             continue;
-        ws->defers = NAME(sort_batch)(ws, data, updates->order, first, stop);
+        if (ws->is_sorted)
+            NAME(sort_batch)(ws, data, updates->order, first, stop);
+        if (ws->is_lazy)
+            NAME(catch_up)(ws, updates, l2_of(updates, u, 0));
         updates->totals.data_loss +=
             NAME(loss_and_gradient)(ws, data, updates->order, first, stop, 1 / n_samples) / n_samples * size;
         if (ws->interruption->is_over)
-            return;
+            break;
         updates->totals.n_rows += stop - first;
         begin_update(updates);
         for (index_t l = 0; l < ws->n_layers; l++) {
             const NAME(layer) *layer = ws->layers + l;
             const l2_t l2 = l2_of(updates, u, l);
-            const double squares = !l && ws->defers ? NAME(update_sparse_weights)(ws, updates, l2)
-                                                    : NAME(update_weights)(ws, layer, updates, l2);
+            const double squares = l || !ws->is_sorted ? NAME(update_weights)(ws, layer, updates, l2)
+                                   : ws->is_lazy       ? NAME(lazy_update_weights)(ws, updates, l2)
+                                                       : NAME(update_sparse_weights)(ws, updates, l2);
             NAME(update_biases)(ws, layer, updates);
             updates->totals.penalty += 0.5 * l2.penalty * squares * size;
         }
     }
+    if (ws->is_lazy)
+        NAME(settle)(ws, updates, 0);
 }
 
 /* Enter an epoch into the curves and go on to the next; whether the parameters are finite, without which neither is

@@ -13,6 +13,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
 
 #include "threads.h"
 
@@ -211,6 +214,18 @@ static inline index_t count_parameters(const network_t *network)
     return n;
 }
 
+/* Ask the system for huge pages, of which there are fewer to look up, where they have to be asked for. */
+static inline void use_huge_pages(void *memory, size_t bytes)
+{
+#ifdef MADV_HUGEPAGE
+    const uintptr_t page = 4096, begin = ((uintptr_t)memory + page - 1) / page * page;
+    if (bytes >= (size_t)4 << 20)
+        madvise((void *)begin, (size_t)((uintptr_t)memory + bytes - begin), MADV_HUGEPAGE);
+#else
+    (void)memory, (void)bytes;
+#endif
+}
+
 static inline index_t index_at(const void *indices, int wide, index_t i)
 {
     return wide ? ((const int64_t *)indices)[i] : ((const int32_t *)indices)[i];
@@ -226,6 +241,8 @@ static inline double power(double beta, index_t t)
 
 /* After each so many updates, subnormal numbers become zero, see `sweep` in updates.h and in the reference engine. */
 #define UPDATES_PER_SWEEP 64
+
+#include "missed_updates.h"
 
 /* Count an update, and find its learning rate. */
 static inline void begin_update(updates_t *updates)

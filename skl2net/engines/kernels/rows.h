@@ -189,7 +189,7 @@ FUNCTION void NAME(backward)(NAME(workspace) *ws, const NAME(rows) *rows, const 
             x.C = g, x.ldc = ld, x.accumulate = accumulate;
             x.scratch = ws->scratch;
             NAME(do_product)(&x, ws->n_threads, ws->interruption);
-        } else if (!is_interrupted(ws->interruption, rows->data->stored_per_row * rows->n * ld) && !ws->defers) {
+        } else if (!is_interrupted(ws->interruption, rows->data->stored_per_row * rows->n * ld) && !ws->is_sorted) {
             NAME(sparse_backward)(rows, layer, g, accumulate);
         }
         if (!l)

@@ -1,5 +1,6 @@
-/* Updates of a first layer whose input is CSR, column by column: the gradient of a few columns at a time is summed in the
- * first-level cache and used at once, so that the gradient of the layer is never in memory, and threads share the work. */
+/* The first layer's part of an update whose input is CSR. The entries of the batch are sorted by column; then the gradient
+ * of a few columns at a time is summed in the first-level cache and used at once, so that the gradient of the layer is
+ * never in memory, and threads share the work. */
 
 /* An entry of a batch: the row of the batch that it is in, and its value. */
 typedef struct {
@@ -7,48 +8,115 @@ typedef struct {
     REAL value;
 } NAME(entry);
 
-/* Sort the entries of a batch by column, those of a column by row. Whether that is done: not for dense input, for a batch
- * of several blocks, for a very wide layer, or without memory. */
-FUNCTION int NAME(sort_batch)(NAME(workspace) *ws, const data_t *data, const index_t *order, index_t first, index_t stop)
+INLINE index_t NAME(first_entry)(const data_t *data, index_t row)
 {
-    const index_t n_columns = ws->layers->in, n_rows = stop - first;
-    index_t n_entries = 0;
-    if (!data->indptr || n_rows > ws->block || ws->layers->ld > SCRATCH)
-        return 0;
-    for (index_t i = first; i < stop; i++) {
-        const index_t row = row_of(order, i);
-        n_entries += index_at(data->indptr, data->wide_indptr, row + 1) - index_at(data->indptr, data->wide_indptr, row);
+    return index_at(data->indptr, data->wide_indptr, row);
+}
+
+/* Whether the entries of an epoch's batches will be sorted: not for dense input, for batches of several blocks, for a
+ * very wide layer, or without memory. Then, whether they are so few that updates by SGD leave out the others. */
+FUNCTION void NAME(plan_epoch)(NAME(workspace) *ws, const data_t *data, const updates_t *updates)
+{
+    const NAME(layer) *layer = ws->layers;
+    index_t largest = 0, total = 0;
+    ws->is_sorted = ws->is_lazy = 0;
+    if (!data->indptr || layer->ld > SCRATCH)
+        return;
+    for (index_t u = 0; u < updates->n_updates; u++) {
+        index_t n = 0;
+        for (index_t i = updates->bounds[u]; i < updates->bounds[u + 1]; i++) {
+            const index_t row = row_of(updates->order, i);
+            n += NAME(first_entry)(data, row + 1) - NAME(first_entry)(data, row);
+        }
+        largest = max_index(largest, n);
+        total += n;
+        if (updates->bounds[u + 1] - updates->bounds[u] > ws->block)
+            return;
+    }
+    if (largest > ws->n_entries || !ws->entries) {
+        free(ws->entries);
+        ws->n_entries = largest;
+        ws->entries = malloc((size_t)(largest + 1) * sizeof(NAME(entry)));
     }
     if (!ws->column_ends)
-        ws->column_ends = malloc((size_t)(n_columns + 1) * sizeof(index_t));
-    if (n_entries > ws->n_entries || !ws->entries) {
-        free(ws->entries);
-        ws->n_entries = n_entries + n_entries / 2 + 1;
-        ws->entries = malloc((size_t)ws->n_entries * sizeof(NAME(entry)));
-    }
-    if (!ws->column_ends || !ws->entries)
-        return 0;
+        ws->column_ends = malloc((size_t)(layer->in + 1) * sizeof *ws->column_ends);
+    if (!ws->columns)
+        ws->columns = malloc((size_t)(layer->in + 1) * sizeof *ws->columns);
+    ws->is_sorted = ws->entries && ws->column_ends && ws->columns && max_index(largest, layer->in) < INT32_MAX;
+    if (!ws->is_sorted || updates->optimiser != OPTIMISER_SGD || total > updates->n_updates * layer->in)
+        return;
+    if (!ws->window)
+        ws->window = malloc(sizeof *ws->window);
+    if (!ws->n_had)
+        ws->n_had = calloc((size_t)layer->in, sizeof *ws->n_had);
+    if (!ws->lazy_sums)
+        ws->lazy_sums = malloc((size_t)(2 * NAME(n_column_chunks)(layer, layer->in)) * sizeof *ws->lazy_sums);
+    ws->is_lazy = ws->window && ws->n_had && ws->lazy_sums;
+    if (ws->is_lazy)
+        open_window(ws->window);
+}
+
+/* Sort the entries of a batch by column, those of a column by row. */
+FUNCTION void NAME(sort_batch)(NAME(workspace) *ws, const data_t *data, const index_t *order, index_t first, index_t stop)
+{
+    const index_t n_columns = ws->layers->in, n_rows = stop - first;
     /* the number of entries before each column, which placing them turns into the number up to its end */
-    index_t *ends = ws->column_ends, before = 0;
-    memset(ends, 0, (size_t)(n_columns + 1) * sizeof(index_t));
+    int32_t *ends = ws->column_ends, before = 0;
+    NAME(entry) *entries = ws->entries;
+    memset(ends, 0, (size_t)(n_columns + 1) * sizeof *ends);
 #define EACH_ENTRY(action)                                                                                        \
     for (index_t i = 0; i < n_rows; i++) {                                                                        \
-        const index_t row = row_of(order, first + i), end = index_at(data->indptr, data->wide_indptr, row + 1);   \
-        for (index_t p = index_at(data->indptr, data->wide_indptr, row); p < end; p++) {                          \
+        const index_t row = row_of(order, first + i), end = NAME(first_entry)(data, row + 1);                     \
+        for (index_t p = NAME(first_entry)(data, row); p < end; p++) {                                            \
             const index_t column = index_at(data->indices, data->wide_indices, p);                                \
             action                                                                                                \
         }                                                                                                         \
     }
     EACH_ENTRY(ends[column]++;)
+    ws->n_columns = 0;
     for (index_t column = 0; column < n_columns; column++) {
-        const index_t n = ends[column];
+        const int32_t n = ends[column];
+        ws->columns[ws->n_columns] = (int32_t)column;
+        ws->n_columns += n > 0;
         ends[column] = before;
         before += n;
     }
-    NAME(entry) *entries = ws->entries;
     EACH_ENTRY(entries[ends[column]++] = ((NAME(entry)){(INT)i, ((const REAL *)data->values)[p]});)
 #undef EACH_ENTRY
-    return 1;
+}
+
+/* The gradient of the weights of a column. */
+INLINE void NAME(column_gradient)(const NAME(workspace) *ws, index_t column, REAL *gradient)
+{
+    const NAME(entry) *entries = ws->entries;
+    const index_t ld = ws->layers->ld, first = column ? ws->column_ends[column - 1] : 0;
+    const index_t stop = ws->column_ends[column];
+    const REAL *delta = ws->layers->delta;
+    index_t j = 0;
+#define VECTORS(n)                                                                                                \
+    for (; j + n * LANES <= ld; j += n * LANES) {                                                                 \
+        V sum[n];                                                                                                 \
+        for (int v = 0; v < n; v++)                                                                               \
+            sum[v] = NAME(all)(0);                                                                                \
+        for (index_t p = first; p < stop; p++) {                                                                  \
+            const REAL *d = delta + (index_t)entries[p].row * ld + j;                                             \
+            for (int v = 0; v < n; v++)                                                                           \
+                sum[v] += entries[p].value * NAME(load)(d + v * LANES);                                           \
+        }                                                                                                         \
+        for (int v = 0; v < n; v++)                                                                               \
+            NAME(store)(gradient + j + v * LANES, sum[v]);                                                        \
+    }
+    VECTORS(4)
+    VECTORS(2)
+    VECTORS(1)
+#undef VECTORS
+}
+
+/* Threads for work on the entries of a batch. */
+INLINE int NAME(threads_for_batch)(const NAME(workspace) *ws)
+{
+    const index_t n_entries = ws->column_ends[ws->layers->in - 1];
+    return 32 * n_entries * ws->layers->ld >= SHARED_WORK ? ws->n_threads : 1;
 }
 
 typedef struct {
@@ -59,32 +127,21 @@ typedef struct {
 FUNCTION void NAME(sparse_update_chunk)(void *context, int64_t chunk, int worker)
 {
     const NAME(sparse_update) *x = context;
-    const NAME(layer) *layer = x->ws->layers;
-    const NAME(entry) *entries = x->ws->entries;
-    const index_t ld = layer->ld, step = NAME(columns_per_chunk)(layer), first = chunk * step;
-    const index_t n = min_index(step, layer->in - first);
+    const index_t ld = x->ws->layers->ld;
+    const NAME(column_range) range = NAME(columns_of_chunk)(x->ws->layers, x->ws->layers->in, chunk);
     REAL *gradient = x->ws->scratch + worker * SCRATCH;
-    memset(gradient, 0, (size_t)(n * ld) * sizeof(REAL));
-    index_t p = first ? x->ws->column_ends[first - 1] : 0;
-    for (index_t column = first; column < first + n; column++) {
-        REAL *g = gradient + (column - first) * ld;
-        for (; p < x->ws->column_ends[column]; p++) {
-            const REAL *d = layer->delta + (index_t)entries[p].row * ld;
-            const V value = NAME(all)(entries[p].value);
-            for (index_t j = 0; j < ld; j += LANES)
-                NAME(store)(g + j, NAME(load)(g + j) + value * NAME(load)(d + j));
-        }
-    }
-    x->update.totals[chunk] = NAME(update_range)(&x->update, first * ld, n * ld, gradient);
+    for (index_t column = range.first; column < range.stop; column++)
+        NAME(column_gradient)(x->ws, column, gradient + (column - range.first) * ld);
+    x->update.totals[chunk] =
+        NAME(update_range)(&x->update, range.first * ld, (range.stop - range.first) * ld, gradient);
 }
 
-/* Update the weights of the first layer from sorted entries; the sum of the squares of the weights before it, where there
+/* Update all weights of the first layer from sorted entries; the sum of the squares of the weights before it, where there
  * is a penalty. */
 FUNCTION double NAME(update_sparse_weights)(NAME(workspace) *ws, const updates_t *updates, l2_t l2)
 {
     const NAME(layer) *layer = ws->layers;
-    const index_t step = NAME(columns_per_chunk)(layer), n_chunks = (layer->in + step - 1) / step;
-    const index_t n = layer->in * layer->ld;
+    const index_t n_chunks = NAME(n_column_chunks)(layer, layer->in), n = layer->in * layer->ld;
     NAME(sparse_update) x = {{updates, NAME(vectors_of)(layer, 0), NULL, n, l2, ws->totals}, ws};
     share(n_chunks, 32 * n >= SHARED_WORK ? ws->n_threads : 1, NAME(sparse_update_chunk), &x);
     return NAME(total)(ws, n_chunks);

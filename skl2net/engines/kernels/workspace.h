@@ -26,10 +26,15 @@ typedef struct {
     REAL *scratch;    /* for `product`; for each thread */
     double *totals;   /* of the chunks of a loop */
     void *memory;
-    index_t *column_ends; /* these three for sparse.h */
+    int is_sorted, is_lazy; /* the first layer's update of a batch of CSR: see sparse.h and lazy.h */
+    int32_t *column_ends;   /* entries of the batch up to the end of each column */
+    int32_t *columns;       /* those that have entries */
+    index_t n_columns;
     void *entries;
-    index_t n_entries;
-    int defers; /* the gradient of the first layer's weights to their update */
+    index_t n_entries;      /* for which there is room */
+    window_t *window;       /* these three for lazy.h */
+    uint8_t *n_had;         /* updates of the window that the weights of each column have had */
+    sums_t *lazy_sums;
 } NAME(workspace);
 
 /* How many vectors a pass works with: parameters for the outputs, a gradient too, or the moments of updates as well. */
@@ -48,7 +53,11 @@ FUNCTION void NAME(release)(NAME(workspace) *ws)
     free(ws->totals);
     free(ws->layers);
     free(ws->column_ends);
+    free(ws->columns);
     free(ws->entries);
+    free(ws->window);
+    free(ws->n_had);
+    free(ws->lazy_sums);
 }
 
 /* Sum of the chunks' totals. */
@@ -60,8 +69,26 @@ FUNCTION double NAME(total)(const NAME(workspace) *ws, index_t n_chunks)
     return total;
 }
 
-/* Columns of a chunk of a sparse update: their part of the gradient takes half of the first-level cache at most. */
+/* Columns of input, which are rows of the first layer's weights, of a chunk of a sparse update: their part of the gradient
+ * takes half of the first-level cache at most. */
 INLINE index_t NAME(columns_per_chunk)(const NAME(layer) *layer) { return max_index(1, 2048 / layer->ld); }
+
+INLINE index_t NAME(n_column_chunks)(const NAME(layer) *layer, index_t n_columns)
+{
+    return (n_columns + NAME(columns_per_chunk)(layer) - 1) / NAME(columns_per_chunk)(layer);
+}
+
+/* The columns of a chunk: first, ..., stop - 1 of n_columns. */
+typedef struct {
+    index_t first, stop;
+} NAME(column_range);
+
+INLINE NAME(column_range) NAME(columns_of_chunk)(const NAME(layer) *layer, index_t n_columns, index_t chunk)
+{
+    const index_t n = NAME(columns_per_chunk)(layer);
+    return (NAME(column_range)){chunk * n, min_index(n_columns, (chunk + 1) * n)};
+}
+
 
 /* Whether a layer's part of vector v needs memory of its own: for padding, or since no caller has such a vector. */
 FUNCTION int NAME(has_memory)(const NAME(layer) *layer, int v, int n_vectors)
@@ -95,7 +122,7 @@ FUNCTION int NAME(reserve)(NAME(workspace) *ws, const network_t *network, int n_
         width += layer->ld;
         n_totals = max_index(n_totals, layer->in * layer->ld / UPDATE_CHUNK + 1);
     }
-    n_totals = max_index(n_totals, ws->layers->in / NAME(columns_per_chunk)(ws->layers) + 1);
+    n_totals = max_index(n_totals, NAME(n_column_chunks)(ws->layers, ws->layers->in));
     /* blocks of rows whose activations stay in the second-level cache */
     ws->block = round_up(min_index(rows, max_index(64, (1 << 17) / width)), ROW_STEP);
 
@@ -103,11 +130,13 @@ FUNCTION int NAME(reserve)(NAME(workspace) *ws, const network_t *network, int n_
     const index_t n_input = gather ? round_up(min_index(ws->block, rows) * network->sizes[0], ROW_STEP) : 0;
     const index_t n_zero = ws->block * n_deltas + n_threads * last + 2 * ws->block;
     n_totals = max_index(n_totals, ws->block / LOSS_CHUNK + 1);
-    ws->memory = malloc((size_t)(n_parts + n_zero + ws->block * width + n_threads * SCRATCH + n_input + ROW_STEP) *
-                        sizeof(REAL));
+    const size_t bytes =
+        (size_t)(n_parts + n_zero + ws->block * width + n_threads * SCRATCH + n_input + ROW_STEP) * sizeof(REAL);
+    ws->memory = malloc(bytes);
     ws->totals = malloc((size_t)n_totals * sizeof(double));
     if (!ws->memory || !ws->totals)
         return -1;
+    use_huge_pages(ws->memory, bytes);
     REAL *next = (REAL *)(((uintptr_t)ws->memory + ROW_BYTES - 1) / ROW_BYTES * ROW_BYTES);
     memset(next, 0, (size_t)n_zero * sizeof(REAL));
     LAYERS(ws)
