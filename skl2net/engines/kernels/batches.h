@@ -77,15 +77,15 @@ FUNCTION int NAME(run_updates)(const network_t *network, const data_t *data, upd
     for (index_t u = 0; u < updates->n_updates; u++)
         largest = max_index(largest, updates->bounds[u + 1] - updates->bounds[u]);
     NAME(workspace) ws;
-    const int gathers = updates->order && !data->indptr;
-    if (NAME(reserve)(&ws, network, n_threads, interruption, largest, NAME(MOMENTS) + n_moments, gathers)) {
+    const int gathers = updates->order && !data->indptr, online = largest == 1 && !data->indptr;
+    if (NAME(reserve)(&ws, network, n_threads, interruption, largest, NAME(MOMENTS) + n_moments, gathers,
+                      !online && !data->indptr)) {
         NAME(release)(&ws);
         return -1;
     }
     NAME(take)(&ws, NAME(PARAMETERS), parameters);
     for (int k = 0; k < n_moments; k++)
         NAME(take)(&ws, NAME(MOMENTS) + k, moments[k]);
-    const int online = largest == 1 && !data->indptr;
     memset(&updates->totals, 0, sizeof updates->totals);
     updates->n_done = 0;
     do {

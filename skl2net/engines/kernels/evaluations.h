@@ -38,7 +38,7 @@ FUNCTION int NAME(open_full_batch)(NAME(full_batch) *x, const network_t *network
     if (x->in_lanes)
         return NAME(lanes_reserve)(&x->lanes, network);
     return NAME(reserve)(&x->ws, network, n_threads, interruption, data->n_rows, NAME(FOR_GRADIENT),
-                         NAME(gathers)(data));
+                         NAME(gathers)(data), 0);
 }
 
 FUNCTION void NAME(close_full_batch)(NAME(full_batch) *x)
@@ -137,7 +137,7 @@ FUNCTION int NAME(outputs)(const network_t *network, const data_t *data, const v
 {
     NAME(workspace) ws;
     int failed =
-        NAME(reserve)(&ws, network, n_threads, interruption, data->n_rows, NAME(FOR_OUTPUTS), NAME(gathers)(data));
+        NAME(reserve)(&ws, network, n_threads, interruption, data->n_rows, NAME(FOR_OUTPUTS), NAME(gathers)(data), 0);
     if (!failed) {
         NAME(take)(&ws, NAME(PARAMETERS), (REAL *)parameters);
         failed = NAME(outputs_of_blocks)(&ws, data, raw, result, 0);
@@ -174,7 +174,7 @@ FUNCTION int NAME(open_evaluation)(NAME(evaluation) *x, const network_t *network
     x->in_lanes = NAME(lanes_suit)(network, data);
     if (!x->in_lanes)
         return NAME(reserve)(&x->ws, network, n_threads, interruption, data->n_rows, NAME(FOR_OUTPUTS),
-                             NAME(gathers)(data));
+                             NAME(gathers)(data), 0);
     const int is_large = n_vectors * x->n_parameters * data->n_rows >= 4 * SHARED_WORK;
     x->n_threads = is_large ? n_threads : 1;
     x->n_chunks = x->n_threads == 1 ? 1 : 2 * x->n_threads;

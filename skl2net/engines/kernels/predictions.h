@@ -93,7 +93,7 @@ FUNCTION int NAME(predict)(const network_t *network, const layer_arrays_t *layer
     if (n_rows > FEW_ROWS) {
         const data_t data = {.n_rows = n_rows, .values = rows};
         NAME(workspace) ws;
-        int failed = NAME(reserve)(&ws, network, n_threads, interruption, n_rows, NAME(FOR_OUTPUTS), 0);
+        int failed = NAME(reserve)(&ws, network, n_threads, interruption, n_rows, NAME(FOR_OUTPUTS), 0, 0);
         for (index_t l = 0; l < network->n_layers && !failed; l++)
             NAME(take_layer)(ws.layers + l, NAME(PARAMETERS), (REAL *)layers[l].weights, (REAL *)layers[l].biases);
         if (!failed)

@@ -78,6 +78,7 @@ FUNCTION void NAME(forward)(NAME(workspace) *ws, const NAME(rows) *rows, const R
             NAME(product) x = {.m = rows->n, .n = layer->ld, .k = layer->in};
             x.A = A, x.row_step = lda, x.column_step = 1;
             x.B = layer->part[NAME(PARAMETERS)].weights, x.ldb = layer->ld, x.n_valid = layer->out;
+            x.banded_b = layer->banded;
             x.C = z, x.ldc = layer->ld;
             x.finish = NAME(ACTIVATE), x.activation = activation;
             x.other = layer->part[NAME(PARAMETERS)].biases;
@@ -186,7 +187,7 @@ FUNCTION void NAME(backward)(NAME(workspace) *ws, const NAME(rows) *rows, const 
             NAME(product) x = {.m = layer->in, .n = ld, .k = rows->n};
             x.A = A, x.row_step = 1, x.column_step = lda;
             x.B = d, x.ldb = ld, x.n_valid = layer->out;
-            x.C = g, x.ldc = ld, x.accumulate = accumulate;
+            x.C = g, x.ldc = ld, x.banded_c = layer->banded, x.accumulate = accumulate;
             x.scratch = ws->scratch;
             NAME(do_product)(&x, ws->n_threads, ws->interruption);
         } else if (!is_interrupted(ws->interruption, rows->data->stored_per_row * rows->n * ld) && !ws->is_sorted) {
@@ -197,6 +198,7 @@ FUNCTION void NAME(backward)(NAME(workspace) *ws, const NAME(rows) *rows, const 
         NAME(product) x = {.m = rows->n, .n = below->ld, .k = layer->out};
         x.A = d, x.row_step = ld, x.column_step = 1;
         x.B = layer->part[NAME(PARAMETERS)].weights, x.ldb = ld, x.transposed = 1, x.n_valid = layer->in;
+        x.banded_b = layer->banded;
         x.C = below->delta, x.ldc = below->ld;
         x.finish = NAME(DERIVE), x.activation = ws->network->activation, x.other = below->activation;
         x.scratch = ws->scratch;

@@ -54,6 +54,8 @@ static const kernels_t PASTE(kernels, REAL, TARGET) = {
 #undef TILE_ROWS
 #undef PANEL
 #undef SLICE
+#undef BAND
+#undef EACH_BAND
 #undef CACHE
 #undef SCRATCH
 #undef LAYERS

@@ -12,6 +12,7 @@ typedef struct {
         REAL *weights, *biases, *memory;
     } part[NAME(N_VECTORS)];
     REAL *activation, *delta;
+    int banded; /* how the weights' parts are stored, see `element` */
 } NAME(layer);
 
 typedef struct {
@@ -93,13 +94,13 @@ INLINE NAME(column_range) NAME(columns_of_chunk)(const NAME(layer) *layer, index
 /* Whether a layer's part of vector v needs memory of its own: for padding, or since no caller has such a vector. */
 FUNCTION int NAME(has_memory)(const NAME(layer) *layer, int v, int n_vectors)
 {
-    return layer->ld != layer->out || (v == NAME(GRADIENT) && n_vectors > NAME(FOR_GRADIENT));
+    return layer->ld != layer->out || layer->banded || (v == NAME(GRADIENT) && n_vectors > NAME(FOR_GRADIENT));
 }
 
 /* Lay a workspace out for blocks of at most `rows` rows, which are gathered if they are dense and do not follow each
- * other; 0 on success, -1 without memory. */
+ * other, with weights in bands or not; 0 on success, -1 without memory. */
 FUNCTION int NAME(reserve)(NAME(workspace) *ws, const network_t *network, int n_threads, interruption_t *interruption,
-                           index_t rows, int n_vectors, int gather)
+                           index_t rows, int n_vectors, int gather, int banded)
 {
     const index_t n_layers = network->n_layers;
     index_t n_parts = 0, width = 0, n_totals = 1;
@@ -116,6 +117,7 @@ FUNCTION int NAME(reserve)(NAME(workspace) *ws, const network_t *network, int n_
         layer->in = network->sizes[i];
         layer->out = network->sizes[i + 1];
         layer->ld = round_up(layer->out, ROW_STEP);
+        layer->banded = banded && layer->ld > BAND;
         for (int v = 0; v < n_vectors; v++)
             if (NAME(has_memory)(layer, v, n_vectors))
                 n_parts += (layer->in + 1) * layer->ld;
@@ -161,6 +163,16 @@ FUNCTION int NAME(reserve)(NAME(workspace) *ws, const network_t *network, int n_
     return 0;
 }
 
+/* `action` on each row of each band of a layer's weights: it has step numbers from column j on, of which `valid` are a
+ * caller's. */
+#define EACH_BAND(layer, memory, action)                                                                          \
+    for (index_t j = 0, step; j < (layer)->ld; j += step)                                                         \
+        for (index_t i = 0; i < (layer)->in; i++) {                                                               \
+            REAL *row = NAME(element)(memory, (layer)->in, (layer)->ld, (layer)->banded, i, j, &step);            \
+            const index_t valid = min_index(step, (layer)->out - j);                                              \
+            action;                                                                                               \
+        }
+
 INLINE void NAME(pad)(REAL *row, const REAL *values, index_t n, index_t ld)
 {
     memcpy(row, values, (size_t)n * sizeof(REAL));
@@ -172,8 +184,7 @@ FUNCTION void NAME(take_layer)(NAME(layer) *layer, int v, REAL *weights, REAL *b
 {
     REAL *memory = layer->part[v].memory;
     if (memory) {
-        for (index_t i = 0; i < layer->in; i++)
-            NAME(pad)(memory + i * layer->ld, weights + i * layer->out, layer->out, layer->ld);
+        EACH_BAND(layer, memory, NAME(pad)(row, weights + i * layer->out + j, valid, step))
         NAME(pad)(layer->part[v].biases, biases, layer->out, layer->ld);
     } else {
         layer->part[v].weights = weights;
@@ -201,11 +212,10 @@ FUNCTION void NAME(give_back)(const NAME(workspace) *ws, int v, REAL *flat)
     LAYERS(ws)
         biases += layer->in * layer->out;
     LAYERS(ws) {
-        const REAL *memory = layer->part[v].memory;
+        REAL *memory = layer->part[v].memory;
         const size_t bytes = (size_t)layer->out * sizeof(REAL);
         if (memory) {
-            for (index_t i = 0; i < layer->in; i++)
-                memcpy(flat + i * layer->out, memory + i * layer->ld, bytes);
+            EACH_BAND(layer, memory, memcpy(flat + i * layer->out + j, row, (size_t)valid * sizeof(REAL)))
             memcpy(biases, layer->part[v].biases, bytes);
         }
         flat += layer->in * layer->out;
