@@ -65,6 +65,10 @@ class Case:
         taken = self.task.taken
         return replace(self, X=taken(self.X), Y=taken(self.Y), sample_weight=taken(self.sample_weight), rows=None)
 
+    def with_classes(self):
+        """The same case with the number of the class of each row instead of one-hot targets."""
+        return replace(self, Y=self.Y.argmax(axis=1).astype(np.int32))
+
     def astype(self, dtype):
         """The same case in another precision."""
         weight = None if self.sample_weight is None else self.sample_weight.astype(dtype)

@@ -487,19 +487,44 @@ def test_trainings_side_by_side_with_one_thread_each_wait_for_no_one():
         (lambda case: {"X": case.X[:, :2]}, r"expects input of 4 features, got X of shape \(6, 2\)"),
         (lambda case: {"X": case.X[0]}, r"expects input of 4 features, got X of shape \(4,\)"),
         (lambda case: {"Y": case.Y[:-1]}, "Y must have shape"),
+        (lambda case: {"Y": np.zeros(5, dtype=np.int32)}, "numbers of classes of type int32"),
+        (lambda case: {"Y": np.zeros(6, dtype=np.int64)}, "numbers of classes of type int32"),
+        (lambda case: {"Y": np.zeros(6)}, "numbers of classes of type int32"),
+        (lambda case: {"Y": np.array([0, 1, 2, 3, 0, 0], dtype=np.int32)}, "numbers of the 3 classes"),
+        (lambda case: {"Y": np.array([0, 1, 2, -1, 0, 0], dtype=np.int32)}, "numbers of the 3 classes"),
         (lambda case: {"sample_weight": case.sample_weight[:-1]}, "sample_weight must have shape"),
         (lambda case: {"parameters": case.parameters[:-1]}, "parameter vector must have shape"),
         (lambda case: {"rows": np.array([0, 6])}, "numbers of the 6 rows"),
         (lambda case: {"rows": np.array([-1, 3])}, "numbers of the 6 rows"),
         (lambda case: {"rows": np.zeros((2, 2), dtype=np.intp)}, "must be a vector"),
     ],
-    ids=["X", "flat X", "Y", "sample_weight", "parameters", "row too large", "negative row", "matrix of rows"],
+    ids=[
+        "X",
+        "flat X",
+        "Y",
+        "too few classes",
+        "int64",
+        "floats",
+        "class too large",
+        "negative class",
+        "sample_weight",
+        "parameters",
+        "row too large",
+        "negative row",
+        "matrix of rows",
+    ],
 )
 def test_arrays_that_do_not_fit_are_refused(change, message):
     case = make_case((4, 5, 3), "tanh", "softmax", "log_loss", weighted=True)
     for name, value in change(case).items():
         setattr(case, name, value)
     with pytest.raises(ValueError, match=message):
+        compiled.loss_and_gradient(case.task, case.parameters)
+
+
+def test_classes_of_other_outputs_than_softmax_are_refused():
+    case = make_case((4, 5, 3), "tanh", "logistic", "log_loss").with_classes()
+    with pytest.raises(ValueError, match="for softmax outputs"):
         compiled.loss_and_gradient(case.task, case.parameters)
 
 

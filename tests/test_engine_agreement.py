@@ -281,6 +281,27 @@ def test_rows_of_a_task_have_the_bits_of_their_copies(engine, batch_size, step, 
     assert results[0] == results[1]
 
 
+@each_engine
+@each_storage
+@each_dtype
+@pytest.mark.parametrize("weighted", [False, True], ids=["unweighted", "weighted"])
+@pytest.mark.parametrize("sizes", [(4, 6, 3), (4, 40, 3), (4, 6, 37)], ids=str)
+@pytest.mark.parametrize("loss", ["log_loss", "squared_error"])
+@pytest.mark.parametrize("batch_size", [1, 7, 100])
+def test_numbers_of_classes_have_the_bits_of_one_hot_targets(engine, batch_size, loss, sizes, weighted, dtype, sparse):
+    case = make_case(sizes, "tanh", "softmax", loss, n_rows=200, weighted=weighted, sparse=sparse, dtype=dtype)
+    batches = make_batches(200, 3, batch_size, sample_weight=case.sample_weight)
+    vectors = np.stack([case.parameters, -case.parameters])
+    for rows in (None, np.random.default_rng(0).permutation(200)[:150]):
+        results = []
+        for c in (replace(case, rows=rows), replace(case.with_classes(), rows=rows)):
+            value, gradient = engine.loss_and_gradient(c.task, c.parameters)
+            state, totals = run(engine, c, STEPS["adam"], "penalty", 0.1, batches)
+            arrays = gradient, engine.losses(c.task, vectors), state.parameters, state.moments
+            results.append([value, *(array.tobytes() for array in arrays), totals])
+        assert results[0] == results[1]
+
+
 @each_other_engine
 @pytest.mark.parametrize("call", ["outputs", "loss_and_gradient", "run_updates"])
 def test_floating_point_environment_stays_as_it_was(engine, call):

@@ -201,7 +201,8 @@ def unaligned(array):
 
 @each_dtype
 @pytest.mark.parametrize("sparse", [False, True], ids=["dense", "csr"])
-def test_unaligned_arrays_give_the_same_bits(dtype, sparse):
+@pytest.mark.parametrize("with_classes", [False, True], ids=["one-hot", "classes"])
+def test_unaligned_arrays_give_the_same_bits(with_classes, dtype, sparse):
     engine = pytest.importorskip("skl2net.engines._compiled")
     case = make_case((9, 33, 3), "tanh", "softmax", "log_loss", n_rows=20, sparse=sparse, weighted=True, dtype=dtype)
     case.rows = np.arange(20)[::-1].copy()
@@ -211,6 +212,8 @@ def test_unaligned_arrays_give_the_same_bits(dtype, sparse):
         X.data, X.indices, X.indptr = map(unaligned, (X.data, X.indices, X.indptr))
     else:
         X = unaligned(X)
+    if with_classes:
+        case = case.with_classes()
     task = replace(
         case.task, X=X, Y=unaligned(case.Y), sample_weight=unaligned(case.sample_weight), rows=unaligned(case.rows)
     )

@@ -25,7 +25,7 @@ from cpython.buffer cimport (
 )
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.pycapsule cimport PyCapsule_GetPointer
-from libc.stdint cimport int64_t, uintptr_t
+from libc.stdint cimport int32_t, int64_t, uintptr_t
 from libc.string cimport memset
 
 import numpy as np
@@ -63,6 +63,7 @@ cdef extern from "kernels/kernels.h" nogil:
         int wide_indices, wide_indptr
         index_t stored_per_row
         const void *targets
+        const int32_t *classes
         const void *weights
 
     ctypedef struct layer_arrays_t:
@@ -162,6 +163,7 @@ cdef extern from "kernels/kernels.h" nogil:
     const kernels_t *kernels_float(int)
     const kernels_t *kernels_double(int)
     int are_within(const index_t *, index_t, index_t)
+    int are_classes(const int32_t *, index_t, index_t)
     int are_bounds(const index_t *, index_t, index_t)
     int is_csr(const data_t *, index_t, index_t)
     int skl2net_get_num_threads()
@@ -659,7 +661,7 @@ cdef class _Call:
         self.network.loss = _LOSSES[task.loss]
         self.set_rows(task)
         self.set_input(task.X, self.network.sizes[0])
-        self.data.targets = self.data.weights = NULL
+        self.data.targets, self.data.classes, self.data.weights = NULL, NULL, NULL
         if with_targets:
             self.set_targets(task, self.network.sizes[self.network.n_layers])
 
@@ -705,9 +707,18 @@ cdef class _Call:
         n_rows = task.X.shape[0]
         if task.Y is None:
             raise ValueError("The task has no targets Y.")
-        if task.Y.shape != (n_rows, n_outputs):
-            raise ValueError(f"Y must have shape ({n_rows}, {n_outputs}), got {task.Y.shape}.")
-        self.data.targets = _address(self.hold(task.Y))
+        if task.network.output == "softmax" and task.Y.shape == (n_rows,) and task.Y.dtype == np.int32:
+            classes = self.hold(task.Y, np.int32)
+            self.data.classes = <const int32_t *>_address(classes)
+            if not are_classes(self.data.classes, n_rows, n_outputs):
+                raise ValueError(f"Y must hold numbers of the {n_outputs} classes.")
+        elif task.Y.shape == (n_rows, n_outputs):
+            self.data.targets = _address(self.hold(task.Y))
+        else:
+            raise ValueError(
+                f"Y must have shape ({n_rows}, {n_outputs}), or for softmax outputs be {n_rows} numbers of classes of "
+                f"type int32, got shape {task.Y.shape} of {task.Y.dtype}."
+            )
         if task.sample_weight is not None:
             if task.sample_weight.shape != (n_rows,):
                 raise ValueError(f"sample_weight must have shape ({n_rows},), got {task.sample_weight.shape}.")

@@ -47,8 +47,9 @@ class Task:
     ----------
     network : Network
     X : ndarray or CSR of shape (n_rows_of_X, n_features)
-    Y : ndarray of shape (n_rows_of_X, n_outputs), default=None
-        Targets, of the dtype of `X`. None for predictions.
+    Y : ndarray of shape (n_rows_of_X, n_outputs) or (n_rows_of_X,), default=None
+        Targets, of the dtype of `X`. With softmax outputs also an int32 for each row: the number of its class, whose
+        target is 1; the other targets are 0. None for predictions.
     sample_weight : ndarray of shape (n_rows_of_X,), default=None
         Weight of each row, of the dtype of `X`; not negative, and not all zero. None if all are one.
     loss : {"squared_error", "log_loss", "poisson"}, default="squared_error"

@@ -221,6 +221,8 @@ def _backward(network, parameters, activations, delta, xp):
 
 def _loss_and_delta(network, loss, Z, Y, xp):
     """Loss of each row, and its derivative with respect to the raw outputs `Z`."""
+    if Y.ndim == 1:  # numbers of classes
+        Y = xp.astype(Y[:, None] == xp.arange(Z.shape[1]), Z.dtype)
     P = _OUTPUTS[network.output](Z, xp)
     if loss == "log_loss":
         if network.output == "softmax":

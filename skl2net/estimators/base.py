@@ -61,8 +61,9 @@ class TrainingData:
     Parameters
     ----------
     X : ndarray or CSR of shape (n_samples, n_features)
-    Y : ndarray of shape (n_samples, n_outputs)
-        Targets, in the dtype of `X`.
+    Y : ndarray of shape (n_samples, n_outputs) or (n_samples,)
+        Targets as `Task` takes them: in the dtype of `X`, or numbers of classes.
+    n_outputs : int
     sample_weight : ndarray of shape (n_samples,) or None
         Without class weights.
     output : str
@@ -75,6 +76,7 @@ class TrainingData:
 
     X: np.ndarray
     Y: np.ndarray
+    n_outputs: int
     sample_weight: np.ndarray | None
     output: str
     decoder: Decoder
@@ -389,22 +391,24 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
 
     def _problem(self, data, solver, alpha, *, rows=None, n_threads=None, n_seen=0.0):
         """The problem of training on some rows of the data, or on all."""
-        network = Network((data.X.shape[1], *self._hidden_layer_sizes(), data.Y.shape[1]), self.activation, data.output)
+        network = Network((data.X.shape[1], *self._hidden_layer_sizes(), data.n_outputs), self.activation, data.output)
         if network.n_parameters * data.X.dtype.itemsize > sys.maxsize:
             raise ValueError("hidden_layer_sizes asks for more weights than any memory holds. Pass fewer units.")
         rule = check_rule(
             self.l2_mode, alpha, n_layers=network.n_layers, solver=solver, learning_rate=self.learning_rate_init
         )
-        weights = self._with_class_weights(data.Y, data.sample_weight) if rows is None else self._weights_of(data, rows)
+        weights = self._weights_of(data, rows)
         task = Task(network, data.X, data.Y, weights, self.loss, rows, n_threads)
         return Problem(task, rule, default_engine(), data.decoder, n_seen)
 
     def _weights_of(self, data, rows):
-        """Weights of all samples, right for the given rows alone."""
+        """Weights of all samples, right for the given rows alone; None for all rows."""
+        if rows is None:
+            return self._with_class_weights(data.Y, data.sample_weight, data.X.dtype)
         of_rows = None if data.sample_weight is None else data.sample_weight[rows]
         if of_rows is not None and not np.any(of_rows):
             raise ValueError("Sample weights must contain at least one non-zero number.")  # scikit-learn's words
-        of_rows = self._with_class_weights(data.Y[rows], of_rows)
+        of_rows = self._with_class_weights(data.Y[rows], of_rows, data.X.dtype)
         if of_rows is None:
             return None
         weights = np.zeros(len(data.Y), dtype=data.X.dtype)
@@ -475,8 +479,11 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
         check_range(weight, X.dtype, "The sample weights", "them")
         return weight.astype(X.dtype, copy=False)
 
-    def _with_class_weights(self, Y, sample_weight):
-        """Weights of samples with encoded targets, multiplied by those of their classes; None if all are one."""
+    def _with_class_weights(self, Y, sample_weight, dtype):
+        """Weights of samples with encoded targets, multiplied by those of their classes; None if all are one.
+
+        In the given dtype, which `sample_weight` has already.
+        """
         return sample_weight
 
     def _start(self, network, continues, is_stream):

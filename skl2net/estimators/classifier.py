@@ -399,6 +399,7 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
         return TrainingData(
             X,
             Y,
+            len(self.classes_) if Y.ndim == 1 else Y.shape[1],
             self._checked_weights(X, sample_weight),
             _output(self),
             Decoder(
@@ -406,19 +407,20 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
                 raw=True,
                 estimator=self._with_outputs,
             ),
-            stratify=_truth(self, Y) if self.early_stopping and Y.shape[1] == 1 else None,
+            stratify=_truth(self, Y) if self.early_stopping and Y.shape[1:] == (1,) else None,
         )
 
     def _encoded(self, y, dtype):
-        """Targets of known labels: what the label binarizer makes of them, without the integers that it makes first."""
+        """Targets of known labels as `Task` takes them: numbers of classes, if there are three or more.
+
+        Otherwise what the label binarizer makes of the labels, without the integers that it makes first.
+        """
         if y.ndim != 1 or self._label_binarizer.y_type_.startswith("multilabel"):
             return self._label_binarizer.transform(y).astype(dtype)
         codes = np.searchsorted(self.classes_, y)
         if len(self.classes_) <= 2:
             return (codes == 1)[:, np.newaxis].astype(dtype)
-        Y = np.zeros((len(codes), len(self.classes_)), dtype=dtype)
-        Y[np.arange(len(codes)), codes] = 1
-        return Y
+        return codes.astype(np.int32)
 
     def _check_labels(self, labels, *, same):
         if same and set(labels) != set(self.classes_):
@@ -432,14 +434,14 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
                 "all classes in the first call to partial_fit."
             )
 
-    def _with_class_weights(self, Y, sample_weight):
+    def _with_class_weights(self, Y, sample_weight, dtype):
         if self.class_weight is None:
             return sample_weight
         self._check_class_weight()
         if self._label_binarizer.y_type_.startswith("multilabel"):
             of_samples = compute_sample_weight(self.class_weight, Y)
         else:
-            of_samples = self._weights_of_classes(_codes(Y - 0.5), sample_weight)
+            of_samples = self._weights_of_classes(_codes_of_targets(Y), sample_weight)
         with np.errstate(over="ignore"):  # an infinite weight is out of range
             weight = of_samples if sample_weight is None else sample_weight * of_samples
         if not np.any(weight):
@@ -447,8 +449,8 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
                 f"class_weight={self.class_weight!r} gives all samples a weight of zero. Pass a positive weight for at "
                 "least one class of the samples."
             )
-        check_range(weight, Y.dtype, "The weights of the samples, multiplied with those of their classes,", "them")
-        return weight.astype(Y.dtype, copy=False)
+        check_range(weight, dtype, "The weights of the samples, multiplied with those of their classes,", "them")
+        return weight.astype(dtype, copy=False)
 
     def _check_class_weight(self):
         """Refuse class weights of the wrong kind, and those that are no finite numbers or negative."""
@@ -503,13 +505,18 @@ def _labels(net, raw):
     """Labels, or label indicator matrix, for the raw outputs of the network."""
     if net._label_binarizer.y_type_.startswith("multilabel"):
         return net._label_binarizer.inverse_transform(raw, threshold=0)
-    codes = _codes(raw)
+    return _classes(net, _codes(raw))
+
+
+def _classes(net, codes):
     return net.classes_[np.zeros_like(codes) if len(net.classes_) == 1 else codes]
 
 
 def _truth(net, Y):
     """Labels, or label indicator matrix, of encoded targets."""
-    return _labels(net, Y - 0.5)
+    if net._label_binarizer.y_type_.startswith("multilabel"):
+        return _labels(net, Y - 0.5)
+    return _classes(net, _codes_of_targets(Y))
 
 
 def _accuracy(net, Y, raw, sample_weight):
@@ -517,7 +524,7 @@ def _accuracy(net, Y, raw, sample_weight):
     if len(net.classes_) == 1:
         return 1.0
     if _output(net) == "softmax" or raw.shape[1] == 1:
-        correct = _codes(raw) == _codes(Y, threshold=0.5)
+        correct = _codes(raw) == _codes_of_targets(Y)
     else:
         correct = ((raw > 0) == (Y > 0.5)).all(axis=1)
     if sample_weight is None:
@@ -525,6 +532,11 @@ def _accuracy(net, Y, raw, sample_weight):
     return float(np.average(correct, weights=sample_weight))
 
 
-def _codes(raw, threshold=0):
-    """Column index of the predicted class of each row, or for two classes 0 or 1."""
-    return raw.argmax(axis=1) if raw.shape[1] > 1 else (raw[:, 0] > threshold).astype(np.intp)
+def _codes(raw):
+    """Number of the predicted class of each row."""
+    return raw.argmax(axis=1) if raw.shape[1] > 1 else (raw[:, 0] > 0).astype(np.intp)
+
+
+def _codes_of_targets(Y):
+    """Number of the class of each row of targets that are not multilabel."""
+    return Y if Y.ndim == 1 else (Y[:, 0] > 0.5).astype(np.intp)

@@ -326,6 +326,7 @@ class L2NetRegressor(RegressorMixin, BaseL2Net):
         return TrainingData(
             X,
             Y,
+            Y.shape[1],
             self._checked_weights(X, sample_weight),
             "exp" if self.loss == "poisson" else "identity",
             Decoder(_flat_if_single, _flat_if_single, _r2, raw=False, estimator=self._with_outputs),

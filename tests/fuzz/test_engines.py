@@ -59,6 +59,19 @@ class Engines(RuleBasedStateMachine):
         )
         self.rng = np.random.default_rng(seed)
 
+    @rule(n_updates=st.integers(1, 4), batch_size=st.sampled_from([1, 5, 64]))
+    def take_numbers_of_classes(self, n_updates, batch_size):
+        if self.case.network.output != "softmax":
+            return
+        batches = make_batches(self.case.X.shape[0], n_updates, batch_size, sample_weight=self.case.sample_weight)
+        results = []
+        for case in (self.case, self.case.with_classes()):
+            state, totals = run(compiled, case, STEPS["momentum"], "penalty", 0.1, batches)
+            _, gradient = compiled.loss_and_gradient(case.task, case.parameters)
+            results.append([array.tobytes() for array in (state.parameters, state.moments, gradient)] + [totals])
+        assert results[0] == results[1]
+        self.counts["classes"] += 1
+
     def teardown(self):
         compiled._use_instruction_set(compiled.instruction_sets()[-1])
 
@@ -183,7 +196,9 @@ class Engines(RuleBasedStateMachine):
         elif kind < 5:
             case = replace(case, rows=np.array([rng.choice([-1, n, 2**40, -(2**63)])]))
         elif kind == 5:
-            case = replace(case, Y=case.Y[:, :0])
+            classes = np.zeros(n, np.int32)
+            classes[rng.integers(n)] = rng.choice([-1, case.network.layer_sizes[-1], 2**31 - 1, -(2**31)])
+            case = replace(case, Y=case.Y[:, :0] if rng.integers(2) else classes)
         elif kind == 6:
             case = replace(case, parameters=case.parameters[1:])
         elif kind == 7:

@@ -9,6 +9,15 @@ static int are_within(const index_t *numbers, index_t n, index_t limit)
     return !outside;
 }
 
+/* The same for classes. */
+static int are_classes(const int32_t *numbers, index_t n, index_t n_classes)
+{
+    int outside = 0;
+    for (index_t i = 0; i < n; i++)
+        outside |= (uint64_t)(index_t)numbers[i] >= (uint64_t)n_classes;
+    return !outside;
+}
+
 /* Whether the bounds of n updates never decrease, and are among 0, ..., n_rows. */
 static int are_bounds(const index_t *bounds, index_t n, index_t n_rows)
 {

@@ -69,7 +69,8 @@ typedef struct {
 } layer_arrays_t;
 
 /* Rows of input, targets and weights. Dense input is `values` in C order; CSR has `indices` and `indptr` too, of 32 or
- * 64 bits. `targets` and `weights` may be NULL. */
+ * 64 bits. Targets are `targets`, or for softmax outputs the number of the class whose target is 1, for each row in
+ * `classes`; the other of these is NULL, and `weights` may be. */
 typedef struct {
     index_t n_rows;       /* those that count */
     const index_t *order; /* their numbers; NULL for 0, 1, ... */
@@ -80,6 +81,7 @@ typedef struct {
     int wide_indptr;
     index_t stored_per_row; /* of CSR, in the mean */
     const void *targets;
+    const int32_t *classes;
     const void *weights;
 } data_t;
 

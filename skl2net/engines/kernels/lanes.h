@@ -50,22 +50,6 @@ FUNCTION void NAME(lanes_release)(NAME(lanes) *ws)
     free(ws->activations);
 }
 
-/* T[columns, n] = the given rows of A, transposed, with zeros beyond them. */
-INLINE void NAME(transpose_rows)(const index_t *order, index_t start, index_t n_rows, index_t columns, const REAL *A,
-                                 index_t n, REAL *T)
-{
-    if (!order) {
-        NAME(transpose)(n_rows, columns, A + start * columns, columns, n, T, LANE_ROWS);
-        return;
-    }
-    for (index_t j = 0; j < columns; j++) {
-        for (index_t i = 0; i < n_rows; i++)
-            T[j * LANE_ROWS + i] = A[order[start + i] * columns + j];
-        for (index_t i = n_rows; i < n; i++)
-            T[j * LANE_ROWS + i] = 0;
-    }
-}
-
 /* Put the rows start, ..., start + n - 1 of those that count into the lanes; the other lanes get weight zero. */
 FUNCTION void NAME(lanes_load)(NAME(lanes) *ws, const data_t *data, index_t start, index_t n)
 {
@@ -73,7 +57,7 @@ FUNCTION void NAME(lanes_load)(NAME(lanes) *ws, const data_t *data, index_t star
     const REAL *weights = data->weights;
     ws->n_lanes = round_up(n, ROW_STEP);
     NAME(transpose_rows)(data->order, start, n, n_features, data->values, ws->n_lanes, ws->activations[0]);
-    NAME(transpose_rows)(data->order, start, n, n_outputs, data->targets, ws->n_lanes, ws->target);
+    NAME(transpose_targets)(data, data->order, start, n, n_outputs, ws->n_lanes, ws->target);
     for (index_t i = 0; i < ws->n_lanes; i++)
         ws->weight[i] = i >= n ? 0 : weights ? weights[row_of(data->order, start + i)] : 1;
 }

@@ -76,8 +76,7 @@ FUNCTION void NAME(online_epoch)(NAME(workspace) *ws, const data_t *data, update
                     NAME(apply)(network->activation, layer->activation, layer->ld);
                 A = layer->activation;
             }
-            for (index_t j = 0; j < last->out; j++)
-                ws->target[j] = ((const REAL *)data->targets)[row * last->out + j];
+            NAME(take_targets)(data, row, last->out, ws->target);
             data_loss += NAME(row_loss)(network, last->out, last->ld, last->activation, ws->target, last->delta, factor,
                                         factor, log_of + n_pending, log_weight + n_pending);
             n_pending++;

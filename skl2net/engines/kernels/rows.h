@@ -107,7 +107,7 @@ FUNCTION void NAME(loss_rows)(void *context, int64_t chunk, int worker)
     const index_t first = chunk * x->rows_per_chunk, stop = min_index(rows->n, first + x->rows_per_chunk);
     const NAME(layer) *layer = ws->layers + ws->n_layers - 1;
     const index_t out = layer->out, ld = layer->ld;
-    const REAL *targets = rows->data->targets, *weights = rows->data->weights;
+    const REAL *weights = rows->data->weights;
     double total = 0;
     if (out <= LANE_WIDTH && stop - first >= LANES / 2) {
         /* turned around, so that no lane is idle and nothing is summed across lanes */
@@ -115,12 +115,9 @@ FUNCTION void NAME(loss_rows)(void *context, int64_t chunk, int worker)
         REAL *z = ws->scratch + worker * SCRATCH, *t = z + out * LANE_ROWS, *delta = t + out * LANE_ROWS;
         REAL *weight = delta + out * LANE_ROWS;
         NAME(transpose)(n_rows, out, layer->activation + first * ld, ld, n_lanes, z, LANE_ROWS);
-        for (index_t i = 0; i < n_lanes; i++) {
-            const index_t row = NAME(row)(rows, min_index(first + i, stop - 1));
-            weight[i] = i >= n_rows ? 0 : weights ? weights[row] : 1;
-            for (index_t j = 0; j < out; j++)
-                t[j * LANE_ROWS + i] = targets[row * out + j];
-        }
+        NAME(transpose_targets)(rows->data, rows->order, rows->first + first, n_rows, out, n_lanes, t);
+        for (index_t i = 0; i < n_lanes; i++)
+            weight[i] = i >= n_rows ? 0 : weights ? weights[NAME(row)(rows, first + i)] : 1;
         ws->totals[chunk] =
             NAME(unit_major_loss)(ws->network, out, n_lanes, z, t, weight, delta, x->scale);
         NAME(transpose)(out, n_rows, delta, LANE_ROWS, ld, layer->delta + first * ld, ld);
@@ -130,7 +127,7 @@ FUNCTION void NAME(loss_rows)(void *context, int64_t chunk, int worker)
     for (index_t i = first; i < stop; i++) {
         const index_t row = NAME(row)(rows, i);
         const REAL weight = weights ? weights[row] : 1, factor = weight * (REAL)x->scale;
-        memcpy(y, targets + row * out, (size_t)out * sizeof(REAL));
+        NAME(take_targets)(rows->data, row, out, y);
         total += (double)NAME(sum)(NAME(row_loss)(ws->network, out, ld, layer->activation + i * ld, y,
                                                   layer->delta + i * ld, weight, factor, ws->log_of + i,
                                                   ws->log_weight + i));

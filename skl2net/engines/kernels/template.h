@@ -22,6 +22,7 @@ typedef UNSIGNED(REAL_INT) VU __attribute__((vector_size(VECTOR_BYTES), aligned(
 #include "vectors.h"
 #include "products.h"
 #include "losses.h"
+#include "targets.h"
 #include "workspace.h"
 #include "rows.h"
 #include "updates.h"
