@@ -327,13 +327,15 @@ def _split(problem, early_stopping, stream):
 
 
 def _validation_of(problem):
-    """The function ``parameters -> (score, loss)`` of a validation set."""
+    """The function ``vectors -> [(score, loss), ...]`` of a validation set."""
     task = problem.task
     Y, sample_weight = task.taken(task.Y), task.taken(task.sample_weight)
 
-    def validate(parameters):
+    def score(parameters):
         outputs = problem.outputs(parameters, raw=problem.decoder.raw)
-        score = problem.decoder.score(Y, outputs, sample_weight) if np.isfinite(outputs).all() else np.nan
-        return score, problem.data_loss(parameters)
+        return problem.decoder.score(Y, outputs, sample_weight) if np.isfinite(outputs).all() else np.nan
+
+    def validate(vectors):
+        return [*zip(map(score, vectors), problem.data_losses(vectors).tolist(), strict=True)]
 
     return validate

@@ -177,6 +177,26 @@ def test_epochs(engine, mode, batch_size, sparse, dtype):
     assert_updates_agree(engine, case, STEPS["momentum"], mode, batches, dtype)
 
 
+@each_engine
+@each_dtype
+@pytest.mark.parametrize("batch_size", [1, 5])
+@pytest.mark.parametrize("sizes", [(4, 6, 3), (4, 16, 16), (16, 1)], ids=str)
+def test_parameters_after_each_epoch(engine, sizes, batch_size, dtype):
+    case = make_case(sizes, "tanh", "softmax", "log_loss", n_rows=12, weighted=True, dtype=dtype)
+    optimiser, learning_rate = STEPS["adam"]
+    batches = make_batches(12, 3, batch_size, n_epochs=4, sample_weight=case.sample_weight)
+    coefficients = coefficients_of(case, "penalty", 0.1, batches, learning_rate)
+    each = np.full((4, case.parameters.size), np.nan, dtype=dtype)
+    engine.run_updates(
+        case.task, new_state(case.parameters, optimiser), batches, coefficients, optimiser, learning_rate, each
+    )
+    for n_epochs in range(1, 5):
+        state = new_state(case.parameters, optimiser)
+        first = Batches(batches.order[:n_epochs], batches.bounds, batches.n_samples[:n_epochs])
+        engine.run_updates(case.task, state, first, coefficients[:n_epochs], optimiser, learning_rate)
+        np.testing.assert_array_equal(each[n_epochs - 1], state.parameters)
+
+
 @each_other_engine
 @each_dtype
 @pytest.mark.parametrize("batch_size", [1, 4])

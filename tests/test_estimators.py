@@ -17,7 +17,7 @@ from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import AdaBoostClassifier
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
-from sklearn.metrics import accuracy_score
+from sklearn.metrics import accuracy_score, r2_score
 from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -25,6 +25,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skl2net import L2NetClassifier, L2NetRegressor
 from skl2net.engines import default_engine
+from skl2net.estimators.regressor import _r2
 from skl2net.solvers.stopping import Progress
 
 ESTIMATORS = (L2NetClassifier, L2NetRegressor)
@@ -386,12 +387,14 @@ def test_what_is_set_after_a_fit_does_not_change_its_predictions():
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("schedule", ["constant", "adaptive", "invscaling"])
 @pytest.mark.parametrize(("n_iter_no_change", "max_iter"), [(1, 300), (7, 300), (np.inf, 25)])
+@pytest.mark.parametrize("early_stopping", [False, True], ids=["on all rows", "early stopping"])
 def test_epochs_in_one_go_are_epochs_one_by_one(
-    solver, schedule, weighted, n_iter_no_change, max_iter, iterations_per_call
+    solver, schedule, weighted, n_iter_no_change, max_iter, early_stopping, iterations_per_call
 ):
     X, y = classes()
     weight = np.arange(1.0, 61.0) if weighted else None
     params = {"n_iter_no_change": n_iter_no_change, "max_iter": max_iter, "tol": 1e-3, "learning_rate": schedule}
+    params["early_stopping"] = early_stopping
     net = small(L2NetClassifier, solver=solver, learning_rate_init=0.05, l2_mode="penalty_per_sample", **params)
     nets = []
     for n in (1, 2, 50):
@@ -399,7 +402,9 @@ def test_epochs_in_one_go_are_epochs_one_by_one(
         nets.append(fit(clone(net), X, y, sample_weight=weight))
     for other in nets[1:]:
         np.testing.assert_array_equal(flat(nets[0]), flat(other))
-        for name in ("loss_curve_", "data_loss_curve_", "weight_norm_curve_", "n_iter_", "t_", "best_loss_"):
+        of_validation = ("validation_scores_", "validation_loss_curve_", "best_validation_score_")
+        of_training = ("loss_curve_", "data_loss_curve_", "weight_norm_curve_", "n_iter_", "t_", "best_loss_")
+        for name in of_training + of_validation:
             assert getattr(nets[0], name) == getattr(other, name), name
     # the random stream goes on from the same place too
     for net in nets:
@@ -423,6 +428,47 @@ def test_early_stopping_keeps_the_weights_of_the_best_score(estimator, solver):
     assert len(stopped.validation_scores_) - 1 - int(np.argmax(stopped.validation_scores_)) == 4
     assert stopped.n_iter_ < 500
     assert stopped.best_loss_ is None
+
+
+@pytest.mark.filterwarnings("ignore:The penalty")
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_a_divergence_in_one_go_is_that_of_its_epoch(shuffle, iterations_per_call):
+    # the penalty makes each weight 49 times larger in every update, until they overflow
+    X, y = classes(60)
+    params = {"solver": "sgd", "momentum": 0.0, "learning_rate_init": 1e-3, "l2_mode": "penalty", "alpha": 5e4}
+    params |= {"early_stopping": True, "n_iter_no_change": np.inf, "max_iter": 500, "shuffle": shuffle}
+    nets, messages = [], []
+    for n in (1, 50):
+        iterations_per_call(n)
+        net = small(L2NetClassifier, **params)
+        with pytest.warns(UserWarning, match="validation score are kept") as warned, np.errstate(all="ignore"):
+            nets.append(net.fit(X, y))
+        messages.append([str(warning.message) for warning in warned if "diverged" in str(warning.message)])
+    assert nets[0].n_iter_ % 50 not in (0, 49)
+    assert messages[0] == messages[1]
+    np.testing.assert_array_equal(flat(nets[0]), flat(nets[1]))
+    for name in ("loss_curve_", "validation_scores_", "validation_loss_curve_", "n_iter_", "t_"):
+        np.testing.assert_array_equal(getattr(nets[0], name), getattr(nets[1], name))
+    streams = [net._continuation.random_state.get_state()[1:3] for net in nets]
+    np.testing.assert_array_equal(streams[0][0], streams[1][0])
+    assert streams[0][1] == streams[1][1]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("kind", ["one output", "three outputs", "constant", "constant and met", "met"])
+def test_validation_scores_of_regressors_have_the_bits_of_scikit_learn(kind, dtype, weighted):
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        n_rows = int(rng.integers(2, 300))
+        Y = rng.normal(size=(n_rows, 1 if kind == "one output" else 3)).astype(dtype)
+        outputs = (Y + rng.normal(size=Y.shape)).astype(dtype)
+        if kind.startswith("constant"):
+            Y[:, 0] = 2
+        if kind.endswith("met"):
+            outputs[:, 0] = Y[:, 0]
+        weight = rng.uniform(0.1, 2, n_rows).astype(dtype) if weighted else None
+        assert _r2(Y, outputs, weight) == r2_score(Y, outputs, sample_weight=weight)
 
 
 def test_training_stops_when_the_loss_rests():
@@ -603,11 +649,12 @@ def test_an_interruption_is_heard_within_a_long_epoch():
     assert not hasattr(net, "coefs_")
 
 
-def test_an_interruption_under_early_stopping_keeps_the_best_weights(failing_engine):
+def test_an_interruption_under_early_stopping_keeps_the_best_weights(failing_engine, iterations_per_call):
+    iterations_per_call(2)
     X, y = classes(80)
     params = {"early_stopping": True, "learning_rate_init": 0.05}
     expected = fit(small(L2NetClassifier, max_iter=6, **params), X, y)
-    failing_engine("run_updates", 7)
+    failing_engine("run_updates", 4)
     with pytest.warns(UserWarning, match="interrupted"):
         net = small(L2NetClassifier, max_iter=20, **params).fit(X, y)
     np.testing.assert_array_equal(flat(net), flat(expected))

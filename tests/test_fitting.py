@@ -192,9 +192,9 @@ def test_estimators_trained_at_once_in_threads_have_the_bits_of_one_after_the_ot
 def test_positions_are_validated_once_as_long_as_they_stay():
     asked = []
 
-    def validate(x):
-        asked.append(x.copy())
-        return float(x.sum()), 0.0
+    def validate(vectors):
+        asked.extend(vectors.copy())
+        return [(float(x.sum()), 0.0) for x in vectors]
 
     monitor = Monitor(STOPPING, validate=validate)
     first, second = np.array([1.0, 2.0]), np.array([1.0, 3.0])

@@ -57,9 +57,8 @@ class Loss:
 def skl2net(loss, n_particles, n_iter, seed):
     """A whole fit, and the smallest loss."""
     swarm = ParticleSwarm(n_particles, patience=np.inf)
-    net = L2NetClassifier(
-        (loss.sizes[1],), "tanh", solver=swarm, alpha=ALPHA, max_iter=n_iter, tol=0, random_state=seed
-    )
+    params = {"l2_mode": "penalty", "alpha": ALPHA, "max_iter": n_iter, "tol": 0, "random_state": seed}
+    net = L2NetClassifier((loss.sizes[1],), "tanh", solver=swarm, **params)
     return net.fit(loss.X, loss.y).loss_
 
 

@@ -62,6 +62,7 @@ def run(setting, estimator, X, y, n_hidden, seeds, budget):
             (n_hidden,),
             "tanh",
             solver=swarm,
+            l2_mode="penalty",
             alpha=0.005,
             max_iter=max(1, budget * ParticleSwarm().n_particles // swarm.n_particles),
             tol=0,

@@ -85,6 +85,7 @@ cdef extern from "kernels/kernels.h" nogil:
         double learning_rate
         index_t t
         double *curves
+        void *each
         index_t n_done
 
     ctypedef struct bit_generator_t:
@@ -378,7 +379,7 @@ def epochs_per_call(task):
     return max(1, int(1e9 / work))
 
 
-def run_updates(task, state, batches, coefficients, optimiser, learning_rate):
+def run_updates(task, state, batches, coefficients, optimiser, learning_rate, each=None):
     """See `skl2net.engines.reference.run_updates`."""
     cdef _Call call = _Call(task, state.parameters.dtype)
     cdef updates_t updates
@@ -402,6 +403,9 @@ def run_updates(task, state, batches, coefficients, optimiser, learning_rate):
     if n_epochs == 0:
         return curves
     updates.n_epochs, updates.n_updates = n_epochs, n_updates
+    updates.each = NULL
+    if each is not None:
+        updates.each = _address(_in_place(each, (n_epochs, call.n_parameters), call.dtype), True)
     updates.curves = <double *>_address(curves, True)
     updates.order, updates.order_stride = call.data.order, 0
     n_rows = call.data.n_rows
@@ -604,7 +608,7 @@ cdef object _copy(values, shape, dtype, what):
 cdef object _in_place(values, shape, dtype):
     if values.shape != shape or values.dtype != dtype or not values.flags.carray:
         raise ValueError(
-            f"The state of an optimiser needs a writeable array of {dtype}, shape {shape}, in C order; got one of "
+            f"A solver's state needs a writeable array of {dtype}, shape {shape}, in C order; got one of "
             f"{values.dtype}, shape {values.shape}."
         )
     return values

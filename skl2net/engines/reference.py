@@ -79,7 +79,7 @@ def epochs_per_call(task):
     return 1
 
 
-def run_updates(task, state, batches, coefficients, optimiser, learning_rate, *, xp=np):
+def run_updates(task, state, batches, coefficients, optimiser, learning_rate, each=None, *, xp=np):
     """Run epochs of mini-batch updates, one update after the other, changing `state` in place.
 
     Parameters
@@ -94,6 +94,8 @@ def run_updates(task, state, batches, coefficients, optimiser, learning_rate, *,
     optimiser : SGD or Adam
         See `skl2net.solvers.optimisers`.
     learning_rate : float
+    each : array of shape (n_epochs, n_parameters), default=None
+        Receives the parameters after each epoch.
 
     Returns
     -------
@@ -107,6 +109,8 @@ def run_updates(task, state, batches, coefficients, optimiser, learning_rate, *,
         if not xp.all(xp.isfinite(state.parameters)):
             break
         curves.append(totals)
+        if each is not None:
+            each[epoch, :] = state.parameters
     return np.reshape(curves, (len(curves), len(EpochTotals._fields)))
 
 

@@ -402,7 +402,7 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
         return Problem(task, rule, default_engine(), data.decoder, n_seen)
 
     def _weights_of(self, data, rows):
-        """Weights of all samples, right for the given rows alone; None for all rows."""
+        """Weights of all samples, right for the given rows alone, or for all if `rows` is None."""
         if rows is None:
             return self._with_class_weights(data.Y, data.sample_weight, data.X.dtype)
         of_rows = None if data.sample_weight is None else data.sample_weight[rows]

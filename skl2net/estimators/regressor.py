@@ -366,4 +366,13 @@ def _flat_if_single(Y):
 
 
 def _r2(Y, outputs, sample_weight):
-    return float(r2_score(Y, outputs, sample_weight=sample_weight))
+    """The bits of `sklearn.metrics.r2_score`, in less time than training a small network for an epoch."""
+    if len(Y) < 2 or not np.isfinite(outputs).all():
+        return float(r2_score(Y, outputs, sample_weight=sample_weight))  # its warning, its error
+    weight = 1.0 if sample_weight is None else sample_weight[:, np.newaxis]
+    errors = np.sum(weight * (Y - outputs) ** 2, axis=0)
+    spread = np.sum(weight * (Y - np.average(Y, axis=0, weights=sample_weight)) ** 2, axis=0)
+    is_defined = spread != 0
+    scores = np.where(is_defined, 0, errors == 0).astype(errors.dtype)
+    scores[is_defined] = 1 - errors[is_defined] / spread[is_defined]
+    return float(scores.mean())

@@ -71,7 +71,8 @@ class RowOrder:
         """The order as an array."""
         if self.order is not None:
             return self.order
-        order, stream = np.arange(self.n_rows), np.random.RandomState(0)
+        order = np.arange(self.n_rows)
+        stream = np.random.RandomState(0) if self.shuffles else None  # it takes longer than an epoch of a tiny network
         for state, n_shuffles in self.shuffles:
             stream.set_state(state)
             for _ in range(n_shuffles):
@@ -147,6 +148,10 @@ class Shuffling:
             previous = order
         self._order = previous if n_epochs == 1 else previous.copy()
         return orders, Shuffled(self, self._order, self._n_shuffles)
+
+    def after(self, orders, n_done):
+        """The `Shuffled` after the first `n_done` of the epochs that `next` has returned."""
+        return Shuffled(self, orders[n_done - 1].copy(), self._n_shuffles - len(orders) + n_done)
 
     def order_after(self, order, n_shuffles):
         """The `RowOrder` after the last shuffle, or after the last one before the last call of `next`."""
@@ -255,14 +260,23 @@ class GradientDescent(Solver):
 
             monitor.begin()
             work = OptimiserState(parameters.copy(), state.moments.copy(), state.n_updates)
-            epochs = problem.run_updates(work, batches, coefficients, self.optimiser, rate)
+            each = None
+            if monitor.is_validated and n_epochs > 1:
+                each = np.empty((n_epochs, problem.n_parameters), dtype=problem.dtype)
+            epochs = problem.run_updates(work, batches, coefficients, self.optimiser, rate, each)
 
-            if len(epochs) < n_epochs:
-                raise Diverged(self._advice(rate), n_unreported=len(epochs))
-            t += problem.n_rows * n_epochs
-            parameters = work.parameters
+            n_done, parameters = len(epochs), work.parameters
+            if n_done < n_epochs:
+                if n_done == 0 or each is None:
+                    raise Diverged(self._advice(rate), n_unreported=n_done)
+                # one of the epochs before may have the best validation score
+                each, parameters = each[:n_done], each[n_done - 1]
+                order = order if shuffling is None else shuffling.after(orders, n_done)
+            t += problem.n_rows * n_done
             state = GradientState(self.name, work.moments, work.n_updates, order, rate, state.n_reductions)
-            monitor.finish(Iterate(parameters, state, t), [*map(_iteration_totals, epochs.tolist())])
+            monitor.finish(Iterate(parameters, state, t), [*map(_iteration_totals, epochs.tolist())], each)
+            if n_done < n_epochs:
+                raise Diverged(self._advice(rate))
             if monitor.has_converged:
                 if not self._can_reduce(rate):
                     too_small = "Learning rate too small. " if self.learning_rate.schedule == "adaptive" else ""
@@ -319,7 +333,7 @@ class GradientDescent(Solver):
 
     def _epochs_per_call(self, problem, monitor):
         """Number of epochs, at one learning rate, to run in one call of the engine."""
-        n = monitor.n_until_decision
+        n = monitor.n_until_stop
         if n == 1 or self.learning_rate.schedule == "invscaling":
             return 1
         return max(1, min(problem.epochs_per_call, n))

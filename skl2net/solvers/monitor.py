@@ -47,7 +47,8 @@ class Monitor:
     curves : Curves, default=None
         The curves that this training extends. None for those of a new training.
     validate : callable, default=None
-        ``validate(parameters) -> (score, data loss)`` on the validation set, with early stopping.
+        ``validate(vectors) -> [(score, data loss), ...]`` on the validation set, with early stopping: of each row of
+        an array of shape (n, n_parameters).
     verbose : bool or int, default=False
         Whether to print each iteration.
     is_cancelled : callable, default=None
@@ -113,7 +114,7 @@ class Monitor:
             self._has_begun = True
             self._on_begin()
 
-    def finish(self, iterate, totals, *, label="Iteration"):
+    def finish(self, iterate, totals, each=None, *, label="Iteration"):
         """Record finished iterations, and announce the last one.
 
         Parameters
@@ -121,7 +122,9 @@ class Monitor:
         iterate : Iterate
             Result of the last of them.
         totals : list of IterationTotals
-            Totals of each, at most `n_until_decision` of them.
+            Totals of each, at most `n_until_decision` of them, or with `each` at most `n_until_stop`.
+        each : ndarray of shape (n, n_parameters), default=None
+            Parameters after each. None if there is one iteration, or if none `is_validated`.
         label : str, default="Iteration"
             Label of the messages printed by `verbose`.
 
@@ -138,7 +141,9 @@ class Monitor:
         # remove records of a call that was interrupted
         del self._iterations[n_iter:]
         del self._validations[n_iter:]
-        for record in totals:
+        each = iterate.parameters[np.newaxis] if each is None else each
+        validations = self._validations_of(each)
+        for i, record in enumerate(totals):
             n_iter += 1
             self._iterations.append(record)
             if self.verbose:
@@ -146,11 +151,10 @@ class Monitor:
             if self._validate is None:
                 progress = progress.after_loss(record.loss, self.stopping)
             else:
-                validation = self._validation_of(iterate.parameters)
-                self._validations.append(validation)
+                self._validations.append(validations[i])
                 if self.verbose:
-                    print(f"Validation score: {validation[0]:f}")
-                progress = progress.after_score(validation[0], iterate.parameters, self.stopping)
+                    print(f"Validation score: {validations[i][0]:f}")
+                progress = progress.after_score(validations[i][0], each[i], self.stopping)
         self.finished = Finished(iterate, totals[-1], n_iter, progress)
         if self.verbose:
             print(end="", flush=True)  # output that is not a terminal would come in bursts
@@ -171,11 +175,19 @@ class Monitor:
         return self.progress.n_stalled > self.stopping.n_iter_no_change
 
     @property
+    def is_validated(self):
+        """Whether each iteration is validated."""
+        return self._validate is not None
+
+    @property
+    def n_until_stop(self):
+        """Number of iterations before which training cannot stop; 1 if each is announced."""
+        return 1 if self._on_end is not None else self.stopping.n_iter_no_change + 1 - self.progress.n_stalled
+
+    @property
     def n_until_decision(self):
-        """Number of iterations before which training cannot stop; 1 if each is validated or announced."""
-        if self._validate is not None or self._on_end is not None:
-            return 1
-        return self.stopping.n_iter_no_change + 1 - self.progress.n_stalled
+        """The same for solvers that know the parameters after the last iteration alone: 1 if each is validated."""
+        return 1 if self.is_validated else self.n_until_stop
 
     def renew_patience(self, state):
         """Reset the patience, and replace the state that a later training continues."""
@@ -210,8 +222,10 @@ class Monitor:
         self._extended = n, curves
         return curves
 
-    def _validation_of(self, parameters):
-        """Score and loss on the validation set; not computed again if the parameters have not changed."""
-        if self.finished is not None and np.array_equal(parameters, self.finished.iterate.parameters):
-            return self._validations[-1]
-        return self._validate(parameters)
+    def _validations_of(self, each):
+        """Scores and losses on the validation set; not computed again if a single iteration has changed nothing."""
+        if self._validate is None:
+            return []
+        if len(each) == 1 and self.finished is not None and np.array_equal(each[0], self.finished.iterate.parameters):
+            return self._validations[-1:]
+        return self._validate(each)

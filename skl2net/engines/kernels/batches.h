@@ -73,6 +73,7 @@ FUNCTION int NAME(run_updates)(const network_t *network, const data_t *data, upd
                                void *const *moments, int n_threads, interruption_t *interruption)
 {
     const int n_moments = n_moments_of[updates->optimiser];
+    const size_t n_bytes = (size_t)count_parameters(network) * sizeof(REAL);
     index_t largest = 1;
     for (index_t u = 0; u < updates->n_updates; u++)
         largest = max_index(largest, updates->bounds[u + 1] - updates->bounds[u]);
@@ -88,12 +89,18 @@ FUNCTION int NAME(run_updates)(const network_t *network, const data_t *data, upd
         NAME(take)(&ws, NAME(MOMENTS) + k, moments[k]);
     memset(&updates->totals, 0, sizeof updates->totals);
     updates->n_done = 0;
+    int is_finished;
     do {
         if (online)
             NAME(online_epoch)(&ws, data, updates);
         else
             NAME(epoch_of_batches)(&ws, data, updates);
-    } while (!interruption->is_over && NAME(finish_epoch)(&ws, updates) && updates->n_done < updates->n_epochs);
+        is_finished = !interruption->is_over && NAME(finish_epoch)(&ws, updates);
+        if (is_finished && updates->each) {
+            NAME(give_back)(&ws, NAME(PARAMETERS), parameters);
+            memcpy((char *)updates->each + (size_t)(updates->n_done - 1) * n_bytes, parameters, n_bytes);
+        }
+    } while (is_finished && updates->n_done < updates->n_epochs);
     NAME(give_back)(&ws, NAME(PARAMETERS), parameters);
     for (int k = 0; k < n_moments; k++)
         NAME(give_back)(&ws, NAME(MOMENTS) + k, moments[k]);

@@ -110,6 +110,7 @@ typedef struct {
         index_t n_rows;
     } totals;       /* of the epoch so far */
     double *curves; /* of each epoch: the totals, and the sum of squared weights at its end */
+    void *each;     /* the parameters after each epoch; may be NULL */
     index_t n_done; /* less than n_epochs if the next parameters are not finite */
 } updates_t;
 
