@@ -180,7 +180,7 @@ def test_epochs(engine, mode, batch_size, sparse, dtype):
 @each_engine
 @each_dtype
 @pytest.mark.parametrize("batch_size", [1, 5])
-@pytest.mark.parametrize("sizes", [(4, 6, 3), (4, 16, 16), (16, 1)], ids=str)
+@pytest.mark.parametrize("sizes", [(4, 6, 3), (4, 16, 16), (16, 1), (5, 300, 2)], ids=str)
 def test_parameters_after_each_epoch(engine, sizes, batch_size, dtype):
     case = make_case(sizes, "tanh", "softmax", "log_loss", n_rows=12, weighted=True, dtype=dtype)
     optimiser, learning_rate = STEPS["adam"]
