@@ -8,10 +8,10 @@ FUNCTION void NAME(epoch_of_batches)(NAME(workspace) *ws, const data_t *data, up
         const double n_samples = updates->n_samples.values[u * updates->n_samples.strides[1]];
         const index_t first = updates->bounds[u], stop = updates->bounds[u + 1];
         const double size = (double)(stop - first);
+        if (ws->is_sorted)
+            NAME(find_batch)(ws, data, updates, u);
         if (n_samples == 0 || stop == first)
             continue;
-        if (ws->is_sorted)
-            NAME(sort_batch)(ws, data, updates->order, first, stop);
         if (ws->is_lazy)
             NAME(catch_up)(ws, updates, l2_of(updates, u, 0));
         updates->totals.data_loss +=

@@ -114,6 +114,17 @@ typedef struct {
     index_t n_done; /* less than n_epochs if the next parameters are not finite */
 } updates_t;
 
+/* A batch of CSR whose entries are sorted by column, see sparse.h. */
+typedef struct {
+    int32_t *column_ends; /* entries up to the end of each column */
+    int32_t *columns;     /* those that have entries */
+    index_t n_columns;
+    void *entries;
+} sorted_batch_t;
+
+/* Batches that are sorted at once, each by one thread. */
+enum { SORTED_AHEAD = 4 };
+
 /* The L2 rule in one update of a layer: `L2Coefficients` in skl2net/l2.py. */
 typedef struct {
     double penalty, decay_before, decay_after;
@@ -221,7 +232,7 @@ static inline index_t count_parameters(const network_t *network)
 static inline void use_huge_pages(void *memory, size_t bytes)
 {
 #ifdef MADV_HUGEPAGE
-    const uintptr_t page = 4096, begin = ((uintptr_t)memory + page - 1) / page * page;
+    const uintptr_t step = 1 << 16, begin = ((uintptr_t)memory + step - 1) / step * step; /* whole pages, of any size */
     if (bytes >= (size_t)4 << 20)
         madvise((void *)begin, (size_t)((uintptr_t)memory + bytes - begin), MADV_HUGEPAGE);
 #else

@@ -143,8 +143,8 @@ FUNCTION void NAME(settle)(NAME(workspace) *ws, const updates_t *updates, int wa
 FUNCTION void NAME(catch_up_chunk)(void *context, int64_t chunk, int worker)
 {
     const NAME(lazy_update) *x = context;
-    const index_t n_columns = x->ws->n_columns, n_updates = x->ws->window->n;
-    const int32_t *columns = x->ws->columns;
+    const index_t n_columns = x->ws->batch->n_columns, n_updates = x->ws->window->n;
+    const int32_t *columns = x->ws->batch->columns;
     uint8_t *n_had = x->ws->n_had;
     const NAME(column_range) range = NAME(columns_of_chunk)(x->ws->layers, n_columns, chunk);
     (void)worker;
@@ -164,14 +164,14 @@ FUNCTION void NAME(catch_up)(NAME(workspace) *ws, const updates_t *updates, l2_t
         NAME(settle)(ws, updates, 1);
     NAME(lazy_update) x;
     NAME(set_up)(&x, ws, updates, 0);
-    share(NAME(n_column_chunks)(ws->layers, ws->n_columns), NAME(threads_for_batch)(ws), NAME(catch_up_chunk), &x);
+    share(NAME(n_column_chunks)(ws->layers, ws->batch->n_columns), NAME(threads_for_batch)(ws), NAME(catch_up_chunk), &x);
 }
 
 FUNCTION void NAME(lazy_update_chunk)(void *context, int64_t chunk, int worker)
 {
     const NAME(lazy_update) *x = context;
-    const index_t n_columns = x->ws->n_columns;
-    const int32_t *columns = x->ws->columns;
+    const index_t n_columns = x->ws->batch->n_columns;
+    const int32_t *columns = x->ws->batch->columns;
     const NAME(column_range) range = NAME(columns_of_chunk)(x->ws->layers, n_columns, chunk);
     NAME(lane_sums) before = {NAME(all)(0), NAME(all)(0), NAME(all)(0)}, now = before;
     REAL *gradient = x->ws->scratch + worker * SCRATCH;
@@ -194,7 +194,7 @@ FUNCTION void NAME(lazy_update_chunk)(void *context, int64_t chunk, int worker)
 FUNCTION double NAME(lazy_update_weights)(NAME(workspace) *ws, const updates_t *updates, l2_t l2)
 {
     window_t *window = ws->window;
-    const index_t n_chunks = NAME(n_column_chunks)(ws->layers, ws->n_columns);
+    const index_t n_chunks = NAME(n_column_chunks)(ws->layers, ws->batch->n_columns);
     const double squares = window->sums.ww;
     sums_t before = {0, 0, 0}, now = {0, 0, 0};
     NAME(lazy_update) x;

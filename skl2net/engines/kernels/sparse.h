@@ -1,6 +1,6 @@
-/* The first layer's part of an update whose input is CSR. The entries of the batch are sorted by column; then the gradient
- * of a few columns at a time is summed in the first-level cache and used at once, so that the gradient of the layer is
- * never in memory, and threads share the work. */
+/* The first layer's part of an update whose input is CSR. The entries of the batch are sorted by column, a few batches at
+ * once; then the gradient of a few columns at a time is summed in the first-level cache and used at once, so that the
+ * gradient of the layer is never in memory. Threads share the work. */
 
 /* An entry of a batch: the row of the batch that it is in, and its value. */
 typedef struct {
@@ -33,17 +33,24 @@ FUNCTION void NAME(plan_epoch)(NAME(workspace) *ws, const data_t *data, const up
         if (updates->bounds[u + 1] - updates->bounds[u] > ws->block)
             return;
     }
-    if (largest > ws->n_entries || !ws->entries) {
-        free(ws->entries);
-        ws->n_entries = largest;
-        ws->entries = malloc((size_t)(largest + 1) * sizeof(NAME(entry)));
+    if (max_index(largest, layer->in) >= INT32_MAX)
+        return;
+    for (index_t i = 0; i < min_index(updates->n_updates, SORTED_AHEAD); i++) {
+        sorted_batch_t *batch = ws->batches + i;
+        if (largest > ws->n_entries || !batch->entries) {
+            free(batch->entries);
+            batch->entries = malloc((size_t)(largest + 1) * sizeof(NAME(entry)));
+        }
+        if (!batch->column_ends)
+            batch->column_ends = malloc((size_t)(layer->in + 1) * sizeof *batch->column_ends);
+        if (!batch->columns)
+            batch->columns = malloc((size_t)(layer->in + 1) * sizeof *batch->columns);
+        if (!batch->entries || !batch->column_ends || !batch->columns)
+            return;
     }
-    if (!ws->column_ends)
-        ws->column_ends = malloc((size_t)(layer->in + 1) * sizeof *ws->column_ends);
-    if (!ws->columns)
-        ws->columns = malloc((size_t)(layer->in + 1) * sizeof *ws->columns);
-    ws->is_sorted = ws->entries && ws->column_ends && ws->columns && max_index(largest, layer->in) < INT32_MAX;
-    if (!ws->is_sorted || updates->optimiser != OPTIMISER_SGD || total > updates->n_updates * layer->in)
+    ws->n_entries = max_index(ws->n_entries, largest);
+    ws->is_sorted = 1;
+    if ( updates->optimiser != OPTIMISER_SGD || total > updates->n_updates * layer->in)
         return;
     if (!ws->window)
         ws->window = malloc(sizeof *ws->window);
@@ -56,41 +63,65 @@ FUNCTION void NAME(plan_epoch)(NAME(workspace) *ws, const data_t *data, const up
         open_window(ws->window);
 }
 
+typedef struct {
+    NAME(workspace) *ws;
+    const data_t *data;
+    const updates_t *updates;
+    index_t u; /* the first update whose batch is to be sorted */
+} NAME(sorting);
+
 /* Sort the entries of a batch by column, those of a column by row. */
-FUNCTION void NAME(sort_batch)(NAME(workspace) *ws, const data_t *data, const index_t *order, index_t first, index_t stop)
+FUNCTION void NAME(sort_batch)(void *context, int64_t i, int worker)
 {
-    const index_t n_columns = ws->layers->in, n_rows = stop - first;
+    const NAME(sorting) *x = context;
+    const data_t *data = x->data;
+    const index_t first = x->updates->bounds[x->u + i], n_rows = x->updates->bounds[x->u + i + 1] - first;
+    const index_t n_columns = x->ws->layers->in;
+    sorted_batch_t *batch = x->ws->batches + i;
     /* the number of entries before each column, which placing them turns into the number up to its end */
-    int32_t *ends = ws->column_ends, before = 0;
-    NAME(entry) *entries = ws->entries;
+    int32_t *ends = batch->column_ends, *columns = batch->columns, before = 0;
+    NAME(entry) *entries = batch->entries;
+    index_t n_found = 0;
+    (void)worker;
     memset(ends, 0, (size_t)(n_columns + 1) * sizeof *ends);
 #define EACH_ENTRY(action)                                                                                        \
-    for (index_t i = 0; i < n_rows; i++) {                                                                        \
-        const index_t row = row_of(order, first + i), end = NAME(first_entry)(data, row + 1);                     \
+    for (index_t r = 0; r < n_rows; r++) {                                                                        \
+        const index_t row = row_of(x->updates->order, first + r), end = NAME(first_entry)(data, row + 1);         \
         for (index_t p = NAME(first_entry)(data, row); p < end; p++) {                                            \
             const index_t column = index_at(data->indices, data->wide_indices, p);                                \
             action                                                                                                \
         }                                                                                                         \
     }
     EACH_ENTRY(ends[column]++;)
-    ws->n_columns = 0;
     for (index_t column = 0; column < n_columns; column++) {
         const int32_t n = ends[column];
-        ws->columns[ws->n_columns] = (int32_t)column;
-        ws->n_columns += n > 0;
+        columns[n_found] = (int32_t)column;
+        n_found += n > 0;
         ends[column] = before;
         before += n;
     }
-    EACH_ENTRY(entries[ends[column]++] = ((NAME(entry)){(INT)i, ((const REAL *)data->values)[p]});)
+    EACH_ENTRY(entries[ends[column]++] = ((NAME(entry)){(INT)r, ((const REAL *)data->values)[p]});)
 #undef EACH_ENTRY
+    batch->n_columns = n_found;
+}
+
+/* Have the batch of update u sorted. */
+FUNCTION void NAME(find_batch)(NAME(workspace) *ws, const data_t *data, const updates_t *updates, index_t u)
+{
+    ws->batch = ws->batches + u % SORTED_AHEAD;
+    if (u % SORTED_AHEAD)
+        return;
+    NAME(sorting) x = {ws, data, updates, u};
+    const int n_threads = 64 * ws->n_entries >= SHARED_WORK / SORTED_AHEAD ? ws->n_threads : 1;
+    share(min_index(SORTED_AHEAD, updates->n_updates - u), n_threads, NAME(sort_batch), &x);
 }
 
 /* The gradient of the weights of a column. */
 INLINE void NAME(column_gradient)(const NAME(workspace) *ws, index_t column, REAL *gradient)
 {
-    const NAME(entry) *entries = ws->entries;
-    const index_t ld = ws->layers->ld, first = column ? ws->column_ends[column - 1] : 0;
-    const index_t stop = ws->column_ends[column];
+    const NAME(entry) *entries = ws->batch->entries;
+    const int32_t *ends = ws->batch->column_ends;
+    const index_t ld = ws->layers->ld, first = column ? ends[column - 1] : 0, stop = ends[column];
     const REAL *delta = ws->layers->delta;
     index_t j = 0;
 #define VECTORS(n)                                                                                                \
@@ -115,7 +146,7 @@ INLINE void NAME(column_gradient)(const NAME(workspace) *ws, index_t column, REA
 /* Threads for work on the entries of a batch. */
 INLINE int NAME(threads_for_batch)(const NAME(workspace) *ws)
 {
-    const index_t n_entries = ws->column_ends[ws->layers->in - 1];
+    const index_t n_entries = ws->batch->column_ends[ws->layers->in - 1];
     return 32 * n_entries * ws->layers->ld >= SHARED_WORK ? ws->n_threads : 1;
 }
 

@@ -28,11 +28,8 @@ typedef struct {
     double *totals;   /* of the chunks of a loop */
     void *memory;
     int is_sorted, is_lazy; /* the first layer's update of a batch of CSR: see sparse.h and lazy.h */
-    int32_t *column_ends;   /* entries of the batch up to the end of each column */
-    int32_t *columns;       /* those that have entries */
-    index_t n_columns;
-    void *entries;
-    index_t n_entries;      /* for which there is room */
+    sorted_batch_t batches[SORTED_AHEAD], *batch; /* the current one of them */
+    index_t n_entries;      /* for which each has room */
     window_t *window;       /* these three for lazy.h */
     uint8_t *n_had;         /* updates of the window that the weights of each column have had */
     sums_t *lazy_sums;
@@ -53,9 +50,11 @@ FUNCTION void NAME(release)(NAME(workspace) *ws)
     free(ws->memory);
     free(ws->totals);
     free(ws->layers);
-    free(ws->column_ends);
-    free(ws->columns);
-    free(ws->entries);
+    for (int i = 0; i < SORTED_AHEAD; i++) {
+        free(ws->batches[i].column_ends);
+        free(ws->batches[i].columns);
+        free(ws->batches[i].entries);
+    }
     free(ws->window);
     free(ws->n_had);
     free(ws->lazy_sums);
