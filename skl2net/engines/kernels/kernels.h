@@ -3,7 +3,8 @@
  * `template.h` holds the code; it is included once for each combination of number type and instruction set
  * below, and `kernels_float()`/`kernels_double()` choose the widest that the processor at hand has. So one build runs
  * everywhere and uses wide vectors where they are, without -march=native. The vectors are those of GCC and Clang
- * (`vector_size`), which lower them to whatever the target offers: there are no intrinsics.
+ * (`vector_size`), which lower them to whatever the target offers: there are no intrinsics, and a single instruction is
+ * written out, see FUSED.
  */
 #ifndef SKL2NET_KERNELS_H
 #define SKL2NET_KERNELS_H
@@ -322,10 +323,23 @@ static void find_neighbourhood_bests(swarm_t *swarm)
 #define FUNCTION static TARGET_ATTRIBUTE
 #define NOINLINE __attribute__((noinline))
 
+/* c += a * b with one rounding, see `multiply_add` in vectors.h: by an instruction for double or for float, whose operands
+ * are in registers of the given kind. */
+#define FUSED_BY(in_double, in_float, kind, c, a, b)                                                              \
+    do {                                                                                                          \
+        if (IS_DOUBLE)                                                                                            \
+            __asm__(in_double : "+" kind(c) : kind(a), kind(b));                                                  \
+        else                                                                                                      \
+            __asm__(in_float : "+" kind(c) : kind(a), kind(b));                                                   \
+    } while (0)
+
 #define TARGET baseline
 #define TARGET_ATTRIBUTE
 #define VECTOR_BYTES 16
 #define TILE_VECTORS 2
+#ifdef __aarch64__
+#define FUSED(c, a, b) FUSED_BY("fmla %0.2d, %1.2d, %2.2d", "fmla %0.4s, %1.4s, %2.4s", "w", c, a, b)
+#endif
 #include "precisions.h"
 
 #if defined(__x86_64__) || defined(__i386__)
@@ -336,12 +350,14 @@ static void find_neighbourhood_bests(swarm_t *swarm)
 #define TARGET_ATTRIBUTE __attribute__((target("avx2,fma")))
 #define VECTOR_BYTES 32
 #define TILE_VECTORS 2
+#define FUSED(c, a, b) FUSED_BY("vfmadd231pd %2, %1, %0", "vfmadd231ps %2, %1, %0", "v", c, a, b)
 #include "precisions.h"
 
 #define TARGET avx512
 #define TARGET_ATTRIBUTE __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")))
 #define VECTOR_BYTES 64
 #define TILE_VECTORS 4
+#define FUSED(c, a, b) FUSED_BY("vfmadd231pd %2, %1, %0", "vfmadd231ps %2, %1, %0", "v", c, a, b)
 #include "precisions.h"
 #endif
 

@@ -15,3 +15,4 @@
 #undef TARGET_ATTRIBUTE
 #undef VECTOR_BYTES
 #undef TILE_VECTORS
+#undef FUSED

@@ -18,8 +18,8 @@ INLINE void NAME(row_vectors)(const int nv, index_t in, index_t n, const REAL *x
         const V a = NAME(all)(x[p]);
 #pragma GCC unroll 16
         for (int v = 0; v < nv - 1; v++)
-            sum[v] += a * NAME(load)(W + v * LANES);
-        sum[nv - 1] += a * NAME(load)(W + n - LANES);
+            sum[v] = NAME(multiply_add)(a, NAME(load)(W + v * LANES), sum[v]);
+        sum[nv - 1] = NAME(multiply_add)(a, NAME(load)(W + n - LANES), sum[nv - 1]);
     }
 #pragma GCC unroll 16
     for (int v = 0; v < nv - 1; v++)
@@ -33,12 +33,12 @@ FUNCTION void NAME(narrow_row)(index_t in, index_t n, const REAL *x, const REAL 
     V sum = NAME(all)(0);
     index_t p = 0;
     for (; p * n + LANES <= in * n; p++)
-        sum += NAME(all)(x[p]) * NAME(load)(W + p * n);
+        sum = NAME(multiply_add)(NAME(all)(x[p]), NAME(load)(W + p * n), sum);
     for (; p < in; p++) {
         REAL last[VECTOR_BYTES / sizeof(REAL)] = {0};
         for (index_t j = 0; j < n; j++)
             last[j] = W[p * n + j];
-        sum += NAME(all)(x[p]) * NAME(load)(last);
+        sum = NAME(multiply_add)(NAME(all)(x[p]), NAME(load)(last), sum);
     }
     NAME(store)(y, sum);
 }

@@ -36,7 +36,7 @@ INLINE void NAME(tile)(const int mr, const int nv, index_t k, const REAL *A, ind
             V a = NAME(all)(i < 3 ? low[i * row_step] : high[(i - 3) * row_step]);
 #pragma GCC unroll 4
             for (int v = 0; v < nv; v++)
-                acc[i][v] += a * b[v];
+                acc[i][v] = NAME(multiply_add)(a, b[v], acc[i][v]);
         }
     }
 #pragma GCC unroll 6

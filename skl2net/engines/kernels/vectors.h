@@ -4,6 +4,20 @@ INLINE V NAME(load)(const REAL *p) { return *(const V *)p; }
 INLINE void NAME(store)(REAL *p, V x) { *(V *)p = x; }
 INLINE V NAME(all)(REAL x) { return x - (V){0}; }
 
+/* a * b + c, with one rounding if the instruction set can do that. Sums that must have the same bits in two loops, and
+ * functions that are inlined in several, call this: in an expression, GCC fuses the two operations or not, depending on
+ * the loop around it (GCC 16 for AVX2: not where a loop has a single sum). Its intrinsics would cost GCC 12 registers.
+ * Clang decides for each expression by itself. */
+INLINE V NAME(multiply_add)(V a, V b, V c)
+{
+#if defined(FUSED) && !defined(__clang__)
+    FUSED(c, a, b);
+    return c;
+#else
+    return a * b + c;
+#endif
+}
+
 /* `or` and `+` do the same here; where there are mask registers, GCC makes a masked move of an addition only. */
 INLINE V NAME(select)(VI mask, V yes, V no)
 {
@@ -40,13 +54,16 @@ INLINE REAL NAME(max)(V x)
 /* Adding it rounds to an integer, which then stands in the low bits. */
 #define ROUNDER CONSTANT(0x1.8p52, 0x1.8p23)
 
+/* p * x + c: a step of Horner's scheme. */
+INLINE V NAME(horner)(V p, V x, REAL c) { return NAME(multiply_add)(p, x, NAME(all)(c)); }
+
 /* k and r with x = k * ln 2 + r and |r| <= ln 2 / 2. Where |x| is too large for that, they are any numbers. */
 INLINE VI NAME(reduce)(V x, V *r)
 {
-    V shifted = x * CONSTANT(1.4426950408889634, 1.44269504f) + ROUNDER;
+    V shifted = NAME(horner)(x, NAME(all)(CONSTANT(1.4426950408889634, 1.44269504f)), ROUNDER);
     V k = shifted - ROUNDER;
-    *r = x - k * CONSTANT(6.93147180369123816490e-01, 0.693359375f);
-    *r = *r - k * CONSTANT(1.90821492927058770002e-10, -2.12194440e-4f);
+    *r = NAME(multiply_add)(k, NAME(all)(CONSTANT(-6.93147180369123816490e-01, -0.693359375f)), x);
+    *r = NAME(multiply_add)(k, NAME(all)(CONSTANT(-1.90821492927058770002e-10, 2.12194440e-4f)), *r);
     return (VI)((VU)shifted - (VU)NAME(all)(ROUNDER));
 }
 
@@ -57,22 +74,23 @@ INLINE V NAME(exp_slope)(V r)
     V p;
     if (IS_DOUBLE) {
         p = NAME(all)((REAL)2.5052096324082968422e-8);
-        p = p * r + (REAL)2.7626276574497490395e-7;
-        p = p * r + (REAL)2.7557414828185575868e-6;
-        p = p * r + (REAL)2.4801504569089643226e-5;
-        p = p * r + (REAL)1.9841269707386961942e-4;
-        p = p * r + (REAL)1.3888888932284880331e-3;
-        p = p * r + (REAL)8.3333333333978846318e-3;
-        p = p * r + (REAL)4.1666666666573834294e-2;
-        p = p * r + (REAL)1.6666666666666563432e-1;
-        p = p * r + (REAL)5.0000000000000055536e-1;
+        p = NAME(horner)(p, r, (REAL)2.7626276574497490395e-7);
+        p = NAME(horner)(p, r, (REAL)2.7557414828185575868e-6);
+        p = NAME(horner)(p, r, (REAL)2.4801504569089643226e-5);
+        p = NAME(horner)(p, r, (REAL)1.9841269707386961942e-4);
+        p = NAME(horner)(p, r, (REAL)1.3888888932284880331e-3);
+        p = NAME(horner)(p, r, (REAL)8.3333333333978846318e-3);
+        p = NAME(horner)(p, r, (REAL)4.1666666666573834294e-2);
+        p = NAME(horner)(p, r, (REAL)1.6666666666666563432e-1);
+        p = NAME(horner)(p, r, (REAL)5.0000000000000055536e-1);
     } else {
-        V z = r * r;
-        return (1 + (REAL)4.9999998123675464663e-1 * r) +
-               z * (((REAL)1.6666506155509473580e-1 + (REAL)4.1667136395510802099e-2 * r) +
-                    z * ((REAL)8.3690757062463283073e-3 + (REAL)1.3888872856948094096e-3 * r));
+        /* three short sums side by side, rather than a long one */
+        const V low = NAME(horner)(NAME(all)((REAL)4.9999998123675464663e-1), r, 1), z = r * r;
+        const V middle = NAME(horner)(NAME(all)((REAL)4.1667136395510802099e-2), r, (REAL)1.6666506155509473580e-1);
+        const V high = NAME(horner)(NAME(all)((REAL)1.3888872856948094096e-3), r, (REAL)8.3690757062463283073e-3);
+        return NAME(multiply_add)(z, NAME(multiply_add)(z, high, middle), low);
     }
-    return p * r + 1;
+    return NAME(horner)(p, r, 1);
 }
 
 INLINE V NAME(power_of_two)(VI k) { return (V)(((VU)k + EXPONENT_BIAS) << EXPONENT_SHIFT); }
@@ -83,7 +101,7 @@ INLINE V NAME(exp)(V x)
     /* scaled in two steps, so that subnormal and infinite results come out right */
     const VI k = NAME(reduce)(x, &r), half = k >> 1;
     const V scale = NAME(power_of_two)(half);
-    V y = (scale + scale * r * NAME(exp_slope)(r)) * NAME(power_of_two)(k - half);
+    V y = NAME(multiply_add)(scale * r, NAME(exp_slope)(r), scale) * NAME(power_of_two)(k - half);
     /* beyond the range of k; at the end, where it takes less time than to hold x in the range before */
     y = NAME(select)(x < CONSTANT(-746, -105), NAME(all)(0), y);
     return NAME(select)(x > CONSTANT(710, 89), NAME(all)((REAL)INFINITY), y);
@@ -94,7 +112,7 @@ INLINE V NAME(expm1)(V x)
 {
     V r;
     const V scale = NAME(power_of_two)(NAME(reduce)(x, &r));
-    return scale * r * NAME(exp_slope)(r) + (scale - 1);
+    return NAME(multiply_add)(scale * r, NAME(exp_slope)(r), scale - 1);
 }
 
 INLINE V NAME(absolute)(V x) { return (V)((VI)x & ~(VI)NAME(all)((REAL)-0.0)); }
@@ -137,7 +155,7 @@ INLINE V NAME(log)(V x)
     p = p * z + (REAL)(2 / 5.0);
     p = p * z + (REAL)(2 / 3.0);
     V exponent = (V)(k + (VI)NAME(all)(ROUNDER)) - ROUNDER;
-    V low = s * z * p + exponent * CONSTANT(1.90821492927058770002e-10, -2.12194440e-4f);
+    V low = NAME(multiply_add)(s * z, p, exponent * CONSTANT(1.90821492927058770002e-10, -2.12194440e-4f));
     V high = exponent * CONSTANT(6.93147180369123816490e-01, 0.693359375f);
     return high + (2 * s + low) + (x - x);
 }
