@@ -14,7 +14,7 @@ import warnings
 import joblib
 import numpy as np
 import pytest
-from cases import AtBytecode, classes, converging_or_not, fit, flat, regression
+from cases import AtBytecode, classes, converging_or_not, count_bytecodes, fit, flat, regression
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
@@ -359,9 +359,8 @@ def test_ctrl_c_before_the_first_iteration_is_torn_down(hook):
 @pytest.mark.parametrize("name", ["sgd", "lbfgs", "pso", "early stopping"])
 def test_ctrl_c_at_any_bytecode_is_torn_down(name):
     net, X, y = net_and_data(name)
-    counter = AtBytecode()
-    with converging_or_not(), counter:
-        clone(net).set_callbacks(Recorder()).fit(X, y)
+    with converging_or_not():
+        n_bytecodes = count_bytecodes(lambda: clone(net).set_callbacks(Recorder()).fit(X, y))
     rng = random.Random(0)
     n_set_up = n_kept = 0
     for _ in range(30):
@@ -369,7 +368,7 @@ def test_ctrl_c_at_any_bytecode_is_torn_down(name):
         interrupted = clone(net).set_callbacks(recorder)
         with warnings.catch_warnings(), contextlib.suppress(KeyboardInterrupt):
             warnings.simplefilter("ignore")
-            with AtBytecode(rng.randint(1, counter.n)):
+            with AtBytecode(rng.randint(1, n_bytecodes)):
                 interrupted.fit(X, y)
         assert recorder.count("setup") == recorder.count("teardown") <= 1
         assert not [

@@ -536,7 +536,10 @@ def iterate_lbfgs(task, state, penalty, limits, n_iterations):
     c_state.curvatures = <double *>_address(_in_place(state.curvatures, (LBFGS_PAIRS,), of_state), True)
     c_state.loss, c_state.scale = state.loss, state.scale
     c_state.n_updates, c_state.n_iterations = state.n_updates, state.n_iterations
-    c_state.n_evaluations, c_state.status = state.n_evaluations, _LBFGS_STATUSES.index(state.status)
+    c_state.n_evaluations = state.n_evaluations
+    if state.status not in _LBFGS_STATUSES:
+        raise ValueError(f"L-BFGS has no status {state.status!r}, only {', '.join(_LBFGS_STATUSES)}.")
+    c_state.status = _LBFGS_STATUSES.index(state.status)
     if c_state.n_updates < 0:
         raise ValueError(f"L-BFGS cannot have remembered {state.n_updates} pairs.")
     c_state.max_fun, c_state.gtol, c_state.ftol = limits
