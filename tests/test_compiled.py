@@ -472,6 +472,29 @@ def test_a_forked_process_has_helpers_of_its_own():
     assert os.waitpid(child, 0)[1] == 0
 
 
+@pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="needs Linux's list of threads")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_process_forked_while_another_thread_trains_has_all_threads():
+    # calls in progress divide the threads among themselves: those of the parent are none of the child's
+    case = make_case(*LARGE, n_rows=1000)
+    is_over, has_begun = threading.Event(), threading.Event()
+
+    def train():
+        while not is_over.is_set():
+            evaluate_everything(case, "adam", 2)
+            has_begun.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(train)
+        has_begun.wait()
+        child = os.fork()
+        if child == 0:
+            evaluate_everything(case, "adam", 2)
+            os._exit(len(os.listdir("/proc/self/task")))
+        is_over.set()
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 2
+
+
 def test_trainings_side_by_side_with_one_thread_each_wait_for_no_one():
     # while one thread holds the team of helpers, others go on by themselves
     case = make_case((300, 400, 10), "tanh", "softmax", "log_loss", n_rows=1000)

@@ -19,9 +19,13 @@ PyTorch are often in each other's way. Within a repetition the libraries take tu
 repeated, and their mean counts. All times are medians over repetitions, of which there are fewer where they take long;
 where the median is `STEADY` times the smallest or more, the figure is marked (~).
 
-``--contended 2 4`` adds tables of rows that are measured beside 2 and 4 processes that are always busy. "Fair share" is
-our time divided by that of the quiet row, and by how many times more threads than processors want to run if each
-library has as many threads as there are processors: 1 where skl2net is slowed down as little as the system allows.
+``--contended 2 4`` adds tables of rows that are measured beside 2 and 4 processes that are always busy. Their column
+"fair share" says how much more than fairly skl2net is slowed down. In the quiet row it keeps T of the P processors busy
+(processor time over time, threads that wait spinning included). Beside N busy processes, T + N threads want P
+processors, and a system that treats them alike slows each down (T + N) / P times: on 2 processors beside 2 and 4
+processes, 1.5 and 2.5 times for T = 1, 2 and 3 times for T = 2. "Fair share" is our time over that of the quiet row,
+divided by this number: 1 is fair, more is lost where threads wait for each other, and less is possible, since systems
+favour threads that sleep now and then.
 
 The last table has fits in processes of their own (`fresh_process.py`): the import, the first fit, and the memory.
 
@@ -83,19 +87,29 @@ FRESH = (
 )
 
 
-def seconds_and_result(run):
-    """Time one run, or take the mean of as many as fill `SHORT`; and the result of the first."""
+def timed(run):
+    """Time one run, or take the mean of as many as fill `SHORT`.
+
+    Returns
+    -------
+    seconds : float
+        Of a run.
+    processors : float
+        Processors that the runs kept busy, on average.
+    result
+        That of the first run.
+    """
     time.sleep(PAUSE)
-    begin = time.perf_counter()
-    result = run()
+    begin, begin_processors = time.perf_counter(), time.process_time()
+    result, n_runs = run(), 1
     elapsed = time.perf_counter() - begin
     if elapsed < SHORT:
         n_runs = math.ceil(SHORT / elapsed)
-        begin = time.perf_counter()
+        begin, begin_processors = time.perf_counter(), time.process_time()
         for _ in range(n_runs):
             run()
-        elapsed = (time.perf_counter() - begin) / n_runs
-    return elapsed, result
+        elapsed = time.perf_counter() - begin
+    return elapsed / n_runs, (time.process_time() - begin_processors) / elapsed, result
 
 
 def warm_up(libraries):
@@ -106,10 +120,10 @@ def warm_up(libraries):
 
 
 def limited(job, one_thread):
-    """Seconds and result of a job; with one thread, if asked for."""
+    """Seconds, processors and result of a job; with one thread, if asked for."""
     with threadpoolctl.threadpool_limits(1) if one_thread else contextlib.nullcontext():
-        seconds, result = seconds_and_result(job.run)
-    return seconds / job.n_calls, result
+        seconds, processors, result = timed(job.run)
+    return seconds / job.n_calls, processors, result
 
 
 def measure(case, peers, repeats):
@@ -141,13 +155,15 @@ def measure(case, peers, repeats):
         trials = [limited(job, one)[0] for one in (False, True)] if library.is_limited else [0, 1]
         one_thread[library.name] = trials[1] < trials[0]
     times, limits = {library.name: [] for library in libraries}, []
+    processors = {library.name: [] for library in libraries}
     outcomes = {}
     begin = time.perf_counter()
     while len(limits) < repeats and (len(limits) < FEWEST or time.perf_counter() - begin < BUDGET):
         for library, job in zip(libraries, jobs, strict=True):
-            elapsed, outcomes[library.name] = limited(job, one_thread[library.name])
+            elapsed, busy, outcomes[library.name] = limited(job, one_thread[library.name])
             times[library.name].append(elapsed)
-        limits.append(products.n_passes * seconds_and_result(products.run)[0])
+            processors[library.name].append(busy)
+        limits.append(products.n_passes * timed(products.run)[0])
 
     own, limit = median(times[Skl2net.name]), median(limits)
     row = {
@@ -169,6 +185,7 @@ def measure(case, peers, repeats):
         row["results"][name] = {
             "seconds": times[name],
             "median_seconds": median(times[name]),
+            "processors": median(processors[name]),
             "steady": median(times[name]) < STEADY * min(times[name]),
             "one_thread": one_thread[name],
             "ratio": ratio,
@@ -222,7 +239,7 @@ def machine(peers):
         "engine": engines.default_engine().name,
         "instruction_sets": engines._compiled.instruction_sets() if compiled else [],
         "product_gigaflops": {
-            dtype: peak_gigaflops(dtype, lambda run: seconds_and_result(run)[0]) for dtype in TOLERANCE
+            dtype: peak_gigaflops(dtype, lambda run: timed(run)[0]) for dtype in TOLERANCE
         },
     }
 
@@ -242,10 +259,10 @@ def markdown(report):
         parts.append("**Unequal results (≠), so not equal work: " + "; ".join(unequal) + ".**")
     if unsteady := [_label(row) for row in report["rows"] if not all(r["steady"] for r in row["results"].values())]:
         parts.append("Unsteady times (~), not to be relied on: " + "; ".join(unsteady) + ".")
-    quiet = {_label(row): row["results"][Skl2net.name]["median_seconds"] for row in report["rows"]}
+    quiet = {_label(row): row["results"][Skl2net.name] for row in report["rows"]}
     for n, rows in report["contended"].items():
         parts.append(f"Beside {n} busy processes:")
-        parts.append(_contended_table(rows, names[1:], quiet, (int(n) + report["machine"]["cores"])))
+        parts.append(_contended_table(rows, names[1:], quiet, int(n), report["machine"]["cores"]))
     if report["fresh"]:
         parts.append("In processes of their own:")
         parts.append(_fresh_table(report["fresh"]))
@@ -286,15 +303,20 @@ def _speed_table(rows, peers):
     return "\n".join(lines)
 
 
-def _contended_table(rows, peers, quiet, n_busy):
+def fair_share(own, quiet, n_busy, n_processors):
+    """How much more than fairly a run beside busy processes is slowed down; see the beginning of this file."""
+    fairly = max(1, (quiet["processors"] + n_busy) / n_processors)
+    return own["median_seconds"] / quiet["median_seconds"] / fairly
+
+
+def _contended_table(rows, peers, quiet, n_busy, n_processors):
     header = ["workload", "solver", "dtype", "skl2net", "fair share", *(f"vs {peer}" for peer in peers)]
     lines = [_line(header), _line(["---"] * len(header))]
     for row in rows:
         own = row["results"][Skl2net.name]
         ratios = [_ratio(row["results"].get(peer), own) for peer in peers]
-        share = ""
-        if before := quiet.get(_label(row)):
-            share = f"{own['median_seconds'] / before * os.cpu_count() / n_busy:.2g}"
+        before = quiet.get(_label(row))
+        share = f"{fair_share(own, before, n_busy, n_processors):.2g}" if before else ""
         cells = _cells(row)
         lines.append(_line([*cells[:3], _duration(own["median_seconds"]), share, *ratios]))
     return "\n".join(lines)

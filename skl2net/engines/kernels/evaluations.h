@@ -177,6 +177,7 @@ FUNCTION int NAME(open_evaluation)(NAME(evaluation) *x, const network_t *network
                              NAME(gathers)(data), 0);
     const int is_large = n_vectors * x->n_parameters * data->n_rows >= 4 * SHARED_WORK;
     x->n_threads = is_large ? n_threads : 1;
+    begin_sharing(x->n_threads);
     x->n_chunks = x->n_threads == 1 ? 1 : 2 * x->n_threads;
     x->vectors_per_chunk = (n_vectors + x->n_chunks - 1) / x->n_chunks;
     int failed = 0;
@@ -187,6 +188,7 @@ FUNCTION int NAME(open_evaluation)(NAME(evaluation) *x, const network_t *network
 
 FUNCTION void NAME(close_evaluation)(NAME(evaluation) *x)
 {
+    end_sharing(x->n_threads);
     for (int i = 0; i < x->n_threads; i++)
         NAME(lanes_release)(x->lanes + i);
     NAME(release)(&x->ws);

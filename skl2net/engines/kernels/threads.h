@@ -5,7 +5,10 @@
  * in its cache in the next; then it takes over what is left of the others', so that a helper that the system has put
  * aside is not waited for. What a chunk computes must not depend on who computes it; then the result does not depend on
  * the number of threads. There is one team of helpers for the process; a caller that finds it in use does all chunks
- * itself. A loop for one thread touches neither the team nor a lock.
+ * itself. Calls of the engine that are in progress at once divide the threads among themselves: each has a thread at
+ * work already. A loop for one thread touches neither the team nor a lock.
+ *
+ * docs/engines.md says why this is not OpenMP.
  */
 #ifndef SKL2NET_THREADS_H
 #define SKL2NET_THREADS_H
@@ -50,7 +53,9 @@ typedef struct {
 static struct {
     mutex_t in_use; /* held by the caller whose loop it is */
     mutex_t bed;
-    int n_helpers, prepared;
+    atomic_int n_calls; /* of the engine, in progress, with more than one thread */
+    atomic_int prepared;
+    int n_helpers;
     int64_t n_chunks;
     int n_workers;
     chunk_t work;
@@ -120,15 +125,29 @@ static void forget_helpers(void)
     init_mutex(&team.in_use);
     init_mutex(&team.bed);
     team.n_helpers = 0;
+    atomic_store(&team.n_calls, 0);
+}
+
+/* The beginning of a call of the engine whose loops are for `n_threads`. */
+static void begin_sharing(int n_threads)
+{
+    if (n_threads > 1) {
+        if (!atomic_exchange(&team.prepared, 1))
+            after_fork(forget_helpers);
+        atomic_fetch_add(&team.n_calls, 1);
+    }
+}
+
+/* The end of such a call. */
+static void end_sharing(int n_threads)
+{
+    if (n_threads > 1)
+        atomic_fetch_sub(&team.n_calls, 1);
 }
 
 /* Have helpers 1, ..., n; how many there are. */
 static int find_helpers(int n)
 {
-    if (!team.prepared) {
-        after_fork(forget_helpers);
-        team.prepared = 1;
-    }
     while (team.n_helpers < n) {
         worker_t *worker = &team.workers[team.n_helpers + 1];
         atomic_store(&worker->state, IDLE);
@@ -142,6 +161,9 @@ static int find_helpers(int n)
 
 static void share(int64_t n_chunks, int n_threads, chunk_t work, void *context)
 {
+    const int n_calls = n_threads < 2 ? 0 : atomic_load(&team.n_calls);
+    if (n_calls > 1)
+        n_threads /= n_calls;
     if (n_chunks < 2 || n_threads < 2 || !try_lock(&team.in_use)) {
         for (int64_t i = 0; i < n_chunks; i++)
             work(context, i, 0);

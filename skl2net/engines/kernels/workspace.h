@@ -47,6 +47,7 @@ enum { NAME(FOR_OUTPUTS) = NAME(PARAMETERS) + 1, NAME(FOR_GRADIENT), NAME(FOR_UP
 
 FUNCTION void NAME(release)(NAME(workspace) *ws)
 {
+    end_sharing(ws->n_threads);
     free(ws->memory);
     free(ws->totals);
     free(ws->layers);
@@ -106,6 +107,7 @@ FUNCTION int NAME(reserve)(NAME(workspace) *ws, const network_t *network, int n_
     memset(ws, 0, sizeof *ws);
     ws->network = network;
     ws->n_threads = n_threads;
+    begin_sharing(n_threads);
     ws->interruption = interruption;
     ws->n_layers = n_layers;
     ws->layers = calloc((size_t)n_layers, sizeof *ws->layers);
