@@ -238,9 +238,7 @@ def machine(peers):
         "threads": {Path(pool["filepath"]).name: pool["num_threads"] for pool in threadpoolctl.threadpool_info()},
         "engine": engines.default_engine().name,
         "instruction_sets": engines._compiled.instruction_sets() if compiled else [],
-        "product_gigaflops": {
-            dtype: peak_gigaflops(dtype, lambda run: timed(run)[0]) for dtype in TOLERANCE
-        },
+        "product_gigaflops": {dtype: peak_gigaflops(dtype, lambda run: timed(run)[0]) for dtype in TOLERANCE},
     }
 
 
