@@ -1,6 +1,7 @@
 """Options of the test run."""
 
 import os
+import signal
 from importlib.util import find_spec
 
 import pytest
@@ -17,7 +18,9 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    """Put the engine that was asked for first; let parallel test processes have one thread each."""
+    """Put the engine that was asked for first; let parallel test processes have one thread each, and hear Ctrl-C."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # which the jobs that a script starts with & inherit
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if "PYTEST_XDIST_WORKER" in os.environ:
         threadpool_limits(1)
     name = config.getoption("engine")

@@ -63,6 +63,7 @@ import skl2net
 from skl2net import engines
 
 SHORT = 0.1  # seconds below which a run is repeated
+BUSY = "import os; parent = os.getppid()\nwhile os.getppid() == parent: pass"
 STEADY = 1.25  # median over smallest time from which a figure is called unsteady
 PAUSE = 0.05  # seconds in which the idle threads of the last library stop spinning
 BUDGET = 8  # seconds of a row after which there are no more than `FEWEST` repetitions
@@ -200,8 +201,8 @@ def measure(case, peers, repeats):
 
 @contextlib.contextmanager
 def busy_processes(n):
-    """Run processes that are always busy beside the body."""
-    processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(n)]
+    """Run processes that are always busy beside the body, and end with this one at the latest."""
+    processes = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(n)]
     try:
         time.sleep(0.5)
         yield

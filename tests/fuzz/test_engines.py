@@ -125,17 +125,18 @@ class Engines(RuleBasedStateMachine):
 
     @rule(step=st.sampled_from(list(STEPS)), batch_size=st.sampled_from([1, 5, 64]), n_threads=st.integers(2, 5))
     def use_other_threads_and_calls(self, step, batch_size, n_threads):
-        batches = make_batches(self.case.X.shape[0], 6, batch_size, sample_weight=self.case.sample_weight)
+        n_rows, weight = self.case.X.shape[0], self.case.sample_weight
+        batches = make_batches(n_rows, 4, batch_size, n_epochs=3, sample_weight=weight)
         optimiser, learning_rate = STEPS[step]
         coefficients = coefficients_of(self.case, "penalty", 0.1, batches, learning_rate)
         whole, parts = (new_state(self.case.parameters, optimiser) for _ in range(2))
         compiled.run_updates(
             replace(self.case.task, n_threads=1), whole, batches, coefficients, optimiser, learning_rate
         )
-        for i in range(6):
-            part = Batches(batches.order, batches.bounds[i : i + 2], batches.n_samples[:, i : i + 1])
+        for epoch in (slice(i, i + 1) for i in range(3)):
+            part = Batches(batches.order[epoch], batches.bounds, batches.n_samples[epoch])
             task = replace(self.case.task, n_threads=n_threads)
-            compiled.run_updates(task, parts, part, coefficients[:, i : i + 1], optimiser, learning_rate)
+            compiled.run_updates(task, parts, part, coefficients[epoch], optimiser, learning_rate)
         np.testing.assert_array_equal(parts.parameters, whole.parameters)
         np.testing.assert_array_equal(parts.moments, whole.moments)
         self.counts["threads"] += 1
