@@ -251,7 +251,7 @@ FUNCTION void NAME(do_product)(NAME(product) *x, int n_threads, interruption_t *
         return;
     /* one chunk a thread, since each packs B for itself; of columns where bands can be divided evenly, so that a thread has
      * the same bands of the weights and of their gradient in every product */
-    const int n_chunks = work < SHARED_WORK ? 1 : n_threads;
+    const int n_chunks = work < SHARED_WORK / (IS_DOUBLE ? 2 : 1) ? 1 : n_threads;
     const index_t n_bands = (x->n + BAND - 1) / BAND;
     index_t n_column_chunks = x->banded_c || (x->banded_b && !x->transposed) ? n_chunks : 1;
     while (n_chunks % n_column_chunks || n_bands % n_column_chunks)
