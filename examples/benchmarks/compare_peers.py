@@ -7,8 +7,8 @@ differ by more than a share of `workloads.TOLERANCE` is marked (≠). Run it wit
 
     python examples/benchmarks/compare_peers.py --contended 2 4 --markdown table.md --json table.json
 
-A full run takes a quarter of an hour on a quiet machine with 2 cores; ``--quick`` only shows that it runs. Peers that
-are not installed are left out.
+A full run takes half an hour on a quiet machine with 2 cores, with ``--repeats 3`` twenty minutes; ``--quick`` only
+shows that it runs. Peers that are not installed are left out.
 
 What is timed: of skl2net and scikit-learn, the call of `fit`, validation and label encoding included; of PyTorch
 (eager) and JAX, the construction of the network and the optimiser and all epochs, shuffles included, from data that are
