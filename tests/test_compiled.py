@@ -625,7 +625,7 @@ def test_states_that_do_not_fit_are_refused(change):
     optimiser, learning_rate = STEPS["adam"]
     state = replace(new_state(case.parameters, optimiser), **change(new_state(case.parameters, optimiser)))
     coefficients = coefficients_of(case, "penalty", 0.1, BATCHES, learning_rate)
-    with pytest.raises(ValueError, match="state of an optimiser needs"):
+    with pytest.raises(ValueError, match="solver's state needs a writeable array"):
         compiled.run_updates(case.task, state, BATCHES, coefficients, optimiser, learning_rate)
 
 
