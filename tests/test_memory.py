@@ -12,9 +12,11 @@ import scipy.sparse as sp
 from cases import fit
 
 from skl2net import L2NetClassifier, L2NetRegressor
+from skl2net.engines import default_engine
 
 BENCHMARK = Path(__file__).parent.parent / "examples" / "benchmarks" / "memory.py"
 N_ROWS, N_FEATURES = 200_000, 20
+only_compiled = pytest.mark.skipif(default_engine().name != "compiled", reason="the reference engine keeps activations")
 only_linux = pytest.mark.skipif(sys.platform != "linux", reason="reads memory from /proc")
 
 
@@ -41,6 +43,7 @@ def mapped(X, folder):
 SOLVERS = {"sgd": {"solver": "sgd"}, "adam": {}, "lbfgs": {"solver": "lbfgs"}, "in order": {"shuffle": False}}
 
 
+@only_compiled
 @pytest.mark.parametrize("is_mapped", [False, True], ids=["array", "memmap"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("solver", SOLVERS)
@@ -59,6 +62,7 @@ def test_training_allocates_a_small_part_of_the_data(solver, dtype, is_mapped, t
             assert allocated(lambda net=net, target=target: net.partial_fit(X, target)) < most
 
 
+@only_compiled
 def test_csr_is_not_copied():
     X, y = data()
     X = sp.csr_array(np.where(X > 0.5, X, 0))
