@@ -375,7 +375,7 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
     def _training_data(self, X, y, sample_weight, *, continues=False, is_stream=False, classes=None):
         is_first_of_stream = is_stream and check_partial_fit_first_call(self, classes)
         check_sparse(X, with_csr=False)
-        check_sparse(y, with_csr=True)
+        check_sparse(y, with_csr=True, name="y")
         X, y = validate_data(
             self, X, y, accept_sparse="csr", multi_output=True, dtype=FLOATS, order="C", reset=not continues
         )

@@ -4,7 +4,7 @@ import numpy as np
 import scipy.sparse as sp
 
 
-def check_sparse(X, *, with_csr):
+def check_sparse(X, *, with_csr, name="X"):
     """Refuse sparse input that scipy's compiled functions would read or write out of bounds.
 
     Parameters
@@ -13,6 +13,8 @@ def check_sparse(X, *, with_csr):
         Anything that is not sparse is accepted.
     with_csr : bool
         Whether CSR is checked too; the engine does that itself, in each of its calls.
+    name : str, default="X"
+        What the message calls it.
 
     Raises
     ------
@@ -23,7 +25,7 @@ def check_sparse(X, *, with_csr):
         return
     found = _FAULTS.get(X.format, lambda X: None)(X)
     if found is not None:
-        raise ValueError(f"X is no {X.format.upper()} of shape {X.shape}: {found}.")
+        raise ValueError(f"{name} is no {X.format.upper()} of shape {X.shape}: {found}.")
 
 
 def _fault_of_compressed(X):

@@ -90,7 +90,6 @@ INLINE NAME(column_range) NAME(columns_of_chunk)(const NAME(layer) *layer, index
     return (NAME(column_range)){chunk * n, min_index(n_columns, (chunk + 1) * n)};
 }
 
-
 /* Whether a layer's part of vector v needs memory of its own: for padding, or since no caller has such a vector. */
 FUNCTION int NAME(has_memory)(const NAME(layer) *layer, int v, int n_vectors)
 {
