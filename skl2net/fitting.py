@@ -256,10 +256,11 @@ def _loss_at(problem, parameters, n_most=None):
     """Loss with the penalty, of all rows or of a sample of them."""
     task = problem.task
     if n_most is not None and n_most < task.n_rows:
-        rows = np.arange(task.n_rows) if task.rows is None else task.rows
-        if task.sample_weight is not None:
-            rows = rows[task.sample_weight[rows] > 0]
-        task = task.with_rows(rows[np.linspace(0, len(rows) - 1, n_most).astype(np.intp)])
+        rows, weight = task.rows, task.sample_weight
+        if weight is not None:
+            rows = np.flatnonzero(weight) if rows is None else rows[weight[rows] > 0]
+        taken = np.linspace(0, (task.n_rows if rows is None else len(rows)) - 1, n_most).astype(np.intp)
+        task = task.with_rows(taken if rows is None else rows[taken])
     return replace(problem, task=task).data_loss(parameters) + float(problem.penalty(parameters))
 
 

@@ -148,14 +148,15 @@ def test_a_worker_that_is_killed_costs_its_tasks_only(client, name, which, engin
 
 N_BLOCKS, N_ROWS, N_FEATURES = 20, 4096, 4096  # 1.3 GB in float32
 
-# The limit leaves room for the libraries, some 700 MB, and not for the data.
+# The limit leaves room for some blocks, and not for the data.
 LIMITED = f"""
 import resource
 import numpy as np
 import dask.array
 from skl2net import L2NetClassifier
 
-resource.setrlimit(resource.RLIMIT_AS, (1_200_000_000, resource.RLIM_INFINITY))
+size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (size + 500_000_000, resource.RLIM_INFINITY))
 try:
     np.memmap("X.dat", np.float32, "r", shape=({N_BLOCKS * N_ROWS}, {N_FEATURES}))
 except OSError:

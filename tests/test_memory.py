@@ -90,13 +90,13 @@ def test_encoding_of_classes_allocates_little(n_classes):
     X, _ = data()
     y = np.arange(N_ROWS) % n_classes
     net = L2NetClassifier((3,), batch_size=1000, max_iter=1, random_state=0, shuffle=False)
-    # the number of the class or the one target of each row, and numbers of classes while they are found
+    # the number of the class or the one target of each row, and their labels sorted while the classes are found
     assert allocated(lambda: fit(net, X, y)) < 4 * N_ROWS + 2 * 8 * N_ROWS + 0.03 * X.nbytes
 
 
 @pytest.mark.parametrize("kind", ["binary", "strings", "one class", "multilabel"])
 def test_classes_are_encoded_as_by_scikit_learn(kind):
-    n_rows = 70_001
+    n_rows = 100_001  # more than are encoded at once
     rng = np.random.default_rng(0)
     y = {
         "binary": rng.integers(2, size=n_rows),

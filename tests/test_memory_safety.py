@@ -135,7 +135,7 @@ def test_whole_sparse_input_of_every_format_is_taken(kind):
 def test_broken_sparse_labels_are_refused():
     labels = sp.csc_array(np.eye(10, 3))
     labels.indices = np.array([0, 1, FAR], labels.indices.dtype)
-    with pytest.raises(ValueError, match="indices must be from 0 to 9"):
+    with pytest.raises(ValueError, match=r"y is no CSC of shape \(10, 3\): indices must be from 0 to 9"):
         L2NetClassifier((5,), max_iter=2).fit(np.ones((10, 2)), labels)
 
 

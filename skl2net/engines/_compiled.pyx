@@ -38,13 +38,13 @@ cdef extern from "kernels/kernels.h" nogil:
     ctypedef int64_t index_t
 
     int N_ACTIVATIONS, N_OUTPUTS, N_LOSSES, N_BOUNDARIES, N_FUNCTIONS, N_OPTIMISERS, N_LBFGS_STATUSES
-    const char **activation_names
-    const char **output_names
-    const char **loss_names
-    const char **boundary_names
-    const char **function_names
-    const char **optimiser_names
-    const char **lbfgs_status_names
+    const char *const *activation_names
+    const char *const *output_names
+    const char *const *loss_names
+    const char *const *boundary_names
+    const char *const *function_names
+    const char *const *optimiser_names
+    const char *const *lbfgs_status_names
     const int *n_moments_of
     enum:
         MAX_CONSTANTS, MAX_MOMENTS, MAX_THREADS, LBFGS_PAIRS, NOT_FINITE, SHARED_WORK
@@ -178,7 +178,7 @@ _FLOAT32 = np.dtype(np.float32)
 _NO_MEMORY = "The compiled engine could not allocate its workspace."
 
 
-cdef dict _numbers(const char **names, int n):
+cdef dict _numbers(const char *const *names, int n):
     return {names[i].decode(): i for i in range(n)}
 
 
@@ -623,11 +623,11 @@ cdef int _is_to_end(void *context) noexcept with gil:
     try:
         PyErr_CheckSignals()
         call.task.raise_if_cancelled()
+        if call.task.is_cancelled is None and threading.current_thread() is not threading.main_thread():
+            call.interruption.is_wanted = NULL  # signals reach the main thread alone: do not wait for the GIL again
     except BaseException as reason:
         call.reason = reason
         return 1
-    if call.task.is_cancelled is None and threading.current_thread() is not threading.main_thread():
-        call.interruption.is_wanted = NULL  # signals reach the main thread alone: do not wait for the GIL again
     return 0
 
 

@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils import column_or_1d
+from sklearn.utils import column_or_1d, gen_batches
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
@@ -30,6 +30,8 @@ from skl2net.hints import (
 )
 from skl2net.problem import Decoder
 from skl2net.solvers.swarm import ParticleSwarm
+
+_ENCODED_AT_ONCE = 100_000  # labels: more of them need more memory and are not faster
 
 
 class L2NetClassifier(ClassifierMixin, BaseL2Net):
@@ -417,10 +419,12 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
         """
         if y.ndim != 1 or self._label_binarizer.y_type_.startswith("multilabel"):
             return self._label_binarizer.transform(y).astype(dtype)
-        codes = np.searchsorted(self.classes_, y)
-        if len(self.classes_) <= 2:
-            return (codes == 1)[:, np.newaxis].astype(dtype)
-        return codes.astype(np.int32)
+        is_binary = len(self.classes_) <= 2
+        Y = np.empty(len(y), dtype if is_binary else np.int32)
+        for rows in gen_batches(len(y), _ENCODED_AT_ONCE):
+            codes = np.searchsorted(self.classes_, y[rows])
+            Y[rows] = codes == 1 if is_binary else codes
+        return Y[:, np.newaxis] if is_binary else Y
 
     def _check_labels(self, labels, *, same):
         if same and set(labels) != set(self.classes_):

@@ -164,7 +164,7 @@ def _plain_state(state, n_parameters):
     if isinstance(state, GradientState):
         if state.moments.shape[1] != n_parameters:  # users have replaced layers by larger or smaller ones
             return None
-        order = state.order.without_array()
+        order = state.order.stored()
         return {
             "kind": "gradient",
             "name": state.name,

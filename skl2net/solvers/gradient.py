@@ -68,9 +68,9 @@ class RowOrder:
     stream_after: dict | None = None
 
     def array(self):
-        """The order as an array."""
+        """The order as a new array."""
         if self.order is not None:
-            return self.order
+            return self.order.copy()
         order = np.arange(self.n_rows)
         stream = np.random.RandomState(0) if self.shuffles else None  # it takes longer than an epoch of a tiny network
         for state, n_shuffles in self.shuffles:
@@ -103,10 +103,11 @@ class RowOrder:
                 shuffles = None
         return RowOrder(self.n_rows, order, shuffles, stream_after)
 
-    def without_array(self):
-        """The same order, to be drawn again; with the array if that takes less space or time."""
+    def stored(self, *, with_array=False):
+        """The same order with a copy of its array, or without, if to draw it again takes less space and time."""
         can_draw = self.shuffles is not None and sum(n for _, n in self.shuffles) <= self.n_rows
-        return replace(self, order=None) if can_draw else self
+        is_dropped = self.order is None or (can_draw and not with_array)
+        return replace(self, order=None if is_dropped else self.order.copy())
 
 
 _WORDS_OF_STREAM = 312  # 64-bit words in the state of a Mersenne twister
@@ -123,6 +124,8 @@ class Shuffling:
     To read the state of a random stream takes longer than an epoch of a tiny network. It is read once in a while, and
     any other state is found by drawing the same numbers again.
 
+    Two arrays take turns: an array for each epoch would need more memory, since others take parts of what it leaves.
+
     Parameters
     ----------
     before : RowOrder
@@ -133,25 +136,30 @@ class Shuffling:
     def __init__(self, before, random_state):
         self._before, self._random_state = before, random_state
         self._start = random_state.get_state(legacy=False)
-        self._n_shuffles, self._order = 0, before.array()
+        self._n_shuffles, self._orders, self._orders_before = 0, before.array()[np.newaxis], None
         self._known = 0, self._start
 
     def next(self, n_epochs):
-        """The orders of the next epochs, ndarray of intp of shape (n_epochs, n_rows), and the `Shuffled` after them."""
+        """The orders of the next epochs, ndarray of intp of shape (n_epochs, n_rows), and the `Shuffled` after them.
+
+        Both are overwritten by the next call but one.
+        """
         if (self._n_shuffles - self._known[0]) * self._before.n_rows > _ROWS_BETWEEN_STATES:
             self._known = self._n_shuffles, self._random_state.get_state(legacy=False)
-        orders, previous = np.empty((n_epochs, self._before.n_rows), dtype=np.intp), self._order
+        if self._orders_before is None or len(self._orders_before) != n_epochs:
+            self._orders_before = np.empty((n_epochs, self._before.n_rows), dtype=np.intp)
+        orders, previous = self._orders_before, self._orders[-1]
         self._n_shuffles += n_epochs  # first: the stream is beyond a shuffle that Ctrl-C interrupts
         for order in orders:
             order[:] = previous
             self._random_state.shuffle(order)
             previous = order
-        self._order = previous if n_epochs == 1 else previous.copy()
-        return orders, Shuffled(self, self._order, self._n_shuffles)
+        self._orders, self._orders_before = orders, self._orders
+        return orders, Shuffled(self, previous, self._n_shuffles)
 
     def after(self, orders, n_done):
         """The `Shuffled` after the first `n_done` of the epochs that `next` has returned."""
-        return Shuffled(self, orders[n_done - 1].copy(), self._n_shuffles - len(orders) + n_done)
+        return Shuffled(self, orders[n_done - 1], self._n_shuffles - len(orders) + n_done)
 
     def order_after(self, order, n_shuffles):
         """The `RowOrder` after the last shuffle, or after the last one before the last call of `next`."""
@@ -296,7 +304,7 @@ class GradientDescent(Solver):
         if isinstance(order, Shuffled):
             order = order.row_order()
             random_state = order.stream_after
-        return state._replace(order=order if self.keeps_order else order.without_array()), random_state
+        return state._replace(order=order.stored(with_array=self.keeps_order)), random_state
 
     def advice_if_loss_rises(self, state):
         """See `Solver.advice_if_loss_rises`."""

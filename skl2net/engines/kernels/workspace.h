@@ -166,7 +166,7 @@ FUNCTION int NAME(reserve)(NAME(workspace) *ws, const network_t *network, int n_
 /* `action` on each row of each band of a layer's weights: it has step numbers from column j on, of which `valid` are a
  * caller's. */
 #define EACH_BAND(layer, memory, action)                                                                          \
-    for (index_t j = 0, step; j < (layer)->ld; j += step)                                                         \
+    for (index_t j = 0, step = (layer)->ld; j < (layer)->ld; j += step)                                           \
         for (index_t i = 0; i < (layer)->in; i++) {                                                               \
             REAL *row = NAME(element)(memory, (layer)->in, (layer)->ld, (layer)->banded, i, j, &step);            \
             const index_t valid = min_index(step, (layer)->out - j);                                              \
