@@ -322,8 +322,11 @@ class AfterTime:
         signal.signal(signal.SIGALRM, self.before)
 
     def _interrupt(self, number, frame):
-        if not self.is_over:
+        if self.is_over:
+            return
+        if frame.f_code.co_filename != warnings.__file__:  # which, since Python 3.14, would keep its lock for ever
             raise KeyboardInterrupt
+        signal.setitimer(signal.ITIMER_REAL, 1e-5)
 
 
 def check_interrupts(name, interrupts):

@@ -109,12 +109,17 @@ FUNCTION void NAME(pack_columns)(index_t k, index_t n, index_t valid, const REAL
                 NAME(store)(P + p * n + j, NAME(load)(B + p * ldb + j));
         return;
     }
-    /* a few rows and columns at a time, whose lines of B stay in the cache */
+    /* a few columns and four rows of B at a time: whole lines of it, which stay in the cache */
     for (index_t start = 0; start < k; start += ROW_STEP)
-        for (index_t first = 0; first < n; first += 8)
-            for (index_t p = start; p < min_index(k, start + ROW_STEP); p++)
-                for (index_t j = first; j < first + 8; j++)
-                    P[p * n + j] = j < valid ? B[j * ldb + p] : 0;
+        for (index_t j = 0; j < n; j += 4) {
+            const index_t end = min_index(k, start + ROW_STEP);
+            index_t p = start;
+            for (; j + 4 <= valid && p + 4 <= end; p += 4)
+                NAME(transpose_four)(B + j * ldb + p, ldb, P + p * n + j, n);
+            for (; p < end; p++)
+                for (index_t i = j; i < j + 4; i++)
+                    P[p * n + i] = i < valid ? B[i * ldb + p] : 0;
+        }
 }
 
 /* During updates, the weights of dense layers and what is laid out like them are stored in bands: BAND columns of all

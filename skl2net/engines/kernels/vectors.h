@@ -49,6 +49,30 @@ INLINE REAL NAME(max)(V x)
     return lanes[0];
 }
 
+/* T[4, 4] = A[4, 4] transposed. */
+typedef REAL NAME(four) __attribute__((vector_size(4 * sizeof(REAL)), aligned(sizeof(REAL)), may_alias));
+typedef REAL_INT NAME(four_int) __attribute__((vector_size(4 * sizeof(REAL))));
+#ifdef __clang__
+#define TAKE(a, b, i, j, k, l) __builtin_shufflevector(a, b, i, j, k, l)
+#else
+#define TAKE(a, b, i, j, k, l) __builtin_shuffle(a, b, (NAME(four_int)){i, j, k, l})
+#endif
+INLINE void NAME(transpose_four)(const REAL *A, index_t lda, REAL *T, index_t ldt)
+{
+    NAME(four) a[4], b[4];
+    for (int i = 0; i < 4; i++)
+        a[i] = *(const NAME(four) *)(A + i * lda);
+    for (int i = 0; i < 2; i++) {
+        b[i] = TAKE(a[2 * i], a[2 * i + 1], 0, 4, 1, 5);
+        b[i + 2] = TAKE(a[2 * i], a[2 * i + 1], 2, 6, 3, 7);
+    }
+    for (int i = 0; i < 2; i++) {
+        *(NAME(four) *)(T + 2 * i * ldt) = TAKE(b[2 * i], b[2 * i + 1], 0, 1, 4, 5);
+        *(NAME(four) *)(T + (2 * i + 1) * ldt) = TAKE(b[2 * i], b[2 * i + 1], 2, 3, 6, 7);
+    }
+}
+#undef TAKE
+
 #define EXPONENT_SHIFT (IS_DOUBLE ? 52 : 23)
 #define EXPONENT_BIAS (IS_DOUBLE ? 1023 : 127)
 /* Adding it rounds to an integer, which then stands in the low bits. */
