@@ -124,7 +124,8 @@ class Shuffling:
     To read the state of a random stream takes longer than an epoch of a tiny network. It is read once in a while, and
     any other state is found by drawing the same numbers again.
 
-    Two arrays take turns: an array for each epoch would need more memory, since others take parts of what it leaves.
+    Two arrays of orders take turns: in the place of an array that is released, others come to lie, so that the next one
+    of its size would need new memory.
 
     Parameters
     ----------
