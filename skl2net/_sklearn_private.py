@@ -82,12 +82,15 @@ else:
         """`fit` of a search as since version 1.9: the check before it, and one splitter and its number of splits."""
         search._validate_params()
         cv, search._checked_cv_orig = search.cv, check_cv(search.cv, y, classifier=is_classifier(search.estimator))
-        split_params = search._get_routed_params_for_fit(params).splitter.split
-        search._check_input_parameters(X=X, y=y, split_params=split_params)
-        search.n_splits_ = search._checked_cv_orig.get_n_splits(X, y, **split_params)
-        search.cv = search._checked_cv_orig
-        yield
-        search.cv = cv
+        try:
+            split_params = search._get_routed_params_for_fit(params).splitter.split
+            search._check_input_parameters(X=X, y=y, split_params=split_params)
+            search.n_splits_ = search._checked_cv_orig.get_n_splits(X, y, **split_params)
+            search.cv = search._checked_cv_orig
+            yield
+        finally:
+            search.cv = cv
+            del search._checked_cv_orig
 
     def check_sample_weight(sample_weight, X, **options):
         """scikit-learn's function, with the refusal of weights that are all zero, which came with version 1.9."""

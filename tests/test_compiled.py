@@ -8,6 +8,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -520,6 +521,7 @@ def test_trainings_side_by_side_with_one_thread_each_wait_for_no_one():
         (lambda case: {"rows": np.array([0, 6])}, "numbers of the 6 rows"),
         (lambda case: {"rows": np.array([-1, 3])}, "numbers of the 6 rows"),
         (lambda case: {"rows": np.zeros((2, 2), dtype=np.intp)}, "must be a vector"),
+        (lambda case: {"rows": np.zeros(0, dtype=np.intp)}, "no rows"),
     ],
     ids=[
         "X",
@@ -535,6 +537,7 @@ def test_trainings_side_by_side_with_one_thread_each_wait_for_no_one():
         "row too large",
         "negative row",
         "matrix of rows",
+        "no rows",
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(change, message):
@@ -543,6 +546,13 @@ def test_arrays_that_do_not_fit_are_refused(change, message):
         setattr(case, name, value)
     with pytest.raises(ValueError, match=message):
         compiled.loss_and_gradient(case.task, case.parameters)
+
+
+def test_an_optimiser_of_more_constants_than_there_is_room_for_is_refused():
+    case = make_case((4, 5, 3), "tanh", "softmax", "log_loss")
+    optimiser = SimpleNamespace(name="sgd", constants=(0.9,) * 5, n_moments=1)
+    with pytest.raises(ValueError, match="4 constants at most"):
+        run(compiled, case, (optimiser, 0.1), "penalty", 0.1, make_batches(6, 2, 3))
 
 
 def test_classes_of_other_outputs_than_softmax_are_refused():

@@ -191,6 +191,49 @@ def test_a_row_of_weight_two_is_two_rows(engine, output, loss):
 
 
 @each_engine
+@pytest.mark.parametrize(("dtype", "exponent"), [(np.float32, -140), (np.float64, -1060)])
+@pytest.mark.parametrize("n_outputs", [3, 40])
+@pytest.mark.parametrize("batch_size", [1, 2, 8])
+@each_output_loss
+def test_weights_may_be_as_small_as_their_dtype_allows(engine, output, loss, batch_size, n_outputs, dtype, exponent):
+    case = make_case((3, 4, n_outputs), "tanh", output, loss, n_rows=20, dtype=dtype)
+    tiny = replace(case, sample_weight=np.full(20, 2.0**exponent, dtype))
+    (value, gradient), (tiny_value, tiny_gradient) = (
+        engine.loss_and_gradient(each.task, case.parameters) for each in (case, tiny)
+    )
+    # sums of 20 rows, or five updates of batches
+    eps = 100 * np.finfo(dtype).eps * (1 + abs(gradient).max() + abs(case.parameters).max())
+    np.testing.assert_allclose(tiny_gradient, gradient, rtol=0, atol=eps)
+    # weight times loss is a subnormal number of nine bits or more
+    np.testing.assert_allclose(tiny_value, value, rtol=0, atol=2.0**-8 * max(1, value))
+    batches = make_batches(20, 5, batch_size)
+    tiny_batches = replace(batches, n_samples=batches.n_samples * 2.0**exponent)
+    state, _ = run(engine, case, STEPS["sgd"], "penalty", 0.1, batches)
+    tiny_state, _ = run(engine, tiny, STEPS["sgd"], "penalty", 0.1, tiny_batches)
+    np.testing.assert_allclose(tiny_state.parameters, state.parameters, rtol=0, atol=eps)
+
+
+@each_engine
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n_outputs", [1, 40])
+@pytest.mark.parametrize("row", [0, 19, 65])
+def test_a_row_of_weight_zero_counts_for_nothing_even_if_its_loss_overflows(engine, row, n_outputs, dtype):
+    case = make_case((3, 4, n_outputs), "tanh", "identity", "squared_error", n_rows=66, dtype=dtype)
+    case.sample_weight = np.ones(66, dtype)
+    case.sample_weight[row], case.Y[row] = 0, 0
+    other = replace(case, Y=case.Y.copy())
+    other.Y[row] = np.finfo(dtype).max ** 0.75
+    (value, gradient), (other_value, other_gradient) = (
+        engine.loss_and_gradient(each.task, case.parameters) for each in (case, other)
+    )
+    assert value == other_value
+    np.testing.assert_array_equal(gradient, other_gradient)
+    losses, other_losses = (engine.losses(each.task, case.parameters[np.newaxis]) for each in (case, other))
+    np.testing.assert_array_equal(losses, other_losses)
+
+
+@each_engine
 def test_a_loss_of_zero_is_reached_where_outputs_are_the_targets(engine):
     case = make_case((3, 4, 2), "relu", "identity", "squared_error")
     Y = engine.outputs(case.task, case.parameters)

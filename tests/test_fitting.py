@@ -305,6 +305,25 @@ def interrupted_fit(net, X, y, interrupt):
     return False
 
 
+def test_ctrl_c_while_a_divergence_is_reported_keeps_no_infinite_moments(monkeypatch):
+    finish, n_finished = Monitor.finish, []
+
+    def finish_and_interrupt(self, iterate, totals, each=None, **kwargs):
+        finish(self, iterate, totals, each, **kwargs)
+        n_finished.append(len(totals))
+        raise KeyboardInterrupt
+
+    params = {"solver": "sgd", "learning_rate_init": 3.0, "early_stopping": True, "n_iter_no_change": 10**6}
+    net = L2NetRegressor((), max_iter=10**4, warm_start=True, batch_size=60, random_state=0, **params)
+    X, y = (np.float32(array) for array in regression())
+    monkeypatch.setattr(Monitor, "finish", finish_and_interrupt)
+    with pytest.warns(UserWarning, match="interrupted"):
+        net.fit(X, y)
+    assert [net.n_iter_] == n_finished
+    assert 0 < net.n_iter_ < 10**4
+    assert np.isfinite(net._continuation.state.moments).all()
+
+
 class AfterTime:
     """A real signal after the given time."""
 

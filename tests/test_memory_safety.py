@@ -15,6 +15,7 @@ from test_engine_agreement import each_dtype
 
 from skl2net import L2NetClassifier, L2NetClassifierCV, L2NetRegressor, NodeSweepCV, ParticleSwarm
 from skl2net.engines import available_engines, default_engine
+from skl2net.engines.interface import Batches
 from skl2net.l2 import L2Coefficients
 from skl2net.solvers.gradient import RowOrder
 
@@ -157,6 +158,20 @@ def test_broken_csr_is_refused_by_every_function_of_an_engine(engine, name):
         with pytest.raises(ValueError):  # noqa: PT011 - the words are the engine's or scipy's
             call()
     np.testing.assert_array_equal(state.parameters, case.parameters)
+
+
+@each_engine
+def test_broken_csr_is_refused_where_only_the_order_of_an_epoch_names_its_rows(engine):
+    case = make_case((5, 2), "tanh", "identity", "squared_error", n_rows=2)
+    case.X, case.rows = sp.csr_array(np.eye(2, 5)), np.array([0])
+    case.X.indices[1] = FAR
+    optimiser, learning_rate = STEPS["sgd"]
+    batches = Batches(np.array([[1]]), np.array([0, 1]), np.ones((1, 1)))
+    coefficients = coefficients_of(case, "penalty", 0.1, batches, learning_rate)
+    with pytest.raises(ValueError):  # noqa: PT011 - the words are the engine's or scipy's
+        engine.run_updates(
+            case.task, new_state(case.parameters, optimiser), batches, coefficients, optimiser, learning_rate
+        )
 
 
 @pytest.mark.parametrize("variant", ["inertia", "fips"])

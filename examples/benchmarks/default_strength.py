@@ -88,8 +88,8 @@ def cell(values):
 
 
 def compare_defaults(n_splits, n_jobs):
-    """Print the table of the README."""
-    print(f"| table | solver | {' | '.join(SETTINGS)} | first less second |\n|{'---|' * (3 + len(SETTINGS))}")
+    """Print the table of docs/choosing_lambda.md."""
+    print(f"| table | solver | {' | '.join(SETTINGS)} | prior − penalty |\n|{'---|' * (3 + len(SETTINGS))}")
     for solver in SOLVERS:
         of_settings = []
         for setting in SETTINGS.values():

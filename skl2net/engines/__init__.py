@@ -41,8 +41,8 @@ def default_engine():
 def effective_n_threads():
     """Number of threads that the compiled engine uses for a task that does not say.
 
-    As many as there are processors, or fewer: what ``OMP_NUM_THREADS``, joblib's workers and threadpoolctl allow. A
-    limit of threadpoolctl that the main thread sets also holds in the threads that Python starts.
+    As many as there are physical cores, or what ``OMP_NUM_THREADS``, joblib's workers and threadpoolctl allow. A limit
+    of threadpoolctl that the main thread sets also holds in the threads that Python starts.
 
     Returns
     -------

@@ -386,6 +386,8 @@ def run_updates(task, state, batches, coefficients, optimiser, learning_rate, ea
     cdef void *moments[MAX_MOMENTS]
     cdef int k
     updates.optimiser = _OPTIMISERS[optimiser.name]
+    if len(optimiser.constants) > MAX_CONSTANTS:
+        raise ValueError(f"An optimiser has {MAX_CONSTANTS} constants at most, got {optimiser.constants}.")
     for k in range(MAX_CONSTANTS):
         updates.constants[k] = 0
     for k, constant in enumerate(optimiser.constants):
@@ -417,6 +419,8 @@ def run_updates(task, state, batches, coefficients, optimiser, learning_rate, ea
         updates.order, updates.order_stride = <const index_t *>_address(order), n_rows
         if not are_within(updates.order, order.size, task.X.shape[0]):
             raise ValueError(f"The order must hold numbers of the {task.X.shape[0]} rows of X.")
+        if task.rows is not None:
+            call.check_csr(task.X, NULL, task.X.shape[0])
     bounds = call.indices(batches.bounds)
     if bounds.shape != (n_updates + 1,):
         raise ValueError(f"{n_updates} updates need {n_updates + 1} bounds, got an array of shape {bounds.shape}.")
@@ -640,7 +644,7 @@ cdef class _Call:
     cdef interruption_t interruption
     cdef object task, reason
     cdef const kernels_t *kernels
-    cdef index_t n_parameters
+    cdef index_t n_parameters, n_stored
     cdef object dtype
     cdef list held
 
@@ -702,11 +706,18 @@ cdef class _Call:
             raise ValueError(f"X is no CSR of {X.shape[0]} rows: indptr has shape {indptr.shape}.")
         self.data.values, self.data.indices, self.data.indptr = _address(values), _address(indices), _address(indptr)
         self.data.wide_indices, self.data.wide_indptr = indices.itemsize == 8, indptr.itemsize == 8
-        n_stored = min(len(values), len(indices))
-        self.data.stored_per_row = n_stored // max(1, X.shape[0])
-        if not is_csr(&self.data, n_stored, n_features):
+        self.n_stored = min(len(values), len(indices))
+        self.data.stored_per_row = self.n_stored // max(1, X.shape[0])
+        self.check_csr(X, self.data.order, self.data.n_rows)
+        return 0
+
+    cdef int check_csr(self, X, const index_t *order, index_t n_rows) except -1:
+        """Refuse CSR if the indices of rows that count are out of range."""
+        cdef data_t data = self.data
+        data.order, data.n_rows = order, n_rows
+        if data.indptr != NULL and not is_csr(&data, self.n_stored, X.shape[1]):
             raise ValueError(
-                f"X is no CSR of shape {X.shape} with {n_stored} entries: indptr or indices are out of range."
+                f"X is no CSR of shape {X.shape} with {self.n_stored} entries: indptr or indices are out of range."
             )
         return 0
 
@@ -714,6 +725,8 @@ cdef class _Call:
         n_rows = task.X.shape[0]
         if task.Y is None:
             raise ValueError("The task has no targets Y.")
+        if self.data.n_rows == 0:
+            raise ValueError("The task has no rows.")
         if task.network.output == "softmax" and task.Y.shape == (n_rows,) and task.Y.dtype == np.int32:
             classes = self.hold(task.Y, np.int32)
             self.data.classes = <const int32_t *>_address(classes)

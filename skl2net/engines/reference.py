@@ -70,7 +70,7 @@ def losses(task, vectors, *, xp=np):
         if sample_weight is None:
             values.append(_total(row_losses, xp) / X.shape[0])
         else:
-            values.append(_total(row_losses * sample_weight, xp) / _total(sample_weight, xp))
+            values.append(_weighted_total(row_losses, sample_weight, xp) / _total(sample_weight, xp))
     return xp.asarray(values, dtype=xp.float64)
 
 
@@ -171,7 +171,7 @@ def _loss_and_gradient(network, loss, parameters, X, Y, sample_weight, xp):
         delta = delta / X.shape[0]
     else:
         n_samples = _total(sample_weight, xp)
-        value = _total(row_losses * sample_weight, xp) / n_samples
+        value = _weighted_total(row_losses, sample_weight, xp) / n_samples
         delta = delta * (sample_weight / n_samples)[:, None]
     return value, _backward(network, parameters, activations, delta, xp)
 
@@ -248,6 +248,11 @@ def _loss_and_delta(network, loss, Z, Y, xp):
 
 def _total(values, xp):
     return float(xp.sum(values, dtype=xp.float64))
+
+
+def _weighted_total(row_losses, sample_weight, xp):
+    """Sum of weight times loss; a row of weight zero counts for nothing, even if its loss overflows."""
+    return _total(xp.where(sample_weight > 0, row_losses, xp.zeros_like(row_losses)) * sample_weight, xp)
 
 
 def _logistic(Z, xp):

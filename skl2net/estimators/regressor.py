@@ -104,7 +104,10 @@ class L2NetRegressor(RegressorMixin, BaseL2Net):
         Whether `fit` continues from the previous call. The weights, the state of the optimiser or of the swarm, the
         random stream and the curves are kept, so that 30 calls with ``max_iter=1`` give the same network as one call
         with ``max_iter=30``, unless a stopping rule ends training first. Patience, best loss and best validation score
-        are reset in each call. "lbfgs" keeps the weights only and rebuilds its approximation of the curvature.
+        are reset in each call. Exceptions are "lbfgs", which keeps the weights only and rebuilds its approximation of
+        the curvature, early stopping, which draws another validation set, ``learning_rate="adaptive"``, which starts
+        from `learning_rate_init`, and a particle swarm with a schedule of its inertia, unless `inertia_iterations` is
+        set.
     momentum : float, default=0.9
         Momentum, in [0, 1]. Only used when ``solver="sgd"``.
     nesterovs_momentum : bool, default=True

@@ -364,9 +364,9 @@ class L2NetClassifierCV(_AlphaSearch, L2NetClassifier):
     """L2NetClassifier whose `alpha` is found by cross-validation.
 
     Every alpha is tried on every fold, always from the initial weights, and the network is fitted to all the data with
-    the chosen one. The result is that of a grid search over :class:`L2NetClassifier`, bit for bit. It takes less time,
-    since the data are validated and encoded once, nothing is copied, and the networks are trained side by side in
-    threads.
+    the chosen one. The result is that of a grid search over :class:`L2NetClassifier`, bit for bit, in about the same
+    time, nearly all of which is training. The data are validated and encoded once, nothing is copied, and with `n_jobs`
+    the networks are trained side by side in threads.
 
     Parameters
     ----------
@@ -517,9 +517,9 @@ class L2NetRegressorCV(_AlphaSearch, L2NetRegressor):
     """L2NetRegressor whose `alpha` is found by cross-validation.
 
     Every alpha is tried on every fold, always from the initial weights, and the network is fitted to all the data with
-    the chosen one. The result is that of a grid search over :class:`L2NetRegressor`, bit for bit. It takes less time,
-    since the data are validated and encoded once, nothing is copied, and the networks are trained side by side in
-    threads.
+    the chosen one. The result is that of a grid search over :class:`L2NetRegressor`, bit for bit, in about the same
+    time, nearly all of which is training. The data are validated and encoded once, nothing is copied, and with `n_jobs`
+    the networks are trained side by side in threads.
 
     Parameters
     ----------

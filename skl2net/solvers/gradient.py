@@ -274,15 +274,16 @@ class GradientDescent(Solver):
                 each = np.empty((n_epochs, problem.n_parameters), dtype=problem.dtype)
             epochs = problem.run_updates(work, batches, coefficients, self.optimiser, rate, each)
 
-            n_done, parameters = len(epochs), work.parameters
+            n_done, parameters, moments, n_updates = len(epochs), work.parameters, work.moments, work.n_updates
             if n_done < n_epochs:
                 if n_done == 0 or each is None:
                     raise Diverged(self._advice(rate), n_unreported=n_done)
                 # one of the epochs before may have the best validation score
                 each, parameters = each[:n_done], each[n_done - 1]
+                moments, n_updates = state.moments, state.n_updates  # those of the last epoch may be infinite
                 order = order if shuffling is None else shuffling.after(orders, n_done)
             t += problem.n_rows * n_done
-            state = GradientState(self.name, work.moments, work.n_updates, order, rate, state.n_reductions)
+            state = GradientState(self.name, moments, n_updates, order, rate, state.n_reductions)
             monitor.finish(Iterate(parameters, state, t), [*map(_iteration_totals, epochs.tolist())], each)
             if n_done < n_epochs:
                 raise Diverged(self._advice(rate))

@@ -15,7 +15,7 @@ FUNCTION void NAME(epoch_of_batches)(NAME(workspace) *ws, const data_t *data, up
         if (ws->is_lazy)
             NAME(catch_up)(ws, updates, l2_of(updates, u, 0));
         updates->totals.data_loss +=
-            NAME(loss_and_gradient)(ws, data, updates->order, first, stop, 1 / n_samples) / n_samples * size;
+            NAME(loss_and_gradient)(ws, data, updates->order, first, stop, n_samples) / n_samples * size;
         if (ws->interruption->is_over)
             break;
         updates->totals.n_rows += stop - first;

@@ -55,7 +55,7 @@ FUNCTION double NAME(evaluate_gradient)(NAME(full_batch) *x, const REAL *paramet
     if (!x->in_lanes) {
         NAME(take)(&x->ws, NAME(PARAMETERS), (REAL *)parameters);
         NAME(take)(&x->ws, NAME(GRADIENT), gradient);
-        total = NAME(loss_and_gradient)(&x->ws, x->data, x->data->order, 0, n_rows, 1 / x->n_samples);
+        total = NAME(loss_and_gradient)(&x->ws, x->data, x->data->order, 0, n_rows, x->n_samples);
         NAME(give_back)(&x->ws, NAME(GRADIENT), gradient);
         return total / x->n_samples;
     }
@@ -65,7 +65,7 @@ FUNCTION double NAME(evaluate_gradient)(NAME(full_batch) *x, const REAL *paramet
             break;
         NAME(lanes_load)(&x->lanes, x->data, start, min_index(LANE_ROWS, n_rows - start));
         NAME(lanes_forward)(&x->lanes, parameters);
-        total += NAME(lanes_loss)(&x->lanes, 1 / x->n_samples);
+        total += NAME(lanes_loss)(&x->lanes, x->n_samples);
         NAME(lanes_backward)(&x->lanes, parameters, gradient);
     }
     return total / x->n_samples;
@@ -204,7 +204,7 @@ FUNCTION void NAME(evaluate_chunk)(void *context, int64_t chunk, int worker)
         NAME(lanes_load)(ws, x->data, start, min_index(LANE_ROWS, x->stop_row - start));
         for (index_t i = first; i < stop; i++) {
             NAME(lanes_forward)(ws, x->vectors + i * x->stride);
-            x->values[i] += NAME(lanes_loss)(ws, 0);
+            x->values[i] += NAME(lanes_loss)(ws, (double)INFINITY);
         }
     }
 }
@@ -236,7 +236,7 @@ FUNCTION void NAME(evaluate)(NAME(evaluation) *x, const REAL *vectors, index_t s
             for (index_t start = 0; start < x->data->n_rows && !x->interruption->is_over; start += x->ws.block) {
                 NAME(rows) rows = {x->data, x->data->order, start, min_index(x->ws.block, x->data->n_rows - start)};
                 NAME(forward)(&x->ws, &rows, NAME(dense_input)(&x->ws, &rows));
-                values[i] += NAME(loss)(&x->ws, &rows, 0);
+                values[i] += NAME(loss)(&x->ws, &rows, (double)INFINITY);
             }
         }
     }

@@ -84,11 +84,11 @@ FUNCTION void NAME(lanes_forward)(NAME(lanes) *ws, const REAL *parameters)
     }
 }
 
-/* Sum of weight times loss over the loaded rows; with `scale` not 0, ws->delta as in `loss_rows`. */
-FUNCTION double NAME(lanes_loss)(NAME(lanes) *ws, double scale)
+/* Sum of weight times loss over the loaded rows; ws->delta as in `loss_rows`. */
+FUNCTION double NAME(lanes_loss)(NAME(lanes) *ws, double n_samples)
 {
     return NAME(unit_major_loss)(ws->network, ws->network->sizes[ws->n_layers], ws->n_lanes,
-                                 ws->activations[ws->n_layers], ws->target, ws->weight, ws->delta, scale);
+                                 ws->activations[ws->n_layers], ws->target, ws->weight, ws->delta, n_samples);
 }
 
 /* The sum of each of n vectors, added up as `sum` does it: n is 1 or 16. */

@@ -109,17 +109,18 @@ INLINE int NAME(takes_logs)(const network_t *network)
 }
 
 /* Sum of weight times loss, with rows in the lanes: raw outputs z and targets y are [out, LANE_ROWS], of which n_lanes
- * are in use. With `scale` not 0, delta becomes weight * scale * the derivative of the loss with respect to z. */
+ * are in use. delta becomes weight / n_samples * the derivative of the loss with respect to z, and anything if n_samples
+ * is infinite. Batches may weigh so little that 1 / n_samples would overflow. */
 FUNCTION double NAME(unit_major_loss)(const network_t *network, index_t out, index_t n_lanes, const REAL *z,
-                                      const REAL *y, const REAL *weights, REAL *delta, double scale)
+                                      const REAL *y, const REAL *weights, REAL *delta, double n_samples)
 {
-    const int output = network->output, takes_logs = NAME(takes_logs)(network);
+    const int output = network->output, takes_logs = NAME(takes_logs)(network), with_delta = n_samples < (double)INFINITY;
     REAL log_of[512 / sizeof(REAL)], log_weight[512 / sizeof(REAL)];
     V total = NAME(all)(0);
     for (index_t i = 0; i < n_lanes; i += LANES) {
         const REAL *zi = z + i, *yi = y + i;
         REAL *di = delta + i;
-        V weight = NAME(load)(weights + i), factor = weight * (REAL)scale, acc = NAME(all)(0);
+        V weight = NAME(load)(weights + i), factor = weight / (REAL)n_samples, acc = NAME(all)(0);
         if (output == OUT_SOFTMAX) {
             const NAME(softmax_sums) s = NAME(softmax)(0, out, out * LANE_ROWS, LANE_ROWS, zi, yi, di);
             const V share = 1 / s.sum;
@@ -127,7 +128,7 @@ FUNCTION double NAME(unit_major_loss)(const network_t *network, index_t out, ind
                 acc = s.distance;
                 NAME(store)(log_of + i, s.sum);
                 NAME(store)(log_weight + i, weight * s.mass);
-                for (index_t j = 0; j < out && scale != 0; j++) {
+                for (index_t j = 0; j < out && with_delta; j++) {
                     V p = NAME(load)(di + j * LANE_ROWS) * share;
                     const V error = p - NAME(load)(yi + j * LANE_ROWS);
                     NAME(store)(di + j * LANE_ROWS, NAME(without_tiny)(error * factor));
@@ -139,7 +140,7 @@ FUNCTION double NAME(unit_major_loss)(const network_t *network, index_t out, ind
                     acc += error * error * (REAL)0.5;
                     mean += p * error;
                 }
-                for (index_t j = 0; j < out && scale != 0; j++) {
+                for (index_t j = 0; j < out && with_delta; j++) {
                     V p = NAME(load)(di + j * LANE_ROWS) * share;
                     const V error = p - NAME(load)(yi + j * LANE_ROWS);
                     NAME(store)(di + j * LANE_ROWS, NAME(without_tiny)(p * (error - mean) * factor));
@@ -151,7 +152,7 @@ FUNCTION double NAME(unit_major_loss)(const network_t *network, index_t out, ind
                 NAME(store)(di + j * LANE_ROWS, NAME(without_tiny)(error * factor));
             }
         }
-        /* a lane without a row must not turn an overflow into NaN */
+        /* a row of weight 0, or a lane without a row, must not turn an overflow into NaN */
         total += NAME(select)(weight > 0, weight * acc, NAME(all)(0));
     }
     /* in a loop of their own, so that none waits for the sum that it is the logarithm of */
@@ -199,6 +200,8 @@ INLINE V NAME(row_loss)(const network_t *network, index_t out, index_t ld, const
             NAME(store)(d + j, NAME(without_tiny)(NAME(with_padding)(0, out, j, error * factor)));
         }
     }
+    if (!(weight > 0)) /* which must not turn an overflow into NaN */
+        return NAME(all)(0);
     return acc * weight;
 }
 
@@ -208,7 +211,9 @@ INLINE double NAME(sum_of_logs)(REAL *log_of, REAL *log_weight, index_t n)
     double total = 0;
     for (index_t i = n; i < round_up(n, LANES); i++)
         log_of[i] = 1, log_weight[i] = 0;
-    for (index_t i = 0; i < n; i += LANES)
-        total += (double)NAME(sum)(NAME(load)(log_weight + i) * NAME(log)(NAME(load)(log_of + i)));
+    for (index_t i = 0; i < n; i += LANES) {
+        const V weight = NAME(load)(log_weight + i), log = NAME(log)(NAME(load)(log_of + i));
+        total += (double)NAME(sum)(NAME(select)(weight > 0, weight * log, NAME(all)(0)));
+    }
     return total;
 }

@@ -17,7 +17,7 @@ typedef struct {
     NAME(workspace) *ws;
     const NAME(rows) *rows;
     index_t rows_per_chunk;
-    double scale;
+    double n_samples;
 } NAME(block);
 
 FUNCTION void NAME(gather)(void *context, int64_t chunk, int worker)
@@ -97,8 +97,8 @@ FUNCTION void NAME(forward)(NAME(workspace) *ws, const NAME(rows) *rows, const R
     }
 }
 
-/* Sum over a chunk's rows of weight times loss. The last layer's delta becomes weight * scale * the derivative of the
- * loss with respect to the raw outputs. */
+/* Sum over a chunk's rows of weight times loss. The last layer's delta becomes weight / n_samples * the derivative of the
+ * loss with respect to the raw outputs, see `unit_major_loss`. */
 FUNCTION void NAME(loss_rows)(void *context, int64_t chunk, int worker)
 {
     const NAME(block) *x = context;
@@ -119,14 +119,14 @@ FUNCTION void NAME(loss_rows)(void *context, int64_t chunk, int worker)
         for (index_t i = 0; i < n_lanes; i++)
             weight[i] = i >= n_rows ? 0 : weights ? weights[NAME(row)(rows, first + i)] : 1;
         ws->totals[chunk] =
-            NAME(unit_major_loss)(ws->network, out, n_lanes, z, t, weight, delta, x->scale);
+            NAME(unit_major_loss)(ws->network, out, n_lanes, z, t, weight, delta, x->n_samples);
         NAME(transpose)(out, n_rows, delta, LANE_ROWS, ld, layer->delta + first * ld, ld);
         return;
     }
     REAL *y = ws->target + worker * ld;
     for (index_t i = first; i < stop; i++) {
         const index_t row = NAME(row)(rows, i);
-        const REAL weight = weights ? weights[row] : 1, factor = weight * (REAL)x->scale;
+        const REAL weight = weights ? weights[row] : 1, factor = weight / (REAL)x->n_samples;
         NAME(take_targets)(rows->data, row, out, y);
         total += (double)NAME(sum)(NAME(row_loss)(ws->network, out, ld, layer->activation + i * ld, y,
                                                   layer->delta + i * ld, weight, factor, ws->log_of + i,
@@ -138,9 +138,9 @@ FUNCTION void NAME(loss_rows)(void *context, int64_t chunk, int worker)
 }
 
 /* Loss of a block, see `loss_rows`. */
-FUNCTION double NAME(loss)(NAME(workspace) *ws, const NAME(rows) *rows, double scale)
+FUNCTION double NAME(loss)(NAME(workspace) *ws, const NAME(rows) *rows, double n_samples)
 {
-    NAME(block) x = {ws, rows, LOSS_CHUNK, scale};
+    NAME(block) x = {ws, rows, LOSS_CHUNK, n_samples};
     const index_t n_chunks = (rows->n + LOSS_CHUNK - 1) / LOSS_CHUNK;
     const index_t work = 32 * rows->n * ws->layers[ws->n_layers - 1].ld;
     share(n_chunks, work >= SHARED_WORK ? ws->n_threads : 1, NAME(loss_rows), &x);
@@ -203,17 +203,17 @@ FUNCTION void NAME(backward)(NAME(workspace) *ws, const NAME(rows) *rows, const 
     }
 }
 
-/* Sum of the losses of the rows first, ..., stop - 1, and in the gradient's parts scale times its gradient; neither if
+/* Sum of the losses of the rows first, ..., stop - 1, and in the gradient's parts its gradient / n_samples; neither if
  * the call is over. */
 FUNCTION double NAME(loss_and_gradient)(NAME(workspace) *ws, const data_t *data, const index_t *order, index_t first,
-                                        index_t stop, double scale)
+                                        index_t stop, double n_samples)
 {
     double total = 0;
     for (index_t start = first; start < stop && !ws->interruption->is_over; start += ws->block) {
         NAME(rows) rows = {data, order, start, min_index(ws->block, stop - start)};
         const REAL *input = NAME(dense_input)(ws, &rows);
         NAME(forward)(ws, &rows, input);
-        total += NAME(loss)(ws, &rows, scale);
+        total += NAME(loss)(ws, &rows, n_samples);
         NAME(backward)(ws, &rows, input, start > first);
     }
     return total;

@@ -39,7 +39,7 @@ FUNCTION void NAME(plan_epoch)(NAME(workspace) *ws, const data_t *data, const up
         sorted_batch_t *batch = ws->batches + i;
         if (largest > ws->n_entries || !batch->entries) {
             free(batch->entries);
-            batch->entries = malloc((size_t)(largest + 1) * sizeof(NAME(entry)));
+            batch->entries = malloc((size_t)(max_index(largest, ws->n_entries) + 1) * sizeof(NAME(entry)));
         }
         if (!batch->column_ends)
             batch->column_ends = malloc((size_t)(layer->in + 1) * sizeof *batch->column_ends);
@@ -50,7 +50,7 @@ FUNCTION void NAME(plan_epoch)(NAME(workspace) *ws, const data_t *data, const up
     }
     ws->n_entries = max_index(ws->n_entries, largest);
     ws->is_sorted = 1;
-    if ( updates->optimiser != OPTIMISER_SGD || total > updates->n_updates * layer->in)
+    if (updates->optimiser != OPTIMISER_SGD || total > updates->n_updates * layer->in)
         return;
     if (!ws->window)
         ws->window = malloc(sizeof *ws->window);
