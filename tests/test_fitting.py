@@ -305,6 +305,7 @@ def interrupted_fit(net, X, y, interrupt):
     return False
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
 def test_ctrl_c_while_a_divergence_is_reported_keeps_no_infinite_moments(monkeypatch):
     finish, n_finished = Monitor.finish, []
 

@@ -373,7 +373,8 @@ def _r2(Y, outputs, sample_weight):
     if len(Y) < 2 or not np.isfinite(outputs).all():
         return float(r2_score(Y, outputs, sample_weight=sample_weight))  # its warning, its error
     weight = 1.0 if sample_weight is None else sample_weight[:, np.newaxis]
-    errors = np.sum(weight * (Y - outputs) ** 2, axis=0)
+    with np.errstate(over="ignore"):  # of a training that diverges, which is said elsewhere
+        errors = np.sum(weight * (Y - outputs) ** 2, axis=0)
     spread = np.sum(weight * (Y - np.average(Y, axis=0, weights=sample_weight)) ** 2, axis=0)
     is_defined = spread != 0
     scores = np.where(is_defined, 0, errors == 0).astype(errors.dtype)
