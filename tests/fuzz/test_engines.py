@@ -130,9 +130,11 @@ class Engines(RuleBasedStateMachine):
         optimiser, learning_rate = STEPS[step]
         coefficients = coefficients_of(self.case, "penalty", 0.1, batches, learning_rate)
         whole, parts = (new_state(self.case.parameters, optimiser) for _ in range(2))
-        compiled.run_updates(
+        curves = compiled.run_updates(
             replace(self.case.task, n_threads=1), whole, batches, coefficients, optimiser, learning_rate
         )
+        if len(curves) < 3:
+            return  # it diverges, which ends the call
         for epoch in (slice(i, i + 1) for i in range(3)):
             part = Batches(batches.order[epoch], batches.bounds, batches.n_samples[epoch])
             task = replace(self.case.task, n_threads=n_threads)
