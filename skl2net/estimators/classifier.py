@@ -31,7 +31,7 @@ from skl2net.hints import (
 from skl2net.problem import Decoder
 from skl2net.solvers.swarm import ParticleSwarm
 
-_ENCODED_AT_ONCE = 100_000  # labels: more of them need more memory and are not faster
+_ENCODED_AT_ONCE = 100_000  # labels: their numbers take 8 bytes each until they are stored
 
 
 class L2NetClassifier(ClassifierMixin, BaseL2Net):

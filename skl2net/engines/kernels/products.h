@@ -99,26 +99,27 @@ FUNCTION void NAME(multiply)(index_t m, index_t n, index_t k, const REAL *A, ind
         NAME(any_panel)(min_index(PANEL, n - j), m, k, A, row_step, column_step, B + j, ldb, C + j, ldc, 0);
 }
 
-/* P[k, n] = B[k, n] together, B being given transposed or not; beyond the valid columns there are zeros. */
-FUNCTION void NAME(pack_columns)(index_t k, index_t n, index_t valid, const REAL *B, index_t ldb, int transposed, REAL *P)
+/* P[k, n] = B[k, n] together. A vector at a time: memcpy of such short rows became `rep movs`, 5 % of an update. */
+FUNCTION void NAME(pack_columns)(index_t k, index_t n, const REAL *B, index_t ldb, REAL *P)
 {
-    if (!transposed) {
-        /* a vector at a time: memcpy of such short rows became `rep movs`, 5 % of an update */
-        for (index_t p = 0; p < k; p++)
-            for (index_t j = 0; j < n; j += LANES)
-                NAME(store)(P + p * n + j, NAME(load)(B + p * ldb + j));
-        return;
-    }
-    /* a few columns and four rows of B at a time: whole lines of it, which stay in the cache */
-    for (index_t start = 0; start < k; start += ROW_STEP)
-        for (index_t j = 0; j < n; j += 4) {
-            const index_t end = min_index(k, start + ROW_STEP);
-            index_t p = start;
-            for (; j + 4 <= valid && p + 4 <= end; p += 4)
-                NAME(transpose_four)(B + j * ldb + p, ldb, P + p * n + j, n);
-            for (; p < end; p++)
-                for (index_t i = j; i < j + 4; i++)
-                    P[p * n + i] = i < valid ? B[i * ldb + p] : 0;
+    for (index_t p = 0; p < k; p++)
+        for (index_t j = 0; j < n; j += LANES)
+            NAME(store)(P + p * n + j, NAME(load)(B + p * ldb + j));
+}
+
+/* T[columns, n] = A[rows, columns] transposed, with zeros beyond the rows; n is a multiple of ROW_STEP. A few columns and
+ * four rows of A at a time: whole lines of it, which stay in the cache. */
+FUNCTION void NAME(transpose)(index_t rows, index_t columns, const REAL *A, index_t lda, index_t n, REAL *T, index_t ldt)
+{
+    for (index_t start = 0; start < columns; start += ROW_STEP)
+        for (index_t i = 0; i < n; i += 4) {
+            const index_t end = min_index(columns, start + ROW_STEP);
+            index_t j = start;
+            for (; i + 4 <= rows && j + 4 <= end; j += 4)
+                NAME(transpose_four)(A + i * lda + j, lda, T + j * ldt + i, ldt);
+            for (; j < end; j++)
+                for (index_t row = i; row < i + 4; row++)
+                    T[j * ldt + row] = row < rows ? A[row * lda + j] : 0;
         }
 }
 
@@ -233,13 +234,13 @@ FUNCTION void NAME(product_chunk)(void *context, int64_t chunk, int worker)
             if (x->transposed) {
                 for (index_t q = 0; q < slice; q += BAND) {
                     const REAL *rows = NAME(element)(x->B, x->n_valid, x->ldb, x->banded_b, j, p + q, &ldb);
-                    NAME(pack_columns)(min_index(BAND, slice - q), width, valid, rows, ldb, 1, panel + q * width);
+                    NAME(transpose)(valid, min_index(BAND, slice - q), rows, ldb, width, panel + q * width, width);
                 }
                 ldb = width;
             } else {
                 b = NAME(element)(x->B, x->k, x->ldb, x->banded_b, p, j, &ldb);
                 if (m >= 16 && slice * ldb * (index_t)sizeof(REAL) > CACHE) {
-                    NAME(pack_columns)(slice, width, valid, b, ldb, 0, panel);
+                    NAME(pack_columns)(slice, width, b, ldb, panel);
                     b = panel, ldb = width;
                 }
             }
@@ -265,15 +266,4 @@ FUNCTION void NAME(do_product)(NAME(product) *x, int n_threads, interruption_t *
     x->rows_per_chunk = round_up((x->m + n_row_chunks - 1) / n_row_chunks, TILE_ROWS);
     x->columns_per_chunk = n_column_chunks == 1 ? x->n : n_bands / n_column_chunks * BAND;
     share((x->m + x->rows_per_chunk - 1) / x->rows_per_chunk * n_column_chunks, n_chunks, NAME(product_chunk), x);
-}
-
-/* T[columns, n] = A[rows, columns] transposed, with zeros beyond the rows. */
-FUNCTION void NAME(transpose)(index_t rows, index_t columns, const REAL *A, index_t lda, index_t n, REAL *T, index_t ldt)
-{
-    for (index_t j = 0; j < columns; j++) {
-        for (index_t i = 0; i < rows; i++)
-            T[j * ldt + i] = A[i * lda + j];
-        for (index_t i = rows; i < n; i++)
-            T[j * ldt + i] = 0;
-    }
 }
