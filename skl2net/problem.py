@@ -203,10 +203,11 @@ class Problem:
             n_samples = np.broadcast_to(n_samples, (n_epochs, len(bounds) - 1))
         return Batches(orders, bounds, n_samples)
 
-    def coefficients_of(self, batches, learning_rate):
+    def coefficients_of(self, batches, learning_rates):
         """Coefficients of the L2 rule in each update."""
-        return self.rule.coefficients(n=batches.n_samples, n_total=self.n_total, learning_rate=learning_rate)
+        return self.rule.coefficients(n=batches.n_samples, n_total=self.n_total, learning_rate=learning_rates)
 
-    def run_updates(self, state, batches, coefficients, optimiser, learning_rate, each=None):
+    def run_updates(self, state, batches, coefficients, optimiser, learning_rates, each=None):
         """Run mini-batch updates, changing `state` in place; see `skl2net.engines.reference.run_updates`."""
-        return self.engine.run_updates(self.task, state, batches, coefficients, optimiser, learning_rate, each)
+        rate = float(learning_rates[0, 0])  # TODO: kernels' milestone "Rates"
+        return self.engine.run_updates(self.task, state, batches, coefficients, optimiser, rate, each)

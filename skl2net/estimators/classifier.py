@@ -12,7 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 
 from skl2net._parameters import is_finite_number
 from skl2net._sklearn_private import StrOptions, available_if, check_partial_fit_first_call, fit_context, validate_data
-from skl2net.estimators.base import FLOATS, BaseL2Net, TrainingData, check_range
+from skl2net.estimators.base import FLOATS, BaseL2Net, check_range
 from skl2net.estimators.sparse_input import check_sparse
 from skl2net.hints import (
     Activation,
@@ -30,6 +30,7 @@ from skl2net.hints import (
 )
 from skl2net.problem import Decoder
 from skl2net.solvers.swarm import ParticleSwarm
+from skl2net.training import TrainingData
 
 _ENCODED_AT_ONCE = 100_000  # labels: their numbers take 8 bytes each until they are stored
 
@@ -413,6 +414,7 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
                 estimator=self._with_outputs,
             ),
             stratify=_truth(self, Y) if self.early_stopping and Y.shape[1:] == (1,) else None,
+            class_weights=None if self.class_weight is None else self._with_class_weights,
         )
 
     def _encoded(self, y, dtype):
@@ -442,8 +444,7 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
             )
 
     def _with_class_weights(self, Y, sample_weight, dtype):
-        if self.class_weight is None:
-            return sample_weight
+        """Weights of samples with encoded targets, multiplied by those of their classes, in the given dtype."""
         self._check_class_weight()
         if self._label_binarizer.y_type_.startswith("multilabel"):
             of_samples = compute_sample_weight(self.class_weight, Y)

@@ -9,7 +9,7 @@ from sklearn.metrics import r2_score
 from sklearn.utils import column_or_1d
 
 from skl2net._sklearn_private import StrOptions, available_if, fit_context, validate_data
-from skl2net.estimators.base import FLOATS, BaseL2Net, TrainingData
+from skl2net.estimators.base import FLOATS, BaseL2Net
 from skl2net.estimators.sparse_input import check_sparse
 from skl2net.hints import (
     Activation,
@@ -25,6 +25,7 @@ from skl2net.hints import (
 )
 from skl2net.problem import Decoder
 from skl2net.solvers.swarm import ParticleSwarm
+from skl2net.training import TrainingData
 
 
 class L2NetRegressor(RegressorMixin, BaseL2Net):
@@ -333,7 +334,6 @@ class L2NetRegressor(RegressorMixin, BaseL2Net):
             self._checked_weights(X, sample_weight),
             "exp" if self.loss == "poisson" else "identity",
             Decoder(_flat_if_single, _flat_if_single, _r2, raw=False, estimator=self._with_outputs),
-            stratify=None,
         )
 
     def __sklearn_tags__(self):

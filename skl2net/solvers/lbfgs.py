@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from skl2net.engines.interface import LBFGSLimits, LBFGSState
-from skl2net.solvers.base import Diverged, Iterate, Solver
+from skl2net.solvers.base import Diverged, Solver
 from skl2net.solvers.curves import IterationTotals
 from skl2net.solvers.line_search import LARGEST_STEP, MAX_TRIALS, LineSearch, Trial
 
@@ -69,9 +69,9 @@ class LBFGS(Solver):
             if state.status == "diverged":
                 raise Diverged(_advice(problem), n_unreported=len(totals))
             if totals:
-                monitor.finish(Iterate(state.parameters.astype(dtype)), totals)
+                monitor.finish(state.parameters.astype(dtype), totals)
         if monitor.n_iter == 0:
-            monitor.finish_at_start(Iterate(state.parameters.astype(dtype)), _totals(problem, state))
+            monitor.finish_at_start(state.parameters.astype(dtype), _totals(problem, state))
         return self._warning(state.status, monitor, dtype)
 
     def _warning(self, status, monitor, dtype):
