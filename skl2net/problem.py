@@ -207,6 +207,6 @@ class Problem:
         """Coefficients of the L2 rule in each update."""
         return self.rule.coefficients(n=batches.n_samples, n_total=self.n_total, learning_rate=learning_rate)
 
-    def run_updates(self, state, batches, coefficients, optimiser, learning_rate, each=None):
+    def run_updates(self, state, batches, coefficients, optimiser, learning_rates, each=None):
         """Run mini-batch updates, changing `state` in place; see `skl2net.engines.reference.run_updates`."""
-        return self.engine.run_updates(self.task, state, batches, coefficients, optimiser, learning_rate, each)
+        return self.engine.run_updates(self.task, state, batches, coefficients, optimiser, learning_rates, each)

@@ -272,7 +272,8 @@ class GradientDescent(Solver):
             each = None
             if monitor.is_validated and n_epochs > 1:
                 each = np.empty((n_epochs, problem.n_parameters), dtype=problem.dtype)
-            epochs = problem.run_updates(work, batches, coefficients, self.optimiser, rate, each)
+            rates = np.broadcast_to(rate, batches.n_samples.shape)
+            epochs = problem.run_updates(work, batches, coefficients, self.optimiser, rates, each)
 
             n_done, parameters, moments, n_updates = len(epochs), work.parameters, work.moments, work.n_updates
             if n_done < n_epochs:
