@@ -209,5 +209,4 @@ class Problem:
 
     def run_updates(self, state, batches, coefficients, optimiser, learning_rates, each=None):
         """Run mini-batch updates, changing `state` in place; see `skl2net.engines.reference.run_updates`."""
-        rate = float(learning_rates[0, 0])  # TODO: kernels' milestone "Rates"
-        return self.engine.run_updates(self.task, state, batches, coefficients, optimiser, rate, each)
+        return self.engine.run_updates(self.task, state, batches, coefficients, optimiser, learning_rates, each)

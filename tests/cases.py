@@ -136,6 +136,11 @@ def make_batches(n_rows, n_updates, batch_size, *, n_epochs=1, sample_weight=Non
     return Batches(order, bounds, np.add.reduceat(weight[order], bounds[:-1], axis=1))
 
 
+def rates_of(batches, learning_rate):
+    """The same learning rate for each update."""
+    return np.broadcast_to(float(learning_rate), batches.n_samples.shape)
+
+
 def coefficients_of(case, mode, alpha, batches, learning_rate):
     """L2 coefficients of each update, and of each layer."""
     alpha = np.broadcast_to(alpha, case.network.n_layers)
@@ -148,7 +153,7 @@ def run(engine, case, step, mode, alpha, batches):
     optimiser, learning_rate = step
     coefficients = coefficients_of(case, mode, alpha, batches, learning_rate)
     state = new_state(case.parameters, optimiser)
-    curves = engine.run_updates(case.task, state, batches, coefficients, optimiser, learning_rate)
+    curves = engine.run_updates(case.task, state, batches, coefficients, optimiser, rates_of(batches, learning_rate))
     assert curves.shape == (len(batches.n_samples), 4)
     return state, EpochTotals(*curves[-1].tolist())
 

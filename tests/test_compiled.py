@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from cases import OUTPUT_LOSSES, STEPS, coefficients_of, make_batches, make_case, new_state, run
+from cases import OUTPUT_LOSSES, STEPS, coefficients_of, make_batches, make_case, new_state, rates_of, run
 from test_engine_agreement import assert_evaluations_agree, assert_updates_agree, each_dtype, each_storage
 from threadpoolctl import threadpool_info, threadpool_limits
 
@@ -147,7 +147,7 @@ def evaluate_everything(case, step, n_threads=None):
     optimiser, learning_rate = STEPS[step]
     batches = make_batches(case.X.shape[0], 2, 500)
     state, coefficients = new_state(case.parameters, optimiser), coefficients_of(case, "penalty", 0.1, batches, None)
-    curves = compiled.run_updates(task, state, batches, coefficients, optimiser, learning_rate)
+    curves = compiled.run_updates(task, state, batches, coefficients, optimiser, rates_of(batches, learning_rate))
     _, gradient = compiled.loss_and_gradient(task, case.parameters)
     losses = compiled.losses(task, np.stack([case.parameters, 2 * case.parameters, -case.parameters]))
     outputs = compiled.outputs(task, case.parameters)
@@ -636,16 +636,25 @@ def test_states_that_do_not_fit_are_refused(change):
     state = replace(new_state(case.parameters, optimiser), **change(new_state(case.parameters, optimiser)))
     coefficients = coefficients_of(case, "penalty", 0.1, BATCHES, learning_rate)
     with pytest.raises(ValueError, match="solver's state needs a writeable array"):
-        compiled.run_updates(case.task, state, BATCHES, coefficients, optimiser, learning_rate)
+        compiled.run_updates(case.task, state, BATCHES, coefficients, optimiser, rates_of(BATCHES, learning_rate))
 
 
 def test_coefficients_that_do_not_fit_are_refused():
     case = make_case((4, 5, 3), "tanh", "softmax", "log_loss")
     optimiser, learning_rate = STEPS["adam"]
     coefficients = l2_coefficients("penalty", (0.1, 0.1), n=np.ones((1, 3)))
+    state, rates = new_state(case.parameters, optimiser), rates_of(BATCHES, learning_rate)
     with pytest.raises(ValueError, match=r"penalty must have shape \(1, 2, 2\)"):
+        compiled.run_updates(case.task, state, BATCHES, coefficients, optimiser, rates)
+
+
+def test_learning_rates_that_do_not_fit_are_refused():
+    case = make_case((4, 5, 3), "tanh", "softmax", "log_loss")
+    optimiser, learning_rate = STEPS["adam"]
+    coefficients = coefficients_of(case, "penalty", 0.1, BATCHES, learning_rate)
+    with pytest.raises(ValueError, match=r"learning_rates must have shape \(1, 2\)"):
         compiled.run_updates(
-            case.task, new_state(case.parameters, optimiser), BATCHES, coefficients, optimiser, learning_rate
+            case.task, new_state(case.parameters, optimiser), BATCHES, coefficients, optimiser, np.ones((1, 3))
         )
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from cases import OUTPUT_LOSSES, STEPS, coefficients_of, make_batches, make_case, new_state, run
+from cases import OUTPUT_LOSSES, STEPS, coefficients_of, make_batches, make_case, new_state, rates_of, run
 from error_bounds import error_bounds
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -187,13 +187,12 @@ def test_parameters_after_each_epoch(engine, sizes, batch_size, dtype):
     batches = make_batches(12, 3, batch_size, n_epochs=4, sample_weight=case.sample_weight)
     coefficients = coefficients_of(case, "penalty", 0.1, batches, learning_rate)
     each = np.full((4, case.parameters.size), np.nan, dtype=dtype)
-    engine.run_updates(
-        case.task, new_state(case.parameters, optimiser), batches, coefficients, optimiser, learning_rate, each
-    )
+    rates = rates_of(batches, learning_rate)
+    engine.run_updates(case.task, new_state(case.parameters, optimiser), batches, coefficients, optimiser, rates, each)
     for n_epochs in range(1, 5):
         state = new_state(case.parameters, optimiser)
         first = Batches(batches.order[:n_epochs], batches.bounds, batches.n_samples[:n_epochs])
-        engine.run_updates(case.task, state, first, coefficients[:n_epochs], optimiser, learning_rate)
+        engine.run_updates(case.task, state, first, coefficients[:n_epochs], optimiser, rates[:n_epochs])
         np.testing.assert_array_equal(each[n_epochs - 1], state.parameters)
 
 
@@ -263,10 +262,11 @@ def test_inputs_may_be_strided_or_read_only(engine, form, dtype, sparse):
     batches = make_batches(12, 5, 4, sample_weight=case.sample_weight)
     formed = Batches(form(batches.order), form(batches.bounds), form(batches.n_samples))
     results = []
+    optimiser, learning_rate = STEPS["adam"]
     for c, v, b in ((other, form(vectors), formed), (case, vectors, batches)):
-        state = new_state(np.ascontiguousarray(case.parameters), STEPS["adam"][0])
+        state = new_state(np.ascontiguousarray(case.parameters), optimiser)
         coefficients = coefficients_of(c, "penalty", (0.1, 0.2), batches, None)
-        engine.run_updates(c.task, state, b, coefficients, *STEPS["adam"])
+        engine.run_updates(c.task, state, b, coefficients, optimiser, rates_of(b, learning_rate))
         loss, gradient = engine.loss_and_gradient(c.task, c.parameters)
         outputs = engine.outputs(c.task, c.parameters)
         results.append([loss, *(a.tobytes() for a in (gradient, outputs, engine.losses(c.task, v), state.parameters))])

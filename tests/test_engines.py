@@ -6,7 +6,18 @@ import array_api_strict
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from cases import OUTPUT_LOSSES, STEPS, Case, coefficients_of, hidden_values, make_batches, make_case, new_state, run
+from cases import (
+    OUTPUT_LOSSES,
+    STEPS,
+    Case,
+    coefficients_of,
+    hidden_values,
+    make_batches,
+    make_case,
+    new_state,
+    rates_of,
+    run,
+)
 from scipy.special import expit, log_expit, log_softmax, softmax
 
 from skl2net import engines
@@ -295,7 +306,7 @@ def test_updates_from_a_nan_end_in_parameters_that_are_not_finite(engine, step):
     optimiser, learning_rate = STEPS[step]
     state = new_state(case.parameters, optimiser)
     coefficients = coefficients_of(case, "penalty", 0.1, batches, learning_rate)
-    curves = engine.run_updates(case.task, state, batches, coefficients, optimiser, learning_rate)
+    curves = engine.run_updates(case.task, state, batches, coefficients, optimiser, rates_of(batches, learning_rate))
     assert not np.isfinite(state.parameters).all()
     assert curves.shape == (0, 4)
 
@@ -315,12 +326,13 @@ def test_a_run_ends_with_the_epoch_that_diverges(engine, where, batch_size):
     bounds = np.arange(0, 5, batch_size)
     batches = Batches(None, bounds, np.full((20, len(bounds) - 1), float(batch_size)))
     coefficients = coefficients_of(case, "penalty", 0.0, batches, 1e20)
-    ends = []
+    optimiser, ends = SGD(0.0, nesterov=False), []
     for n_epochs in range(1, 21):
-        state = new_state(case.parameters, SGD(0.0, nesterov=False))
+        state = new_state(case.parameters, optimiser)
         part = Batches(None, bounds, batches.n_samples[:n_epochs])
+        rates = rates_of(part, 1e20)
         with np.errstate(all="ignore"):
-            curves = engine.run_updates(case.task, state, part, coefficients[:n_epochs], SGD(0.0, nesterov=False), 1e20)
+            curves = engine.run_updates(case.task, state, part, coefficients[:n_epochs], optimiser, rates)
         ends.append((len(curves), bool(np.isfinite(state.parameters).all())))
     n_done = ends[-1][0]
     assert 0 < n_done < 20
@@ -345,7 +357,8 @@ def test_epochs_in_one_call_are_epochs_in_calls_of_their_own(engine, mode, step,
     def train(state, epochs):
         order = batches.order if in_order else batches.order[epochs]
         part = Batches(order, batches.bounds, batches.n_samples[epochs])
-        return engine.run_updates(case.task, state, part, coefficients[epochs], optimiser, learning_rate)
+        rates = rates_of(part, learning_rate)
+        return engine.run_updates(case.task, state, part, coefficients[epochs], optimiser, rates)
 
     expected = np.concatenate([train(pieces, slice(i, i + 1)) for i in range(3)])
     np.testing.assert_array_equal(train(whole, slice(3)), expected)
@@ -444,11 +457,28 @@ def test_updates_of_the_reference_engine_run_on_the_array_api_standard(step, mod
     optimiser, learning_rate = STEPS[step]
     state = OptimiserState(xp.asarray(case.parameters), xp.zeros((optimiser.n_moments, case.parameters.size)))
     coefficients = coefficients_of(case, mode, 0.1, batches, learning_rate)
-    curves = reference.run_updates(
-        strict_task(case), state, strict_batches, coefficients, optimiser, learning_rate, xp=xp
-    )
+    rates = rates_of(batches, learning_rate)
+    curves = reference.run_updates(strict_task(case), state, strict_batches, coefficients, optimiser, rates, xp=xp)
     np.testing.assert_array_equal(np.asarray(state.parameters), expected.parameters)
     assert tuple(curves[0]) == expected_totals
+
+
+@each_engine
+@pytest.mark.parametrize("batch_size", [1, 4])
+@pytest.mark.parametrize("step", STEPS)
+def test_each_update_has_a_learning_rate_of_its_own(engine, step, batch_size):
+    case = make_case((4, 6, 3), "tanh", "softmax", "log_loss", n_rows=12)
+    batches = make_batches(12, 3, batch_size, n_epochs=2)
+    optimiser, _ = STEPS[step]
+    coefficients = coefficients_of(case, "penalty", 0.1, batches, None)
+    rates = np.geomspace(0.1, 0.001, 6).reshape(2, 3)
+    whole, parts = new_state(case.parameters, optimiser), new_state(case.parameters, optimiser)
+    engine.run_updates(case.task, whole, batches, coefficients, optimiser, rates)
+    for epoch, i in np.ndindex(2, 3):
+        one = slice(epoch, epoch + 1), slice(i, i + 1)
+        part = Batches(batches.order[one[0]], batches.bounds[i : i + 2], batches.n_samples[one])
+        engine.run_updates(case.task, parts, part, coefficients[one], optimiser, rates_of(part, rates[epoch, i]))
+    np.testing.assert_array_equal(whole.parameters, parts.parameters)
 
 
 @each_engine
@@ -459,13 +489,14 @@ def test_an_epoch_in_parts_is_the_epoch_in_one(engine):
     batches = Batches(order, np.array([0, 400, 800, 1200]), np.full((1, 3), 400.0))
     optimiser, learning_rate = STEPS["adam"]
     coefficients = coefficients_of(case, "penalty", (0.1, 0.2), batches, learning_rate)
+    rates = rates_of(batches, learning_rate)
     whole, parts = new_state(case.parameters, optimiser), new_state(case.parameters, optimiser)
-    curves = engine.run_updates(case.task, whole, batches, coefficients, optimiser, learning_rate)
+    curves = engine.run_updates(case.task, whole, batches, coefficients, optimiser, rates)
     expected = []
     for i in range(3):
         part = Batches(order, batches.bounds[i : i + 2], batches.n_samples[:, i : i + 1])
         updates = coefficients[:, i : i + 1]
-        expected.append(engine.run_updates(case.task, parts, part, updates, optimiser, learning_rate)[0])
+        expected.append(engine.run_updates(case.task, parts, part, updates, optimiser, rates[:, i : i + 1])[0])
     np.testing.assert_array_equal(whole.parameters, parts.parameters)
     assert whole.n_updates == parts.n_updates == 3
     np.testing.assert_allclose(curves[0, :3], np.sum(expected, axis=0)[:3], rtol=10 * np.finfo(float).eps)

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from cases import STEPS, coefficients_of, make_case, new_state
+from cases import STEPS, coefficients_of, make_case, new_state, rates_of
 from test_compiled import make_motion, make_swarm, penalty_of
 
 from skl2net.engines import available_engines, default_engine
@@ -79,7 +79,7 @@ def updates(case, batch_size, n_rows=N_ROWS):
     bounds = np.append(np.arange(0, n_rows, batch_size), n_rows)
     batches = Batches(case.rows[None, :n_rows], bounds, np.diff(bounds)[None].astype(np.float64))
     coefficients = coefficients_of(case, "penalty", 0.1, batches, learning_rate)
-    return new_state(case.parameters, optimiser), batches, coefficients, optimiser, learning_rate
+    return new_state(case.parameters, optimiser), batches, coefficients, optimiser, rates_of(batches, learning_rate)
 
 
 def iterate_lbfgs(engine, case, task):

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from cases import STEPS, classes, coefficients_of, fit, flat, make_batches, make_case, new_state
+from cases import STEPS, classes, coefficients_of, fit, flat, make_batches, make_case, new_state, rates_of
 from test_compiled import instruction_set, make_motion, make_swarm, penalty_of, swarm_case  # noqa: F401
 from test_engine_agreement import each_dtype
 
@@ -148,12 +148,13 @@ def test_broken_csr_is_refused_by_every_function_of_an_engine(engine, name):
     optimiser, learning_rate = STEPS["adam"]
     batches = make_batches(2, 1, 2)
     coefficients = coefficients_of(case, "penalty", 0.1, batches, learning_rate)
+    rates = rates_of(batches, learning_rate)
     state = new_state(case.parameters, optimiser)
     for call in (
         lambda: engine.outputs(case.task, case.parameters),
         lambda: engine.loss_and_gradient(case.task, case.parameters),
         lambda: engine.losses(case.task, case.parameters[None]),
-        lambda: engine.run_updates(case.task, state, batches, coefficients, optimiser, learning_rate),
+        lambda: engine.run_updates(case.task, state, batches, coefficients, optimiser, rates),
     ):
         with pytest.raises(ValueError):  # noqa: PT011 - the words are the engine's or scipy's
             call()
@@ -168,10 +169,9 @@ def test_broken_csr_is_refused_where_only_the_order_of_an_epoch_names_its_rows(e
     optimiser, learning_rate = STEPS["sgd"]
     batches = Batches(np.array([[1]]), np.array([0, 1]), np.ones((1, 1)))
     coefficients = coefficients_of(case, "penalty", 0.1, batches, learning_rate)
+    rates = rates_of(batches, learning_rate)
     with pytest.raises(ValueError):  # noqa: PT011 - the words are the engine's or scipy's
-        engine.run_updates(
-            case.task, new_state(case.parameters, optimiser), batches, coefficients, optimiser, learning_rate
-        )
+        engine.run_updates(case.task, new_state(case.parameters, optimiser), batches, coefficients, optimiser, rates)
 
 
 @pytest.mark.parametrize("variant", ["inertia", "fips"])
@@ -235,11 +235,13 @@ def test_unaligned_arrays_give_the_same_bits(with_classes, dtype, sparse):
     optimiser, learning_rate = STEPS["adam"]
     batches = make_batches(20, 3, 5)
     coefficients = coefficients_of(case, "penalty", 0.1, batches, learning_rate)
+    rates = rates_of(batches, learning_rate)
     moved_batches = replace(batches, **{name: unaligned(array) for name, array in vars(batches).items()})
     moved_coefficients = L2Coefficients(*(unaligned(array) for array in vars(coefficients).values()))
     states = [new_state(case.parameters, optimiser) for _ in range(2)]
-    engine.run_updates(case.task, states[0], batches, coefficients, optimiser, learning_rate)
-    engine.run_updates(task, states[1], moved_batches, moved_coefficients, optimiser, learning_rate)
+    engine.run_updates(case.task, states[0], batches, coefficients, optimiser, rates)
+    moved_rates = unaligned(rates)
+    engine.run_updates(task, states[1], moved_batches, moved_coefficients, optimiser, moved_rates)
     np.testing.assert_array_equal(states[1].parameters, states[0].parameters)
     parameters = unaligned(case.parameters)
     np.testing.assert_array_equal(engine.outputs(task, parameters), engine.outputs(case.task, case.parameters))
@@ -251,7 +253,7 @@ def test_unaligned_arrays_give_the_same_bits(with_classes, dtype, sparse):
     )
     with pytest.raises(ValueError, match="writeable array"):
         engine.run_updates(
-            task, replace(states[1], parameters=parameters), moved_batches, moved_coefficients, optimiser, learning_rate
+            task, replace(states[1], parameters=parameters), moved_batches, moved_coefficients, optimiser, moved_rates
         )
 
 

@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from cases import STEPS, coefficients_of, make_case, new_state
+from cases import STEPS, coefficients_of, make_case, new_state, rates_of
 from test_engine_agreement import each_dtype
 
 from skl2net.engines import available_engines, default_engine
@@ -28,7 +28,8 @@ def train(engine, case, optimiser, *, batch_size=5, n_updates=70, mode="penalty"
     order = np.resize(np.arange(n_rows), (n_epochs, bounds[-1]))
     batches = Batches(order, bounds, np.full((n_epochs, n_updates), float(batch_size)))
     state = new_state(case.parameters, optimiser) if state is None else state
-    engine.run_updates(case.task, state, batches, coefficients_of(case, mode, alpha, batches, 0.01), optimiser, 0.01)
+    coefficients = coefficients_of(case, mode, alpha, batches, 0.01)
+    engine.run_updates(case.task, state, batches, coefficients, optimiser, rates_of(batches, 0.01))
     return state
 
 

@@ -82,7 +82,7 @@ cdef extern from "kernels/kernels.h" nogil:
         strided_t n_samples, penalty, decay_before, decay_after
         int optimiser
         double constants[MAX_CONSTANTS]
-        double learning_rate
+        strided_t learning_rate
         index_t t
         double *curves
         void *each
@@ -379,7 +379,7 @@ def epochs_per_call(task):
     return max(1, int(1e9 / work))
 
 
-def run_updates(task, state, batches, coefficients, optimiser, learning_rate, each=None):
+def run_updates(task, state, batches, coefficients, optimiser, learning_rates, each=None):
     """See `skl2net.engines.reference.run_updates`."""
     cdef _Call call = _Call(task, state.parameters.dtype)
     cdef updates_t updates
@@ -397,7 +397,6 @@ def run_updates(task, state, batches, coefficients, optimiser, learning_rate, ea
     cdef char *c_moments = <char *>_address(_in_place(state.moments, (n_moments, call.n_parameters), call.dtype), True)
     for k in range(n_moments):
         moments[k] = c_moments + k * call.n_parameters * <index_t>call.dtype.itemsize
-    updates.learning_rate = learning_rate
     updates.t = state.n_updates
 
     n_epochs, n_updates = batches.n_samples.shape
@@ -428,6 +427,7 @@ def run_updates(task, state, batches, coefficients, optimiser, learning_rate, ea
     if not are_bounds(updates.bounds, n_updates, n_rows):
         raise ValueError(f"The bounds must rise from 0 or more to {n_rows} or less, the number of rows of an epoch.")
     call.set_strided(&updates.n_samples, batches.n_samples, (n_epochs, n_updates), "n_samples")
+    call.set_strided(&updates.learning_rate, learning_rates, (n_epochs, n_updates), "learning_rates")
     shape = n_epochs, n_updates, len(task.network.layer_sizes) - 1
     call.set_strided(&updates.penalty, coefficients.penalty, shape, "penalty")
     call.set_strided(&updates.decay_before, coefficients.decay_before, shape, "decay_before")

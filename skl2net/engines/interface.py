@@ -6,7 +6,7 @@ for every other engine:
 - ``outputs(task, parameters, raw=False)``
 - ``loss_and_gradient(task, parameters)``
 - ``losses(task, vectors)``
-- ``run_updates(task, state, batches, coefficients, optimiser, learning_rate, each=None)``
+- ``run_updates(task, state, batches, coefficients, optimiser, learning_rates, each=None)``
 - ``epochs_per_call(task)``: how many epochs `run_updates` should be asked for at most
 
 An engine may also iterate a swarm: ``iterate_swarm(task, swarm, penalty, motion)`` does what

@@ -79,7 +79,7 @@ def epochs_per_call(task):
     return 1
 
 
-def run_updates(task, state, batches, coefficients, optimiser, learning_rate, each=None, *, xp=np):
+def run_updates(task, state, batches, coefficients, optimiser, learning_rates, each=None, *, xp=np):
     """Run epochs of mini-batch updates, one update after the other, changing `state` in place.
 
     Parameters
@@ -93,7 +93,8 @@ def run_updates(task, state, batches, coefficients, optimiser, learning_rate, ea
         Fields of shape (n_epochs, n_updates, n_layers).
     optimiser : SGD or Adam
         See `skl2net.solvers.optimisers`.
-    learning_rate : float
+    learning_rates : ndarray of float64, shape (n_epochs, n_updates)
+        A learning rate for each update, often broadcast.
     each : array of shape (n_epochs, n_parameters), default=None
         Receives the parameters after each epoch.
 
@@ -105,7 +106,7 @@ def run_updates(task, state, batches, coefficients, optimiser, learning_rate, ea
     _check_csr(task.X)
     curves = []
     for epoch in range(batches.n_samples.shape[0]):
-        totals = _run_epoch(task, state, batches, coefficients, optimiser, learning_rate, epoch, xp)
+        totals = _run_epoch(task, state, batches, coefficients, optimiser, learning_rates, epoch, xp)
         if not xp.all(xp.isfinite(state.parameters)):
             break
         curves.append(totals)
@@ -114,7 +115,7 @@ def run_updates(task, state, batches, coefficients, optimiser, learning_rate, ea
     return np.reshape(curves, (len(curves), len(EpochTotals._fields)))
 
 
-def _run_epoch(task, state, batches, coefficients, optimiser, learning_rate, epoch, xp):
+def _run_epoch(task, state, batches, coefficients, optimiser, learning_rates, epoch, xp):
     network, parameters = task.network, state.parameters
     order = task.rows if batches.order is None else batches.order[epoch, :]
     data_loss = penalty = 0.0
@@ -139,7 +140,7 @@ def _run_epoch(task, state, batches, coefficients, optimiser, learning_rate, epo
             penalty += 0.5 * coefficient * _total(w * w, xp) * size
             gradient[s] += coefficient * w
         state.n_updates += 1
-        change = optimiser.change(state, gradient, learning_rate, xp)
+        change = optimiser.change(state, gradient, float(learning_rates[epoch, i]), xp)
         for layer, s in enumerate(network.weight_slices):
             before = float(coefficients.decay_before[epoch, i, layer])
             after = float(coefficients.decay_after[epoch, i, layer])

@@ -154,8 +154,6 @@ class GradientDescent(Solver):
             n_epochs = min(monitor.n_until_stop, max_iter - monitor.n_iter)
             if n_epochs > 1:
                 n_epochs = max(1, min(n_epochs, problem.epochs_per_call))
-            if self.schedule.name == "invscaling":
-                n_epochs = 1  # TODO: kernels
             position = Position(t, problem.n_rows, monitor.n_iter, max_iter, state.n_reductions)
             is_first, rates_before = rates is None, rates
             rates = self.schedule.rates(n_epochs, n_updates, position)

@@ -1,6 +1,6 @@
 """The state of a training, from its start to what a fitted network keeps and saves."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -47,8 +47,8 @@ class TrainingState:
     seed: int | str | None = None
     parameters: np.ndarray | None = None
     solver_state: object = None
-    curves: Curves = Curves()
-    progress: Progress = Progress()
+    curves: Curves = field(default_factory=Curves)
+    progress: Progress = field(default_factory=Progress)
     t: int = 0
     n_iter: int = 0
     loss: float = np.nan

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from cases import OUTPUT_LOSSES, STEPS, coefficients_of, make_batches, make_case, new_state, run
+from cases import OUTPUT_LOSSES, STEPS, coefficients_of, make_batches, make_case, new_state, rates_of, run
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from test_compiled import SWARMS, make_motion, make_swarm, penalty_of
@@ -115,9 +115,10 @@ class Engines(RuleBasedStateMachine):
         )
         optimiser, learning_rate = STEPS[step]
         coefficients = coefficients_of(self.case, mode, 0.05, batches, learning_rate)
+        rates = rates_of(batches, learning_rate)
         state = new_state(self.case.parameters, optimiser)
         with np.errstate(all="ignore"):
-            reference.run_updates(self.case.task, state, batches, coefficients, optimiser, learning_rate)
+            reference.run_updates(self.case.task, state, batches, coefficients, optimiser, rates)
         if not np.abs(state.parameters).max() < 10:
             return  # it diverges
         assert_updates_agree(compiled, self.case, STEPS[step], mode, batches, self.dtype)
@@ -129,16 +130,17 @@ class Engines(RuleBasedStateMachine):
         batches = make_batches(n_rows, 4, batch_size, n_epochs=3, sample_weight=weight)
         optimiser, learning_rate = STEPS[step]
         coefficients = coefficients_of(self.case, "penalty", 0.1, batches, learning_rate)
+        rates = rates_of(batches, learning_rate)
         whole, parts = (new_state(self.case.parameters, optimiser) for _ in range(2))
         curves = compiled.run_updates(
-            replace(self.case.task, n_threads=1), whole, batches, coefficients, optimiser, learning_rate
+            replace(self.case.task, n_threads=1), whole, batches, coefficients, optimiser, rates
         )
         if len(curves) < 3:
             return  # it diverges, which ends the call
         for epoch in (slice(i, i + 1) for i in range(3)):
             part = Batches(batches.order[epoch], batches.bounds, batches.n_samples[epoch])
             task = replace(self.case.task, n_threads=n_threads)
-            compiled.run_updates(task, parts, part, coefficients[epoch], optimiser, learning_rate)
+            compiled.run_updates(task, parts, part, coefficients[epoch], optimiser, rates[epoch])
         np.testing.assert_array_equal(parts.parameters, whole.parameters)
         np.testing.assert_array_equal(parts.moments, whole.moments)
         self.counts["threads"] += 1
