@@ -512,7 +512,7 @@ def test_every_replaced_part_is_refused_or_can_be_trained_with(name):
                 continue
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ConvergenceWarning)
-                assert str(other.l2_report()) or other._applied_rule is None
+                assert str(other.l2_report()) or other._training_state.applied_rule is None
                 other.set_params(warm_start=True).fit(X, y)
             assert np.isfinite(flat(other)).all(), (path, leaf)
     assert len(refusals) > 100

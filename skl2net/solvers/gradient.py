@@ -152,8 +152,7 @@ class GradientDescent(Solver):
         rates, total_rate = None, 0.0
         while monitor.n_iter < max_iter:
             n_epochs = min(monitor.n_until_stop, max_iter - monitor.n_iter)
-            if n_epochs > 1:
-                n_epochs = max(1, min(n_epochs, problem.epochs_per_call))
+            n_epochs = min(n_epochs, problem.epochs_per_call) if n_epochs > 1 else 1
             position = Position(t, problem.n_rows, monitor.n_iter, max_iter, state.n_reductions)
             is_first, rates_before = rates is None, rates
             rates = self.schedule.rates(n_epochs, n_updates, position)
