@@ -266,7 +266,12 @@ BROKEN = {
     "weights of one dimension": ("adam", ("coefs_", 0), np.zeros(4), r"`coefs_\[0\]` must be .* got one of float64"),
     "integer weights": ("adam", ("coefs_", 0), np.zeros((4, 3), int), r"`coefs_\[0\]` must be .* got one of int64"),
     "weights of two dtypes": ("adam", ("coefs_", 1), np.zeros((3, 3), "f"), r"`coefs_\[1\]` must be .* of float64"),
-    "NaN weights": ("adam", ("intercepts_", 0), np.full(3, np.nan), r"`intercepts_\[0\]` contains invalid entries, .* nan"),
+    "NaN weights": (
+        "adam",
+        ("intercepts_", 0),
+        np.full(3, np.nan),
+        r"`intercepts_\[0\]` contains invalid entries, .* nan",
+    ),
     "no weights": ("adam", ("coefs_",), [], "`coefs_` must be a list of arrays"),
     "another number of features": ("adam", ("n_features_in_",), 5, r"`coefs_\[0\]` must be .* shape \(5, 3\)"),
     "another number of outputs": ("sgd", ("n_outputs_",), 2, "`n_outputs_` must be an integer from 1 to 1"),
@@ -512,7 +517,9 @@ def test_a_missing_field_has_its_default_or_is_refused_by_name(name):
             assert np.isfinite(flat(fit(other.set_params(warm_start=True), X, y))).all(), path
             n_loaded += 1
         else:
-            with pytest.raises(ValueError, match=f"broken: `{'.'.join(path)}` (is missing|must be)|constants.* missing"):
+            with pytest.raises(
+                ValueError, match=f"broken: `{'.'.join(path)}` (is missing|must be)|constants.* missing"
+            ):
                 load(net, state)
             n_refused += 1
     assert n_loaded > 15

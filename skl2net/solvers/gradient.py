@@ -87,7 +87,7 @@ class GradientState(NamedTuple):
     mean_learning_rate : float, default=None
         Mean learning rate of the updates of the last training.
     order : ndarray of int32 or int64, shape (n_rows,), default=None
-        Order of the rows in the last epoch. None if they have not been shuffled, or if no later training continues.
+        Order of the rows in the last epoch. None if they have not been shuffled, or if it is not kept.
     n_reductions : int, default=0
         Number of times that patience has run out under a schedule that `depends_on_loss`.
     """
@@ -142,8 +142,10 @@ class GradientDescent(Solver):
         rows = RowOrders(order, start.random_state)
         try:
             return self._descend(problem, start, state, rows, monitor)
-        finally:  # Ctrl-C or divergence may have come after more epochs were drawn
-            rows.rewind(monitor.n_iter)
+        finally:
+            rows.rewind(monitor.n_iter)  # Ctrl-C or divergence may have come after more epochs were drawn
+            if monitor.has_result:
+                monitor.replace_solver_state(self._kept(monitor.state.solver_state))
 
     def _descend(self, problem, start, state, rows, monitor):
         parameters, t = start.parameters, start.t
@@ -189,7 +191,7 @@ class GradientDescent(Solver):
                 n_steps,
                 rate,
                 total_rate / ((monitor.n_iter + n_done) * n_updates),
-                self._kept(state.order if rows is None else orders[n_done - 1]),
+                state.order if rows is None else orders[n_done - 1],
                 state.n_reductions,
             )
             totals = [*map(_iteration_totals, epochs.tolist())]
@@ -204,14 +206,15 @@ class GradientDescent(Solver):
                 state = state._replace(n_reductions=state.n_reductions + 1)
                 next_rate = self.schedule.rates(1, 1, position._replace(n_reductions=state.n_reductions))
                 monitor.announce_convergence(f"Setting learning rate to {next_rate[0, 0]:f}")
-                monitor.renew_patience(state)
+                monitor.replace_solver_state(state)
+                monitor.renew_patience()
         return None if self.schedule.has_horizon else monitor.not_converged
 
-    def _kept(self, order):
-        """A copy of an order of the rows, if a later training may continue with it."""
-        if order is None or not self.keeps_order:
-            return None
-        return order.astype(np.int32 if len(order) < 2**31 else np.int64)
+    def _kept(self, state):
+        """The state with a small copy of the order of the rows, or without it."""
+        if not self.keeps_order:
+            return state._replace(order=None)
+        return state._replace(order=state.order.astype(np.int32 if len(state.order) < 2**31 else np.int64))
 
     def advice_if_loss_rises(self, solver_state):
         """See `Solver.advice_if_loss_rises`."""

@@ -177,9 +177,13 @@ class Monitor:
         """The same for solvers that know the parameters after the last iteration alone: 1 if each is validated."""
         return 1 if self.is_validated else self.n_until_stop
 
-    def renew_patience(self, solver_state):
-        """Reset the patience, and replace the state that a later training continues."""
-        self.state = replace(self.state, solver_state=solver_state, progress=self.progress._replace(n_stalled=0))
+    def renew_patience(self):
+        """Reset the patience."""
+        self.state = replace(self.state, progress=self.progress._replace(n_stalled=0))
+
+    def replace_solver_state(self, solver_state):
+        """Replace the state of the solver from which a later training continues."""
+        self.state = replace(self.state, solver_state=solver_state)
 
     def announce_convergence(self, consequence):
         """Print that training has converged, and the consequence, if `verbose`."""
