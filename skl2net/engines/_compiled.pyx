@@ -79,7 +79,7 @@ cdef extern from "kernels/kernels.h" nogil:
         strided_t n_samples, penalty, decay_before, decay_after
         int optimiser
         double constants[MAX_CONSTANTS]
-        double learning_rate
+        strided_t learning_rate
         index_t t
         double *curves
         void *each
@@ -481,6 +481,11 @@ class CompiledSession(Session):
 
 class CompiledEngine(Engine):
     """See `Engine`."""
+
+    @property
+    def instruction_set(self):
+        """Name of the instruction set in use."""
+        return kernels_float(_target).target.decode()
 
     def predict(self, coefs, intercepts, activation, output, X, *, raw=False):
         """See `Engine.predict`. None too for rows that are not finite, and for more than `MAX_PREDICT_LAYERS` layers."""

@@ -95,7 +95,7 @@ typedef struct {
     strided_t n_samples, penalty, decay_before, decay_after;
     int optimiser;
     double constants[MAX_CONSTANTS]; /* those of the optimiser's class in skl2net/solvers/optimisers.py */
-    double learning_rate;
+    strided_t learning_rate; /* of each update */
     index_t t;    /* updates so far */
     double rate;  /* learning rate of update t, corrections included */
     struct {
@@ -110,8 +110,6 @@ typedef struct {
 /* A batch of CSR whose entries are sorted by column, see sparse.h. */
 typedef struct {
     int32_t *column_ends; /* entries up to the end of each column */
-    int32_t *columns;     /* those that have entries */
-    index_t n_columns;
     void *entries;
 } sorted_batch_t;
 
@@ -249,14 +247,12 @@ static inline double power(double beta, index_t t)
 /* After each so many updates, subnormal numbers become zero, see `sweep` in updates.h and in the reference engine. */
 #define UPDATES_PER_SWEEP 64
 
-#include "missed_updates.h"
-
-/* Count an update, and find its learning rate. */
-static inline void begin_update(updates_t *updates)
+/* Count update u of the current epoch, and find its learning rate. */
+static inline void begin_update(updates_t *updates, index_t u)
 {
     const double *constants = updates->constants;
     updates->t++;
-    updates->rate = updates->learning_rate;
+    updates->rate = updates->learning_rate.values[u * updates->learning_rate.strides[1]];
     if (updates->optimiser == OPTIMISER_ADAM)
         updates->rate = updates->rate * sqrt(1 - power(constants[1], updates->t)) / (1 - power(constants[0], updates->t));
 }
