@@ -12,10 +12,12 @@ from numbers import Integral
 import numpy as np
 from sklearn.utils import check_random_state
 
+from skl2net.activations import ACTIVATIONS
 from skl2net.engines import default_engine
-from skl2net.engines.interface import Task
+from skl2net.engines.base import Task
 from skl2net.fitting import EarlyStopping, Plan
 from skl2net.l2 import check_rule
+from skl2net.losses import Loss
 from skl2net.network import Network
 from skl2net.problem import Decoder, Problem
 from skl2net.solvers.gradient import GradientDescent
@@ -39,8 +41,7 @@ class TrainingData:
     n_outputs : int
     sample_weight : ndarray of shape (n_samples,) or None
         Without class weights.
-    output : str
-        Name of the output function.
+    loss : Loss
     decoder : Decoder
         What targets and outputs mean.
     stratify : ndarray of shape (n_samples,), default=None
@@ -53,7 +54,7 @@ class TrainingData:
     Y: np.ndarray
     n_outputs: int
     sample_weight: np.ndarray | None
-    output: str
+    loss: Loss
     decoder: Decoder
     stratify: np.ndarray | None = None
     class_weights: Callable | None = None
@@ -99,13 +100,13 @@ def make_plan(net, data, *, rows=None, n_threads=None, n_seen=0.0, is_stream=Fal
     """
     solver = make_solver(net, data.X.shape[0] if rows is None else len(rows), is_stream=is_stream)
     sizes = (data.X.shape[1], *hidden_layer_sizes(net), data.n_outputs)
-    network = Network(sizes, net.activation, data.output)
+    network = Network(sizes, ACTIVATIONS[net.activation])
     if network.n_parameters * data.X.dtype.itemsize > sys.maxsize:
         raise ValueError("hidden_layer_sizes is too large: the weights exceed the address space. Pass fewer units.")
     rule = check_rule(
         net.l2_mode, net.alpha, n_layers=network.n_layers, solver=solver, learning_rate=net.learning_rate_init
     )
-    task = Task(network, data.X, data.Y, data.weights(rows), net.loss, rows, n_threads)
+    task = Task(network, data.loss, data.X, data.Y, data.weights(rows), rows, n_threads)
     early_stopping = None
     if net.early_stopping:
         stratify = data.stratify if data.stratify is None or rows is None else data.stratify[rows]

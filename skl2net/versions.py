@@ -3,7 +3,7 @@
 import sklearn
 
 from skl2net._version import __version__
-from skl2net.engines import available_engines, reference, why_reference
+from skl2net.engines import available_engines, why_reference
 
 
 def show_versions() -> None:
@@ -18,9 +18,9 @@ def show_versions() -> None:
      engine: ...
     """
     engine = available_engines()[0]
-    if engine is reference:
+    if engine.name == "reference":
         description = f"reference (the slow one: {why_reference()})"
     else:
-        description = f"{engine.name} ({engine.instruction_sets()[-1]})"
+        description = f"{engine.name} ({engine.instruction_set})"
     print(f"\nskl2net: {__version__}\n engine: {description}")
     sklearn.show_versions()

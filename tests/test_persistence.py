@@ -210,7 +210,7 @@ def test_files_of_a_release_predict_the_same_bits(name, suffix):
     samples = np.random.RandomState(0).normal(size=(320, 4)).astype(net.coefs_[0].dtype)[:20]
     found = net.predict_proba(samples) if hasattr(net, "predict_proba") else net.predict(samples)
     engine = default_engine()
-    if engine.name == "compiled" and engine.instruction_sets()[-1] == expected["instruction_set"]:
+    if engine.name == "compiled" and engine.instruction_set == expected["instruction_set"]:
         np.testing.assert_array_equal(found, expected["predictions"])
     else:  # another order of the same sums
         eps = np.finfo(found.dtype).eps
@@ -294,9 +294,9 @@ BROKEN = {
     "no classes": ("adam", ("classes_",), None, "`classes_` must be an array of classes, got NoneType None"),
     "an unknown activation": (
         "adam",
-        ("_skl2net_training", "activation"),
+        ("_skl2net_network", "activation"),
         "elu",
-        "`_skl2net_training.activation` must be one of .*elu",
+        "`_skl2net_network.activation` must be one of .*elu",
     ),
     "another output": ("adam", ("out_activation_",), "logistic", "`out_activation_` must be one of 'softmax'"),
     "moments of another network": (
@@ -530,7 +530,7 @@ def test_a_missing_field_has_its_default_or_is_refused_by_name(name):
 def test_a_missing_part_without_a_default_is_refused_by_name(name):
     net, _, _ = fitted(name)
     whole = net.__getstate__()
-    parts = [("_skl2net_training",), ("coefs_",), ("n_features_in_",), ("_skl2net_training", "activation")]
+    parts = [("_skl2net_training",), ("coefs_",), ("n_features_in_",), ("_skl2net_network", "activation")]
     if isinstance(net, L2NetClassifier):
         parts += [("classes_",), ("_skl2net_labels",)]
     for path in parts:
@@ -539,7 +539,7 @@ def test_a_missing_part_without_a_default_is_refused_by_name(name):
 
 
 OF_TRAINING = (
-    "coefs_", "intercepts_", "_skl2net_training", "_skl2net_labels", "n_layers_", "n_outputs_",
+    "coefs_", "intercepts_", "_skl2net_training", "_skl2net_network", "_skl2net_labels", "n_layers_", "n_outputs_",
 )  # fmt: skip
 HOSTILE = (
     None, "x", -1, 10**6, 2**63 - 1, 10**30, 10**400, np.nan, True, [], {},
@@ -585,7 +585,7 @@ def test_names_of_features_that_cannot_be_are_refused(names):
 
 @pytest.mark.parametrize("name", EVERYTHING)
 def test_a_missing_parameter_has_its_default(name):
-    net, X, y = fitted(name)
+    net, X, _ = fitted(name)
     whole, defaults = net.__getstate__(), type(net)().get_params(deep=False)
     for parameter in net.get_params(deep=False):
         other = load(net, without_leaf(whole, (parameter,)))
@@ -605,7 +605,7 @@ def test_a_missing_parameter_without_a_default_is_refused_by_name():
 def test_parameters_of_a_later_version_are_refused_by_name(estimator):
     state = estimator.__getstate__()
     state |= {"_skl2net_parameters": [*state["_skl2net_parameters"], "posterior"], "posterior": False}
-    with pytest.raises(ValueError, match="was saved by skl2net .* with parameters that .* does not have: posterior"):
+    with pytest.raises(ValueError, match=r"was saved by skl2net .* with parameters that .* does not have: posterior"):
         load(estimator, state)
 
 

@@ -23,15 +23,16 @@ from skl2net._sklearn_private import (
     fit_context,
     validate_data,
 )
+from skl2net.activations import ACTIVATIONS
 from skl2net.engines import default_engine
-from skl2net.engines.interface import Task
+from skl2net.engines.base import Task
 from skl2net.estimators.persistence import plain, restored
 from skl2net.estimators.sparse_input import check_sparse
 from skl2net.estimators.tasks import FitTasks
 from skl2net.fitting import Watch, fit_network
 from skl2net.hints import ArrayLike, Estimator, Floats, MatrixLike, NDArray
 from skl2net.l2 import MODES
-from skl2net.network import ACTIVATIONS, Network
+from skl2net.network import Network
 from skl2net.notebook import DocumentationLink
 from skl2net.report import L2Report, make_report
 from skl2net.solvers.schedules import SCHEDULES
@@ -455,14 +456,14 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
             intercepts_=intercepts,
             n_layers_=len(network.layer_sizes),
             n_outputs_=network.layer_sizes[-1],
-            out_activation_=network.output,
-            _activation=network.activation,  # of the fitted weights, whatever set_params says later
+            out_activation_=self._loss.output.name,
+            _activation=network.activation.name,  # of the fitted weights, whatever set_params says later
             _training_state=replace(state, parameters=None),
         )
 
     def _adopt(self, attributes):
         """Take over the attributes of a finished fit, and drop those of an earlier one that it has not."""
-        of_fits = {"_activation", "_training_state", "_label_binarizer"}
+        of_fits = {"_activation", "_loss", "_training_state", "_label_binarizer"}
         kept = {name: value for name, value in vars(self).items() if not (name.endswith("_") or name in of_fits)}
         self.__dict__ = kept | attributes  # at once, whenever Ctrl-C comes
 
@@ -475,9 +476,10 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
             and X.shape[1] == fitted.get("n_features_in_")
             and "coefs_" in fitted
             and "feature_names_in_" not in fitted
-            and hasattr(engine, "predict")
         ):  # nothing to refuse, to convert or to warn of, if the engine agrees
-            outputs = engine.predict(self.coefs_, self.intercepts_, self._activation, self.out_activation_, X, raw=raw)
+            outputs = engine.predict(
+                self.coefs_, self.intercepts_, ACTIVATIONS[self._activation], self._loss.output, X, raw=raw
+            )
             if outputs is not None and outputs.shape[1] == self.n_outputs_:
                 return outputs
         check_is_fitted(self)
@@ -487,11 +489,11 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
         parameters = network.pack(self.coefs_, self.intercepts_)
         if X.dtype != parameters.dtype:
             X, parameters = X.astype(np.float64, copy=False), parameters.astype(np.float64, copy=False)
-        return engine.outputs(Task(network, X), parameters, raw=raw)
+        return engine.open(Task(network, self._loss, X)).outputs(parameters, raw=raw)
 
     def _network(self):
         """The fitted network, of the layers that its weights have."""
-        return _cached_network(self._layer_sizes(), self._activation, self.out_activation_)
+        return _cached_network(self._layer_sizes(), ACTIVATIONS[self._activation])
 
     def __getstate__(self):
         return plain(super().__getstate__(), type(self), is_classifier=isinstance(self, ClassifierMixin))

@@ -24,8 +24,10 @@ from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.preprocessing import LabelBinarizer
 
 from skl2net._version import __version__
+from skl2net.activations import ACTIVATIONS
 from skl2net.l2 import DECAYS, MODES, AppliedRule
-from skl2net.network import ACTIVATIONS, Network
+from skl2net.losses import CLASSIFICATION_LOSSES, LOSSES, REGRESSION_LOSSES
+from skl2net.network import Network
 from skl2net.solvers.curves import Curve
 from skl2net.solvers.gradient import GradientState
 from skl2net.solvers.optimisers import SGD, Adam
@@ -33,9 +35,9 @@ from skl2net.solvers.swarm import ParticleSwarm, SwarmState
 from skl2net.solvers.training_state import TrainingState
 
 _VERSION, _PARAMETERS = "_skl2net_version", "_skl2net_parameters"
-_LABELS, _TRAINING = "_skl2net_labels", "_skl2net_training"
+_LABELS, _NETWORK, _TRAINING = "_skl2net_labels", "_skl2net_network", "_skl2net_training"
 _SWARM = "ParticleSwarm"
-_OUTPUTS = {"binary": "logistic", "multiclass": "softmax", "multilabel-indicator": "logistic"}
+_KINDS = tuple(CLASSIFICATION_LOSSES["log_loss"])
 _OPTIMISERS = {optimiser.name: optimiser for optimiser in (SGD, Adam)}
 _SOLVER_STATES = {"gradient": GradientState, "swarm": SwarmState}
 
@@ -46,7 +48,7 @@ _MOST = 2**53  # of what is counted: sums and floats of it are exact
 _CHOICES = {
     "mode": MODES,
     "solver": (*_OPTIMISERS, "lbfgs", "pso"),
-    "loss": ("squared_error", "log_loss", "multilabel_log_loss", "poisson"),
+    "loss": tuple(LOSSES),
     "objective": ("mean loss", "own objective"),
     "name": tuple(_OPTIMISERS),
     "topology": ("global", "ring", "von_neumann", "random"),
@@ -150,7 +152,8 @@ def plain(attributes, kind, *, is_classifier):
         del training["parameters"]
         n_parameters = sum(array.size for array in arrays)
         training["solver_state"] = _plain_solver_state(attributes["_training_state"].solver_state, n_parameters)
-        state[_TRAINING] = {"activation": state.pop("_activation"), **training}
+        state[_TRAINING] = training
+        state[_NETWORK] = {"activation": state.pop("_activation"), "loss": state.pop("_loss").name}
     binarizer = state.pop("_label_binarizer", None)
     if binarizer is not None:
         state[_LABELS] = {"kind": binarizer.y_type_, "sparse": bool(binarizer.sparse_input_)}
@@ -288,16 +291,17 @@ def _checked(state, message, is_classifier):
         del attributes[_LABELS]
     if not is_fitted:
         return attributes
+    network, loss = _checked_network(fields)
     training = fields.fields(_TRAINING)
-    network = _checked_network(fields, training)
-    del attributes[_TRAINING], training.values["activation"]
+    del attributes[_NETWORK], attributes[_TRAINING]
     lengths = {"n_layers": network.n_layers, "n_parameters": network.n_parameters}
     # views of one vector again: they were saved one by one
     coefs, intercepts = network.unpack(network.pack(attributes["coefs_"], attributes["intercepts_"]))
     attributes.update(
         coefs_=coefs,
         intercepts_=intercepts,
-        _activation=network.activation,
+        _activation=network.activation.name,
+        _loss=loss,
         _training_state=_record(training, TrainingState, lengths),
     )
     return attributes
@@ -536,8 +540,8 @@ def _check_applied_rule(fields, applied):
 _CHECKS = {GradientState: _check_gradient_state, AppliedRule: _check_applied_rule}
 
 
-def _checked_network(fields, training):
-    """The network whose weights the fields have."""
+def _checked_network(fields):
+    """The network whose weights the fields have, and its loss."""
     coefs, intercepts = fields["coefs_"], fields["intercepts_"]
     for name, arrays in (("coefs_", coefs), ("intercepts_", intercepts)):
         if not isinstance(arrays, list) or not arrays:
@@ -554,14 +558,17 @@ def _checked_network(fields, training):
         sizes.append(n_units)
     for name, expected in (("n_layers_", len(sizes)), ("n_outputs_", sizes[-1])):
         fields.integer(name, low=expected, high=expected)
-    outputs = ("identity", "exp")
+    losses = REGRESSION_LOSSES
     if "_label_binarizer" in fields.values:
         kind, classes = fields["_label_binarizer"].y_type_, fields["classes_"]
-        outputs = (_OUTPUTS[kind],)
+        losses = {name: of_kinds[kind] for name, of_kinds in CLASSIFICATION_LOSSES.items()}
         expected = (sizes[-1],) if kind != "binary" else (1, 2) if sizes[-1] == 1 else ()
         if len(classes) not in expected:
             fields.refuse("classes_", f"has {len(classes)} classes ({kind}), and the network {sizes[-1]} output(s)")
-    return Network(tuple(sizes), training.choice("activation", ACTIVATIONS), fields.choice("out_activation_", outputs))
+    functions = fields.fields(_NETWORK)
+    loss = losses[functions.choice("loss", losses)]
+    fields.choice("out_activation_", (loss.output.name,))
+    return Network(tuple(sizes), ACTIVATIONS[functions.choice("activation", ACTIVATIONS)]), loss
 
 
 def _check_feature_names(fields):
@@ -578,7 +585,7 @@ def _label_binarizer(fields):
     if fault is not None:
         fields.refuse("classes_", fault)
     binarizer = LabelBinarizer()
-    binarizer.classes_, binarizer.y_type_ = classes, labels.choice("kind", tuple(_OUTPUTS))
+    binarizer.classes_, binarizer.y_type_ = classes, labels.choice("kind", _KINDS)
     binarizer.sparse_input_ = labels.boolean("sparse")
     return binarizer
 

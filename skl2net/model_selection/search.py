@@ -19,7 +19,7 @@ from sklearn.exceptions import FitFailedWarning
 from sklearn.utils.parallel import Parallel, delayed
 
 from skl2net._sklearn_private import safe_indexing
-from skl2net.engines.interface import Cancelled
+from skl2net.engines.base import Cancelled
 from skl2net.estimators.tasks import FitTasks
 from skl2net.fitting import Watch, fit_network
 from skl2net.training import make_plan, make_start
@@ -203,7 +203,7 @@ def _outcome(trials, alpha, fold, n_threads, cancelled, context):
             raise
         value = trials.error_score
         error = f"alpha={alpha:g}, fold {fold}: the scorer {trials.score.scorer} raised {raised!r}"
-    weight_norm = plan.problem.weight_norm(state.parameters)
+    weight_norm = plan.problem.network.weight_norm(state.parameters)
     return Outcome(value, seconds, weight_norm, state.n_iter, tuple(messages), error)
 
 

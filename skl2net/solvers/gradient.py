@@ -2,7 +2,7 @@
 
 In each turn of the loop, the engine runs one or more epochs: as many as it should run in one call, but no more than
 until the stopping rule decides. Their learning rates come from `skl2net.solvers.schedules`. The loop reports them to
-the monitor. The updates themselves are `skl2net.engines.reference.run_updates`.
+the monitor. The updates themselves are `skl2net.engines.base.Session.run_updates`.
 """
 
 from dataclasses import asdict, dataclass, replace
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skl2net.engines.interface import EpochTotals, OptimiserState
+from skl2net.engines.base import EpochTotals, OptimiserState
 from skl2net.l2 import AppliedRule, warn_if_explosive
 from skl2net.solvers.base import Diverged, Solver
 from skl2net.solvers.curves import IterationTotals
@@ -154,7 +154,7 @@ class GradientDescent(Solver):
         rates, total_rate = None, 0.0
         while monitor.n_iter < max_iter:
             n_epochs = min(monitor.n_until_stop, max_iter - monitor.n_iter)
-            n_epochs = min(n_epochs, problem.epochs_per_call) if n_epochs > 1 else 1
+            n_epochs = min(n_epochs, problem.session.epochs_per_call) if n_epochs > 1 else 1
             position = Position(t, problem.n_rows, monitor.n_iter, max_iter, state.n_reductions)
             is_first, rates_before = rates is None, rates
             rates = self.schedule.rates(n_epochs, n_updates, position)
@@ -173,7 +173,7 @@ class GradientDescent(Solver):
             each = None
             if monitor.is_validated and n_epochs > 1:
                 each = np.empty((n_epochs, problem.n_parameters), dtype=problem.dtype)
-            epochs = problem.run_updates(work, batches, coefficients, self.optimiser, rates, each)
+            epochs = problem.session.run_updates(work, batches, coefficients, self.optimiser, rates, each)
 
             n_done, parameters, moments, n_steps = len(epochs), work.parameters, work.moments, work.n_updates
             rate = float(rates[max(n_done, 1) - 1, -1])
@@ -228,7 +228,7 @@ class GradientDescent(Solver):
             self.name,
             n=problem.n_samples * batch_size / problem.n_rows,
             n_total=problem.n_total,
-            loss=problem.loss_name,
+            loss=problem.task.loss.convention,
             learning_rate=solver_state.learning_rate,
             mean_learning_rate=solver_state.mean_learning_rate,
             constants=asdict(self.optimiser),

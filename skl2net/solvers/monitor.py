@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from skl2net.engines.interface import Cancelled
+from skl2net.engines.base import Cancelled
 from skl2net.solvers.stopping import Progress
 from skl2net.solvers.training_state import TrainingState
 

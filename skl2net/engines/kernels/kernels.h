@@ -25,20 +25,12 @@ typedef int64_t index_t;
 /* Rows of weight matrices and activations are padded to this many bytes, whatever the instruction set. */
 #define ROW_BYTES 64
 
-/* What Python chooses by name: the name of each constant, for Python to read, stands at its number. */
+/* The numbers of `kernel` in skl2net/activations.py and losses.py. */
 enum { ACT_IDENTITY, ACT_LOGISTIC, ACT_TANH, ACT_RELU, ACT_SOFTPLUS, N_ACTIVATIONS };
-static const char *const activation_names[N_ACTIVATIONS] = {
-    [ACT_IDENTITY] = "identity", [ACT_LOGISTIC] = "logistic", [ACT_TANH] = "tanh",
-    [ACT_RELU] = "relu",         [ACT_SOFTPLUS] = "softplus",
-};
-enum { OUT_IDENTITY, OUT_LOGISTIC, OUT_SOFTMAX, OUT_EXP, N_OUTPUTS };
-static const char *const output_names[N_OUTPUTS] = {
-    [OUT_IDENTITY] = "identity", [OUT_LOGISTIC] = "logistic", [OUT_SOFTMAX] = "softmax", [OUT_EXP] = "exp",
-};
+enum { OUT_IDENTITY, OUT_LOGISTIC, OUT_SOFTMAX = N_ACTIVATIONS, OUT_EXP, N_OUTPUTS };
 enum { LOSS_SQUARED_ERROR, LOSS_LOG_LOSS, LOSS_POISSON, N_LOSSES };
-static const char *const loss_names[N_LOSSES] = {
-    [LOSS_SQUARED_ERROR] = "squared_error", [LOSS_LOG_LOSS] = "log_loss", [LOSS_POISSON] = "poisson",
-};
+
+/* What Python chooses by name: the name of each constant, for Python to read, stands at its number. */
 enum { BOUNDARY_BOUNCE, BOUNDARY_CLAMP, BOUNDARY_REINITIALISE, N_BOUNDARIES };
 static const char *const boundary_names[N_BOUNDARIES] = {
     [BOUNDARY_BOUNCE] = "bounce", [BOUNDARY_CLAMP] = "clamp", [BOUNDARY_REINITIALISE] = "reinitialise",
