@@ -1,5 +1,6 @@
 """The classifier."""
 
+import copy
 from functools import partial
 from typing import Any, Literal, Self
 
@@ -13,6 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from skl2net._parameters import is_finite_number
 from skl2net._sklearn_private import StrOptions, available_if, check_partial_fit_first_call, fit_context, validate_data
 from skl2net.estimators.base import FLOATS, BaseL2Net, check_range
+from skl2net.estimators.persistence import fault_of_classes
 from skl2net.estimators.sparse_input import check_sparse
 from skl2net.hints import (
     Activation,
@@ -399,6 +401,8 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
             self._label_binarizer = LabelBinarizer().fit(y if is_multilabel else classes)
         elif not continues:
             self._label_binarizer = LabelBinarizer().fit(y)
+        elif self.classes_ is not self._label_binarizer.classes_:
+            self._label_binarizer = self._renamed_label_binarizer()
         self.classes_ = self._label_binarizer.classes_
         self._loss = CLASSIFICATION_LOSSES[self.loss][self._label_binarizer.y_type_]
         if continues or is_stream:
@@ -418,6 +422,18 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
             stratify=_truth(self, Y) if self.early_stopping and Y.shape[1:] == (1,) else None,
             class_weights=None if self.class_weight is None else self._with_class_weights,
         )
+
+    def _renamed_label_binarizer(self):
+        """The encoder of classes that a user has renamed by setting `classes_`."""
+        fault = fault_of_classes(self.classes_)
+        if fault is not None:
+            raise ValueError(
+                f"`classes_` {fault}. Set it to the classes of the last fit, or call fit with warm_start=False to train "
+                "a new network."
+            )
+        binarizer = copy.copy(self._label_binarizer)
+        binarizer.classes_ = self.classes_
+        return binarizer
 
     def _encoded(self, y, dtype):
         """Targets of known labels as `Task` takes them: numbers of classes, if there are three or more.

@@ -159,7 +159,7 @@ class GradientDescent(Solver):
             is_first, rates_before = rates is None, rates
             rates = self.schedule.rates(n_epochs, n_updates, position)
             orders = None if rows is None else rows.next(n_epochs)
-            if problem.is_weighted or not np.array_equal(rates, rates_before):
+            if problem.is_weighted or rates is not rates_before:
                 batches = problem.batches(orders, bounds, n_epochs)
                 coefficients = problem.coefficients_of(batches, rates)
             else:

@@ -5,6 +5,7 @@ estimators accept these names. `skl2net.solvers.gradient` asks for the rates.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -81,9 +82,14 @@ class Schedule:
         Returns
         -------
         ndarray of float64, shape (n_epochs, n_updates)
-            Read-only, since rates that are equal may share memory.
+            Read-only. If the rates are constant, each call returns the same array.
         """
         raise NotImplementedError
+
+
+@lru_cache(maxsize=64)
+def _filled(rate, n_epochs, n_updates):
+    return np.broadcast_to(rate, (n_epochs, n_updates))
 
 
 class Constant(Schedule):
@@ -94,7 +100,7 @@ class Constant(Schedule):
 
     def rates(self, n_epochs, n_updates, position):
         """See `Schedule.rates`."""
-        return np.broadcast_to(self.initial, (n_epochs, n_updates))
+        return _filled(self.initial, n_epochs, n_updates)
 
 
 class InvScaling(Schedule):
@@ -122,7 +128,7 @@ class Adaptive(Schedule):
 
     def rates(self, n_epochs, n_updates, position):
         """See `Schedule.rates`."""
-        return np.broadcast_to(self.initial / 5.0**position.n_reductions, (n_epochs, n_updates))
+        return _filled(self.initial / 5.0**position.n_reductions, n_epochs, n_updates)
 
 
 class Cosine(Schedule):
