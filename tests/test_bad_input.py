@@ -740,5 +740,5 @@ def test_classes_that_a_user_has_renamed_are_trained_with():
     net.partial_fit(X, net.classes_[Y])
     np.testing.assert_array_equal(flat(net), flat(expected.partial_fit(X, Y)))
     np.testing.assert_array_equal(net.predict(X), net.classes_[expected.predict(X)])
-    with pytest.raises(ValueError, match="classes not in `self.classes_`"):
+    with pytest.raises(ValueError, match=r"classes not in `self.classes_`"):
         net.partial_fit(X, np.array(["a", "b", "c"])[Y])

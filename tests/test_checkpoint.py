@@ -205,7 +205,7 @@ def test_a_callback_that_raises_at_the_end_leaves_the_estimator_and_the_random_s
     net = L2NetClassifier((4,), max_iter=3, warm_start=True, random_state=stream)
     if is_refit:
         fit(net, X, y)
-    before = {name: value for name, value in vars(net).items()}
+    before = dict(vars(net))
     state_before = stream.get_state(legacy=False)
     with converging_or_not(), pytest.raises(OSError, match="No space left"):
         net.set_callbacks(Full(None)).fit(X, y)

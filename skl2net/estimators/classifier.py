@@ -428,8 +428,8 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
         fault = fault_of_classes(self.classes_)
         if fault is not None:
             raise ValueError(
-                f"`classes_` {fault}. Set it to the classes of the last fit, or call fit with warm_start=False to train "
-                "a new network."
+                f"`classes_` {fault}. Set it to the classes of the last fit, or call fit with warm_start=False to "
+                "train a new network."
             )
         binarizer = copy.copy(self._label_binarizer)
         binarizer.classes_ = self.classes_

@@ -152,7 +152,8 @@ class _AlphaSearch(BaseL2Net):
             with tasks.of_network(net, tasks.begin_refit()):
                 net._fit(X, y, sample_weight, is_cancelled=lambda: False)
             refit_time["refit_time_"] = time.perf_counter() - start
-        fitted = {name: value for name, value in vars(net).items() if name not in net.get_params(deep=False)}
+        left_out = {*net.get_params(deep=False), *(() if self.refit else ("_loss",))}
+        fitted = {name: value for name, value in vars(net).items() if name not in left_out}
         found = {
             "alpha_": float(alphas[best]),
             "alphas_": np.array(alphas),
