@@ -94,10 +94,13 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
     batch_size : int or "auto", default="auto"
         Number of samples per update. "auto" is ``min(200, n_samples)``; 1 is online training. Only used when
         ``solver="sgd"`` or ``"adam"``.
-    learning_rate : {"constant", "invscaling", "adaptive"}, default="constant"
+    learning_rate : {"constant", "invscaling", "adaptive", "cosine"}, default="constant"
         Learning rate schedule. "constant" keeps `learning_rate_init`. "invscaling" divides it by
         ``(t + 1) ** power_t``, where `t` is the number of samples seen, updated after each epoch. "adaptive" divides
-        it by 5 each time training stops improving. Only used when ``solver="sgd"``.
+        it by 5 each time training stops improving. Both are only used when ``solver="sgd"``. "cosine" decreases it to
+        0 over `max_iter` epochs: update `t` of `T` uses ``learning_rate_init * (1 + cos(pi * (t + 0.5) / T)) / 2``.
+        Training then always runs for `max_iter` epochs, and `tol` and `n_iter_no_change` are ignored; `partial_fit`
+        uses a constant rate. Only used when ``solver="sgd"`` or ``"adam"``.
     learning_rate_init : float, default=0.001
         Initial learning rate. Only used when ``solver="sgd"`` or ``"adam"``.
     power_t : float, default=0.5
