@@ -12,8 +12,7 @@ A parameter or field that a file lacks has its default, so that later versions c
 
 import warnings
 from contextlib import suppress
-from dataclasses import MISSING, asdict, is_dataclass
-from dataclasses import fields as dataclass_fields
+from dataclasses import MISSING, asdict, fields, is_dataclass
 from inspect import Parameter, signature
 from numbers import Integral, Real
 from types import NoneType, UnionType
@@ -101,46 +100,21 @@ class SavedVersionWarning(InconsistentVersionWarning):
 
 
 def with_header(state, kind):
-    """A state with the version and the names of the parameters.
-
-    Parameters
-    ----------
-    state : dict
-    kind : type
-        Class of the estimator.
-
-    Returns
-    -------
-    dict
-    """
+    """A state with the version and the names of the parameters of the class."""
     return {**state, _VERSION: __version__, _PARAMETERS: kind._get_param_names()}
 
 
 def plain(attributes, kind, *, is_classifier):
-    """The attributes of an estimator as plain data.
+    """The attributes of an estimator of class `kind` as plain data. Those that a user has added are left as they are.
 
-    Parameters
-    ----------
-    attributes : dict
-        Those of `BaseL2Net`; those that a user has added are left as they are.
-    kind : type
-        Class of the estimator.
-    is_classifier : bool
-
-    Returns
-    -------
-    dict
-
-    Raises
-    ------
-    ValueError
-        With the name of a part that `restored` would refuse: users may have replaced `coefs_` and other attributes.
+    Raises ValueError with the name of a part that `restored` would refuse: users may have replaced `coefs_` and others.
     """
     state = dict(attributes)
     for name in ("coefs_", "intercepts_"):
         if isinstance(state.get(name), tuple):
             state[name] = list(state[name])
-    arrays = [array for name in ("coefs_", "intercepts_") for array in _arrays_in(state.get(name))]
+    lists = [state[name] for name in ("coefs_", "intercepts_") if isinstance(state.get(name), list)]
+    arrays = [array for arrays in lists for array in arrays if isinstance(array, np.ndarray)]
     if len({array.dtype for array in arrays}) > 1 and all(array.dtype in _FLOATS for array in arrays):
         for name in ("coefs_", "intercepts_"):  # as they are computed with
             state[name] = [array.astype(np.float64) for array in state[name]]
@@ -161,14 +135,11 @@ def plain(attributes, kind, *, is_classifier):
     return with_header(state, kind)
 
 
-def _arrays_in(value):
-    return [array for array in value if isinstance(array, np.ndarray)] if isinstance(value, list) else []
-
-
 def _plain(value):
     """A dataclass or named tuple, and all that it contains, as plain data."""
-    if _has_fields(type(value)):
-        return {name: _plain(getattr(value, name)) for name in _defaults(type(value))}
+    names = _fields_of(type(value))
+    if names:
+        return {name: _plain(getattr(value, name)) for name in names}
     if isinstance(value, Curve):
         return np.array(value.tolist())
     if isinstance(value, np.random.RandomState):
@@ -187,46 +158,20 @@ def _plain_solver_state(state, n_parameters):
     return None
 
 
-def _has_fields(cls):
-    return is_dataclass(cls) or hasattr(cls, "_fields")
-
-
-def _defaults(cls):
-    """The default of each field of a dataclass or named tuple; `MISSING` if it has none."""
-    if not is_dataclass(cls):
-        return {name: cls._field_defaults.get(name, MISSING) for name in cls._fields}
-    return {
-        field.name: field.default if field.default_factory is MISSING else field.default_factory()
-        for field in dataclass_fields(cls)
-    }
+def _fields_of(cls):
+    """Whether each field of a dataclass or named tuple has a default, by name; empty for other classes."""
+    if is_dataclass(cls):
+        return {field.name: (field.default, field.default_factory) != (MISSING, MISSING) for field in fields(cls)}
+    return {name: name in cls._field_defaults for name in getattr(cls, "_fields", ())}
 
 
 # --- loading ----------------------------------------------------------------------------------------------------------
 
 
 def without_header(state, kind):
-    """A saved state without its header, and with the defaults of parameters that it lacks.
+    """What `with_header` was given, with the defaults of parameters that the file lacks.
 
-    Parameters
-    ----------
-    state : dict
-        As `with_header` returns it.
-    kind : type
-        Class of the estimator.
-
-    Returns
-    -------
-    dict
-
-    Raises
-    ------
-    ValueError
-        If the state has no header, or has parameters that the class does not have.
-
-    Warns
-    -----
-    SavedVersionWarning
-        If another version has saved it.
+    Raises ValueError if there is no header or if the class lacks a parameter, and warns if another version saved it.
     """
     state, name, own = dict(state), kind.__name__, kind._get_param_names()
     if _VERSION not in state:
@@ -252,29 +197,15 @@ def without_header(state, kind):
 
 
 def restored(state, kind, *, is_classifier):
-    """The attributes of an estimator, from the plain data of `plain`.
+    """The attributes of an estimator from what `plain` returned.
 
-    Parameters
-    ----------
-    state : dict
-    kind : type
-        Class of the estimator.
-    is_classifier : bool
-
-    Returns
-    -------
-    dict
-
-    Raises
-    ------
-    ValueError
-        If a part is missing or invalid; the message has its name.
+    Raises ValueError with the name of a part that is missing or invalid.
     """
     return _checked(without_header(state, kind), broken(kind.__name__), is_classifier)
 
 
 def broken(estimator):
-    """The beginning of messages on a saved estimator, by the name of its class."""
+    """The beginning of messages on a saved estimator."""
     return f"This saved {estimator} is broken: "
 
 
@@ -320,13 +251,7 @@ def fault_of_classes(classes):
 class Fields:
     """The fields of a saved dictionary. Each is checked when it is read.
 
-    Parameters
-    ----------
-    values : dict
-    message : str
-        Beginning of the messages.
-    prefix : str, default=""
-        What comes before the names of the fields in messages.
+    Error messages begin with `message`, and call each field by its name after `prefix`.
     """
 
     def __init__(self, values, message, prefix=""):
@@ -409,14 +334,14 @@ def _described(value):
 
 def _record(fields, cls, lengths):
     """A dataclass or named tuple from its fields. Those that are missing have their defaults, if they have any."""
-    defaults, types = _defaults(cls), get_type_hints(cls)
+    has_default, types = _fields_of(cls), get_type_hints(cls)
     for key in fields.values:
-        if key not in defaults:
+        if key not in has_default:
             fields.refuse(key, f"is unknown to skl2net {__version__}")
     values = {
         name: _value(fields, name, types[name], lengths)
-        for name, default in defaults.items()
-        if name in fields.values or default is MISSING
+        for name in has_default
+        if name in fields.values or not has_default[name]
     }
     record = cls(**values)
     if cls in _CHECKS:
@@ -453,7 +378,7 @@ def _value(fields, key, annotation, lengths):
         return fields.fields(key).values
     if kind is object:
         return _solver_state(fields, key, lengths)
-    if not _has_fields(kind):
+    if not _fields_of(kind):
         fields.refuse(key, f"must be None, got {_described(fields[key])}")
     return _record(fields.fields(key), kind, lengths)
 
