@@ -13,6 +13,7 @@ A parameter or field that a file lacks has its default, so that later versions c
 import warnings
 from contextlib import suppress
 from dataclasses import MISSING, asdict, fields, is_dataclass
+from functools import cache
 from inspect import Parameter, signature
 from numbers import Integral, Real
 from types import NoneType, UnionType
@@ -158,11 +159,15 @@ def _plain_solver_state(state, n_parameters):
     return None
 
 
+@cache
 def _fields_of(cls):
     """Whether each field of a dataclass or named tuple has a default, by name; empty for other classes."""
     if is_dataclass(cls):
         return {field.name: (field.default, field.default_factory) != (MISSING, MISSING) for field in fields(cls)}
     return {name: name in cls._field_defaults for name in getattr(cls, "_fields", ())}
+
+
+_types_of = cache(get_type_hints)
 
 
 # --- loading ----------------------------------------------------------------------------------------------------------
@@ -334,7 +339,7 @@ def _described(value):
 
 def _record(fields, cls, lengths):
     """A dataclass or named tuple from its fields. Those that are missing have their defaults, if they have any."""
-    has_default, types = _fields_of(cls), get_type_hints(cls)
+    has_default, types = _fields_of(cls), _types_of(cls)
     for key in fields.values:
         if key not in has_default:
             fields.refuse(key, f"is unknown to skl2net {__version__}")
