@@ -134,7 +134,7 @@ def fit_network(plan, start, watch):
     )
 
     def result_so_far():
-        return copy.deepcopy(_result(problem, solver, monitor.state))  # training goes on with its random numbers
+        return copy.deepcopy(_result(problem, solver, monitor))  # training goes on with its random numbers
 
     warnings, is_lost = [], False
     try:
@@ -162,17 +162,19 @@ def fit_network(plan, start, watch):
     if risen is not None:  # more iterations would not help
         warnings = [warning for warning in warnings if warning[1] is not ConvergenceWarning]
         warnings.append((risen, ConvergenceWarning))
-    result = _result(problem, solver, monitor.state)
+    result = _result(problem, solver, monitor)
     # the moments of a training that diverged belong to weights that are lost
     return replace(result, solver_state=None) if is_lost else result, warnings
 
 
-def _result(problem, solver, state):
-    """What a fit returns that ends with this state."""
+def _result(problem, solver, monitor):
+    """What a fit returns that ends with the last finished iteration."""
+    state = monitor.state
     best = state.progress.best_parameters
     return replace(
         state,
         parameters=(state.parameters if best is None else best).copy(),
+        curves=monitor.curves,
         progress=state.progress._replace(best_parameters=None),
         n_total=problem.n_total,
         applied_rule=solver.applied(problem, state.solver_state),

@@ -200,7 +200,7 @@ def test_positions_are_validated_once_as_long_as_they_stay():
     for x in (first, first.copy(), second, second, first):
         monitor.finish(x, [IterationTotals(1.0, 1.0, 0.0)])
     np.testing.assert_array_equal(asked, [first, second, first])
-    assert monitor.state.curves.validation_score.tolist() == [3.0, 3.0, 4.0, 4.0, 3.0]
+    assert monitor.curves.validation_score.tolist() == [3.0, 3.0, 4.0, 4.0, 3.0]
 
 
 @pytest.mark.parametrize("solver", ["sgd", "adam"])

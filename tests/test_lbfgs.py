@@ -404,7 +404,7 @@ def test_it_goes_down_to_the_last_bits_of_the_loss(engine, seed):
     found = monitor.state.parameters
     smallest, largest_error = smallest_quadratic(problem, found)
     assert monitor.state.loss == pytest.approx(smallest, rel=0, abs=2 * largest_error)
-    losses = np.array(monitor.state.curves.loss.tolist())
+    losses = np.array(monitor.curves.loss.tolist())
     assert (np.diff(losses) <= 0).all()
     has_ended = message is None or "ABNORMAL" in message
     assert has_ended or losses[-100] - losses[-1] <= 2 * largest_error

@@ -40,7 +40,7 @@ class Monitor:
     Attributes
     ----------
     state : TrainingState
-        The state after the last finished iteration, or at the start.
+        The state after the last finished iteration, or at the start, but with the `curves` of the start.
     has_result : bool
         Whether an iteration has been finished, or training had converged before the first one.
     """
@@ -56,6 +56,8 @@ class Monitor:
         self._on_begin = on_begin
         self._on_end = on_end
         self._has_begun = False
+        self._iterations = []
+        self._validations = []
 
     @property
     def has_result(self):
@@ -69,8 +71,14 @@ class Monitor:
     @property
     def first_losses(self):
         """Training loss of the first iteration, of this training and of those that it continues; NaN if none."""
-        before, curve = len(self._start.curves.loss), self.state.curves.loss
-        return curve[before], curve[0] if before else np.nan
+        before = self._start.curves.loss
+        return self._iterations[0].loss, before[0] if len(before) else np.nan
+
+    @property
+    def curves(self):
+        """The curves after the last finished iteration."""
+        n = max(self.n_iter, 1)  # one record if training had converged before its first iteration
+        return self._start.curves.extended(self._iterations[:n], self._validations[: self.n_iter])
 
     @property
     def n_iter(self):
@@ -114,6 +122,9 @@ class Monitor:
         if self._is_cancelled is not None and self._is_cancelled():
             raise Cancelled
         before, progress = self.state, self.progress
+        # remove records of a call that was interrupted
+        del self._iterations[before.n_iter :]
+        del self._validations[before.n_iter :]
         each = parameters[np.newaxis] if each is None else each
         validations = self._validations_of(each)
         for i, record in enumerate(totals):
@@ -125,11 +136,12 @@ class Monitor:
                 if self.verbose:
                     print(f"Validation score: {validations[i][0]:f}")
                 progress = progress.after_score(validations[i][0], each[i], self.stopping)
+        self._iterations += totals
+        self._validations += validations
         self.state = replace(
             before,
             parameters=parameters,
             solver_state=solver_state,
-            curves=before.curves.extended(totals, validations),
             progress=progress,
             t=t,
             n_iter=before.n_iter + len(totals),
@@ -146,11 +158,11 @@ class Monitor:
 
     def finish_at_start(self, parameters, totals):
         """Record that training had converged before its first iteration."""
+        self._iterations[:] = [totals]
         self.state = replace(
             self._start,
             parameters=parameters,
             solver_state=None,
-            curves=self._start.curves.extended([totals], []),
             progress=Progress(best_loss=totals.loss),
             t=0,
             loss=totals.loss,
@@ -207,6 +219,5 @@ class Monitor:
         if self._validate is None:
             return []
         if len(each) == 1 and self.n_iter and np.array_equal(each[0], self.state.parameters):
-            scores, losses = self.state.curves.validation_score, self.state.curves.validation_loss
-            return [(scores[len(scores) - 1], losses[len(losses) - 1])]
+            return self._validations[-1:]
         return self._validate(each)
