@@ -29,15 +29,17 @@ class RowOrders:
 
     Parameters
     ----------
-    order : ndarray of int, shape (n_rows,)
-        The order before the first shuffle.
+    n_rows : int
+    order : ndarray of int, shape (n_rows,), or None
+        The order before the first shuffle. None for that of the rows.
     random_state : numpy.random.RandomState
         The training draws nothing else from it.
     """
 
-    def __init__(self, order, random_state):
-        self._n_rows, self._random_state = len(order), random_state
-        self._n_drawn, self._orders, self._orders_before = 0, order.astype(np.intp)[np.newaxis], None
+    def __init__(self, n_rows, order, random_state):
+        self._n_rows, self._random_state = n_rows, random_state
+        first = np.arange(n_rows) if order is None else order.astype(np.intp)
+        self._n_drawn, self._orders, self._orders_before = 0, first[np.newaxis], None
         self._known = 0, random_state.get_state(legacy=False)
 
     def next(self, n_epochs):
@@ -138,8 +140,7 @@ class GradientDescent(Solver):
         state = self._resumed(start, problem)
         if not self.shuffle:
             return self._descend(problem, start, state, None, monitor)
-        order = np.arange(problem.n_rows) if state.order is None else state.order
-        rows = RowOrders(order, start.random_state)
+        rows = RowOrders(problem.n_rows, state.order, start.random_state)
         try:
             return self._descend(problem, start, state, rows, monitor)
         finally:
