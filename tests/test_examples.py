@@ -58,7 +58,7 @@ def read_csv(path):
 
 @pytest.fixture
 def tables(tmp_path):
-    """Two tables in Rdatasets' layout, with missing values, a class of two rows and a column that gives all away."""
+    """Two tables in Rdatasets' layout, with missing values, a class of two rows and a column that reveals the class."""
     random = np.random.default_rng(0)
     index = ["table", "target", "kind", "left_out", "log_target"]
     one, two = ["a/one", "y", "classification", "answer", "0"], ["b/two", "y", "regression", "", "1"]
@@ -75,7 +75,7 @@ def tables(tmp_path):
 
 
 def test_the_quality_of_defaults_is_measured_on_a_folder_of_tables(tables):
-    """Each model on each table once; what a table leaves out is not learnt; known results are used as they are."""
+    """Each model is fitted once to each table, without the columns to leave out; known results are reused."""
     pytest.importorskip("pandas")
     name, results, markdown = "benchmarks/default_quality.py", tables / "results.csv", tables / "table.md"
     options = [tables, "--splits", "1", "--models", "adam", "linear"]

@@ -15,7 +15,7 @@ of the standardised targets. Ranks, wins and losses compare the mean losses over
 fit.
 
     python examples/benchmarks/default_quality.py DIR --csv results.csv --markdown table.md
-    python examples/benchmarks/default_quality.py DIR --reuse results.csv --max-rows 3000    # computes nothing anew
+    python examples/benchmarks/default_quality.py DIR --reuse results.csv --max-rows 3000    # fits only what is missing
 """
 
 import argparse
