@@ -92,11 +92,13 @@ def test_the_quality_of_defaults_is_measured_on_a_folder_of_tables(tables):
     assert all(float(row["score"]) < 0.95 for row in rows[:2])
     assert float(rows[3]["score"]) > 0.8  # linear in the logarithm
 
-    rows[1]["loss"], rows[2]["loss"] = "0.25", "7.5"
+    rows[0]["loss"], rows[1]["loss"] = "7.5", "0.25"
     write_csv(results, rows[0], *(row.values() for row in rows))
-    output = run(name, *options, "--reuse", results)
+    output = run(name, *options, "--tables", "a/one", "--reuse", results, "--csv", results)
     assert re.search(r"\| linear \| [\d.]+ \| 0.2500 \| 1.0 \| 0:1 \| 1 \|", output)
-    assert re.search(r"\| b/two \| 120 \| [\d.]+ \| 7.5000 \| linear \|", output)
+    assert re.search(r"\| a/one \| 118 \| [\d.]+ \| 7.5000 \| linear \| [\d.]+ \| 0.2500 \|", output)
+    assert "b/two" not in output
+    assert read_csv(results) == rows
 
 
 @pytest.mark.long

@@ -128,7 +128,7 @@ def measure(model, X, X_test, y, y_test):
 
 
 def compute(tables, n_splits, models, known, csv):
-    """Known results and those that are missing, which are appended to a CSV file as they come."""
+    """Known results and those that are missing; a CSV file has them as soon as they are computed."""
     done, unavailable, rows = set(known[["table", "split", "model"]].itertuples(index=False, name=None)), set(), []
     if csv:
         known.to_csv(csv, index=False)
@@ -194,7 +194,7 @@ def main():
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS), metavar="NAME")
     parser.add_argument("--tables", nargs="+", metavar="NAME")
     parser.add_argument("--max-rows", type=int, default=10**9, help="leave out larger tables")
-    parser.add_argument("--csv", type=Path, help="results are written here as they are computed")
+    parser.add_argument("--csv", type=Path, help="file for the results, those that are reused included")
     parser.add_argument("--reuse", type=Path, help="CSV file whose results are not computed again")
     parser.add_argument("--markdown", type=Path)
     arguments = parser.parse_args()
@@ -204,12 +204,14 @@ def main():
         index = index[index["table"].isin(arguments.tables)]
     tables = [(task, *load(arguments.folder, task)) for task in index.itertuples()]
     tables = [table for table in tables if len(table[1]) <= arguments.max_rows]
-    known = pd.read_csv(arguments.reuse) if arguments.reuse else pd.DataFrame(columns=COLUMNS)
-    is_asked = known["table"].isin([task.table for task, _, _ in tables]) & known["model"].isin(arguments.models)
-    known = known[is_asked & (known["split"] < arguments.splits)]
+    known = pd.DataFrame(columns=COLUMNS)
+    if arguments.reuse:
+        known = pd.read_csv(arguments.reuse, float_precision="round_trip")
     with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore")  # fits that are cut short at max_iter count as they are
         results = compute(tables, arguments.splits, arguments.models, known, arguments.csv)
+    is_asked = results["table"].isin([task.table for task, _, _ in tables]) & results["model"].isin(arguments.models)
+    results = results[is_asked & (results["split"] < arguments.splits)]
     blocks = [block(results, arguments.models, kind) for kind in sorted(results["kind"].unique())]
     print("\n\n".join(blocks))
     if arguments.markdown:
