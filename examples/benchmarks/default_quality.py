@@ -204,9 +204,7 @@ def main():
         index = index[index["table"].isin(arguments.tables)]
     tables = [(task, *load(arguments.folder, task)) for task in index.itertuples()]
     tables = [table for table in tables if len(table[1]) <= arguments.max_rows]
-    known = pd.DataFrame(columns=COLUMNS)
-    if arguments.reuse:
-        known = pd.read_csv(arguments.reuse, float_precision="round_trip")
+    known = pd.read_csv(arguments.reuse) if arguments.reuse else pd.DataFrame(columns=COLUMNS)
     with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore")  # fits that are cut short at max_iter count as they are
         results = compute(tables, arguments.splits, arguments.models, known, arguments.csv)
