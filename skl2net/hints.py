@@ -9,6 +9,8 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from skl2net.solvers.schedules import LearningRate
+
 MatrixLike: TypeAlias = Any  # array-like, data frame or sparse matrix
 Floats: TypeAlias = NDArray[np.floating[Any]]
 Estimator: TypeAlias = Any
@@ -19,7 +21,6 @@ Strengths: TypeAlias = Sequence[float] | NDArray[np.floating[Any]]
 
 Activation: TypeAlias = Literal["identity", "logistic", "tanh", "relu", "softplus"]
 L2Mode: TypeAlias = Literal["prior", "penalty", "penalty_per_sample", "decay_before", "decay_after", "decoupled"]
-LearningRate: TypeAlias = Literal["constant", "invscaling", "adaptive"]
 SolverName: TypeAlias = Literal["lbfgs", "sgd", "adam", "pso"]
 ClassWeight: TypeAlias = Mapping[Any, float] | Sequence[Mapping[Any, float]] | Literal["balanced"] | None
 Scoring: TypeAlias = str | Callable[..., float] | None

@@ -82,8 +82,8 @@ def l2_coefficients(mode, alpha, *, n=None, n_total=None, learning_rate=None):
         samples is skipped, and its coefficients are 0.
     n_total : float, default=None
         Number of training samples N. Read by ``"prior"`` only.
-    learning_rate : float, default=None
-        Current learning rate η of the schedule. Read by ``"decoupled"`` only.
+    learning_rate : float or ndarray of the shape of `n`, default=None
+        Learning rate η of the update, or of each. Read by ``"decoupled"`` only.
 
     Returns
     -------
@@ -104,7 +104,7 @@ def l2_coefficients(mode, alpha, *, n=None, n_total=None, learning_rate=None):
     if mode == "decay_after":
         return L2Coefficients(none, none, alpha)
     if mode == "decoupled":
-        return L2Coefficients(none, learning_rate * alpha, none)
+        return L2Coefficients(none, np.asarray(learning_rate)[..., np.newaxis] * alpha, none)
     raise ValueError(f"l2_mode must be one of {', '.join(map(repr, MODES))}; got {mode!r}.")
 
 
@@ -130,6 +130,8 @@ class AppliedRule:
     solver : str
     learning_rate : float or None
         That of the last update. None if the solver has none.
+    mean_learning_rate : float or None
+        Mean over the updates of the last fit. None if the solver has none, or if it is unknown.
     constants : dict
         Constants of the optimiser by name: ``momentum`` and ``nesterov`` of SGD, those of Adam. Empty for full-batch
         solvers.
@@ -154,6 +156,7 @@ class AppliedRule:
     n_total: float
     loss: str
     learning_rate: float | None = None
+    mean_learning_rate: float | None = None
     constants: dict = field(default_factory=dict)
     updates_per_epoch: int | None = None
     has_schedule: bool = False

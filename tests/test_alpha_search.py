@@ -455,7 +455,7 @@ def test_without_refit_nothing_of_an_earlier_network_is_left():
         with pytest.raises(AttributeError) as error:
             getattr(search, name)
         assert "initialized with `refit=False`" in str(error.value.__cause__)
-    assert not {"coefs_", "loss_", "_continuation", "_applied_rule", "_activation"} & vars(search).keys()
+    assert not {"coefs_", "_training_state", "_activation"} & vars(search).keys()
     assert not hasattr(search, "loss_curve_")
     check_is_fitted(search)
     assert search.alpha_ in ALPHAS

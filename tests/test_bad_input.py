@@ -718,3 +718,27 @@ def test_parameters_of_a_solver_without_any_are_explained():
         assert net.solver.n_particles == 20
         with pytest.raises(ValueError, match="Invalid parameter"):
             net.set_params(particles=20)
+
+
+UNORDERED = ([0, 0, 1], [np.nan, 1, 2], [None] * 3, [2, 1, 0], [0, "a", 1])
+
+
+@pytest.mark.parametrize("names", UNORDERED, ids=repr)
+@pytest.mark.parametrize("method", ["partial_fit", "fit"])
+def test_classes_that_are_not_in_ascending_order_are_not_trained_with(names, method):
+    net = fit(small(L2NetClassifier, warm_start=True), X, Y)
+    net.classes_ = np.array(names, dtype=object if {None, "a"} & set(names) else None)
+    before = flat(net)
+    with pytest.raises(ValueError, match="`classes_` must be in strictly ascending order"):
+        getattr(net, method)(X, Y)
+    np.testing.assert_array_equal(flat(net), before)
+
+
+def test_classes_that_a_user_has_renamed_are_trained_with():
+    net, expected = fit(small(L2NetClassifier), X, Y), fit(small(L2NetClassifier), X, Y)
+    net.classes_ = np.array(["high", "low", "middle"])
+    net.partial_fit(X, net.classes_[Y])
+    np.testing.assert_array_equal(flat(net), flat(expected.partial_fit(X, Y)))
+    np.testing.assert_array_equal(net.predict(X), net.classes_[expected.predict(X)])
+    with pytest.raises(ValueError, match=r"classes not in `self.classes_`"):
+        net.partial_fit(X, np.array(["a", "b", "c"])[Y])

@@ -125,7 +125,7 @@ def raises(error):
 
 def fitted_attributes(net):
     parameters = net.get_params()
-    left_out = {"_continuation", "_applied_rule", *parameters, *(name for name in vars(net) if "callback" in name)}
+    left_out = {"_training_state", *parameters, *(name for name in vars(net) if "callback" in name)}
     return {name: value for name, value in vars(net).items() if name not in left_out}
 
 
@@ -139,7 +139,7 @@ def assert_same_fit(ours, theirs, X):
         assert getattr(ours, curve) == getattr(theirs, curve)
     for number in ("n_iter_", "t_", "loss_", "data_loss_", "best_loss_", "best_validation_score_"):
         assert getattr(ours, number) == getattr(theirs, number), number
-    a, b = ours._continuation.random_state, theirs._continuation.random_state
+    a, b = ours._training_state.random_state, theirs._training_state.random_state
     np.testing.assert_equal(a.get_state(legacy=False), b.get_state(legacy=False))
 
 

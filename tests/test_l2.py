@@ -19,12 +19,13 @@ from skl2net.l2 import (
     warn_if_explosive,
 )
 from skl2net.network import Network
-from skl2net.solvers.gradient import GradientDescent, LearningRate
+from skl2net.solvers.gradient import GradientDescent
 from skl2net.solvers.lbfgs import LBFGS
 from skl2net.solvers.optimisers import SGD, Adam
+from skl2net.solvers.schedules import Constant
 
 EPS = np.finfo(np.float64).eps
-CONSTANT = LearningRate("constant", 0.1)
+CONSTANT = Constant(0.1)
 SGD_SOLVER = GradientDescent(SGD(0.9, nesterov=True), CONSTANT, batch_size=10, shuffle=True)
 SOLVERS = {
     "sgd": SGD_SOLVER,

@@ -17,7 +17,6 @@ from skl2net import L2NetClassifier, L2NetClassifierCV, L2NetRegressor, NodeSwee
 from skl2net.engines import available_engines, default_engine
 from skl2net.engines.base import Batches
 from skl2net.l2 import L2Coefficients
-from skl2net.solvers.gradient import RowOrder
 
 each_engine = pytest.mark.parametrize("engine", available_engines(), ids=lambda engine: engine.name)
 
@@ -183,9 +182,9 @@ def test_links_scaled_by_a_user_are_links(variant, topology):
     solver = ParticleSwarm(6, variant=variant, topology=topology)
     net = L2NetClassifier((4,), solver=solver, max_iter=5, warm_start=True, random_state=0)
     expected, scaled = fit(net, X, y), pickle.loads(pickle.dumps(net))
-    continuation = scaled._continuation
-    state = replace(continuation.state, links=continuation.state.links * 40)
-    scaled._continuation = replace(continuation, state=state)
+    state = scaled._training_state
+    swarm = replace(state.solver_state, links=state.solver_state.links * 40)
+    scaled._training_state = replace(state, solver_state=swarm)
     np.testing.assert_array_equal(flat(fit(scaled, X, y)), flat(fit(expected, X, y)))
 
 
@@ -199,9 +198,8 @@ def test_an_edited_row_order_out_of_range_is_refused(order, batch_size):
     X, y = classes(40)
     net = L2NetClassifier((4,), max_iter=2, batch_size=batch_size, warm_start=True, random_state=0)
     fit(net, X, y)
-    continuation = net._continuation
-    state = continuation.state._replace(order=RowOrder(40, order))
-    net._continuation = replace(continuation, state=state)
+    state = net._training_state
+    net._training_state = replace(state, solver_state=state.solver_state._replace(order=order))
     before = flat(net)
     with pytest.raises((ValueError, IndexError)):
         net.fit(X, y)

@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted, indexable
 from skl2net._sklearn_private import Interval, StrOptions, available_if, fit_context, raise_for_params, routing_enabled
 from skl2net.conventions import convert_alpha
 from skl2net.estimators import L2NetClassifier, L2NetRegressor
-from skl2net.estimators.base import BaseL2Net, seed_of
+from skl2net.estimators.base import BaseL2Net
 from skl2net.estimators.sparse_input import check_sparse
 from skl2net.hints import (
     Activation,
@@ -38,6 +38,7 @@ from skl2net.l2 import PENALTIES, L2Rule
 from skl2net.model_selection.search import FoldScorer, Trials, evaluate_candidates
 from skl2net.model_selection.tasks import SearchTasks
 from skl2net.solvers.swarm import ParticleSwarm
+from skl2net.training import make_plan, seed_of
 
 _SET_BY_THE_SEARCH = ("alpha", "warm_start")
 _METHODS_OF_A_NETWORK = (
@@ -151,7 +152,8 @@ class _AlphaSearch(BaseL2Net):
             with tasks.of_network(net, tasks.begin_refit()):
                 net._fit(X, y, sample_weight, is_cancelled=lambda: False)
             refit_time["refit_time_"] = time.perf_counter() - start
-        fitted = {name: value for name, value in vars(net).items() if name not in net.get_params(deep=False)}
+        left_out = {*net.get_params(deep=False), *(() if self.refit else ("_loss",))}
+        fitted = {name: value for name, value in vars(net).items() if name not in left_out}
         found = {
             "alpha_": float(alphas[best]),
             "alphas_": np.array(alphas),
@@ -281,9 +283,9 @@ class _AlphaSearch(BaseL2Net):
     def _alphas_for(self, net, data):
         """The strengths to compare, ascending. All of them can run."""
         n_rows = data.X.shape[0]
-        solver = net._solver(n_rows)
         if isinstance(self.alphas, Integral):
-            alphas = self._laid_out(net._problem(data, solver, None), getattr(solver, "batch_size", n_rows))
+            plan = make_plan(net, data)
+            alphas = self._laid_out(plan.problem, getattr(plan.solver, "batch_size", n_rows))
         else:
             alphas = np.asarray(self.alphas)
             if alphas.dtype.kind not in "iuf":
@@ -297,7 +299,7 @@ class _AlphaSearch(BaseL2Net):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the fits warn
             for alpha in alphas:
-                net._problem(data, solver, float(alpha))
+                make_plan(self._net(float(alpha)), data)
         return alphas.tolist()
 
     def _laid_out(self, problem, batch_size):

@@ -23,7 +23,7 @@ from skl2net._sklearn_private import (
     search_with_checks,
     yields_constant_splits,
 )
-from skl2net.estimators.persistence import VERSION, Fields, broken, current_version, take_version
+from skl2net.estimators.persistence import Fields, broken, with_header, without_header
 from skl2net.estimators.sparse_input import check_sparse
 from skl2net.hints import Estimator, MatrixLike, Strengths
 from skl2net.model_selection.interruption import interruptible_search
@@ -243,16 +243,14 @@ class NodeSweepCV(DocumentationLink, BaseSearchCV, CallbackSupportMixin):
         super()._validate_params()
 
     def __getstate__(self):
-        state = {**super().__getstate__(), VERSION: current_version()}
+        state = with_header(super().__getstate__(), type(self))
         if "history_" in state:
             state["history_"] = list(state["history_"])
         return state
 
     def __setstate__(self, state):
-        state, name = dict(state), type(self).__name__
-        take_version(state, name)
-        fields = Fields(state, broken(name))
-        fields.require(self._get_param_names())
+        state = without_header(state, type(self))
+        fields = Fields(state, broken(type(self).__name__))
         if "history_" in state:
             history = fields.list("history_")
             for i in history.values:

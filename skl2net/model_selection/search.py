@@ -21,7 +21,8 @@ from sklearn.utils.parallel import Parallel, delayed
 from skl2net._sklearn_private import safe_indexing
 from skl2net.engines.base import Cancelled
 from skl2net.estimators.tasks import FitTasks
-from skl2net.fitting import Start, Watch, fit_network
+from skl2net.fitting import Watch, fit_network
+from skl2net.training import make_plan, make_start
 
 
 @dataclass(frozen=True)
@@ -57,11 +58,11 @@ class FoldScorer:
     y: object
     params: dict
 
-    def __call__(self, rows, problem, result):
+    def __call__(self, rows, problem, state):
         """The score on the given rows, a float."""
         fitted = copy.copy(self.net)
         vars(fitted).pop("feature_names_in_", None)  # a fold is scored on arrays
-        fitted._keep(problem.network, result, None)
+        fitted._keep(problem.network, state)
         n_samples = self.X.shape[0]
         of_test = {
             name: safe_indexing(value, rows) if _is_per_sample(value, n_samples) else value
@@ -181,14 +182,13 @@ def _evaluate(trials, alpha, fold, n_threads, cancelled, context):
 
 
 def _outcome(trials, alpha, fold, n_threads, cancelled, context):
-    net, data = trials.net, trials.data
+    net, data = copy.copy(trials.net), trials.data
+    net.alpha = alpha
     training, test = trials.folds[fold]
-    solver = net._solver(len(training))
     start = time.perf_counter()
     try:
-        problem = net._problem(data, solver, alpha, rows=training, n_threads=n_threads)
-        watch = Watch(net._early_stopping(data, training), is_cancelled=cancelled)
-        result = _fit(trials, alpha, problem, solver, watch, context)
+        plan = make_plan(net, data, rows=training, n_threads=n_threads)
+        state, messages = _fit(trials, net, plan, Watch(is_cancelled=cancelled), context)
     except ValueError as error:
         if trials.error_score == "raise":
             raise
@@ -197,27 +197,22 @@ def _outcome(trials, alpha, fold, n_threads, cancelled, context):
     seconds = time.perf_counter() - start
     error = None
     try:
-        value = trials.score(test, problem, result)
+        value = trials.score(test, plan.problem, state)
     except Exception as raised:
         if trials.error_score == "raise":
             raise
         value = trials.error_score
         error = f"alpha={alpha:g}, fold {fold}: the scorer {trials.score.scorer} raised {raised!r}"
-    return Outcome(
-        value, seconds, problem.network.weight_norm(result.parameters), result.n_iter, result.warnings, error
-    )
+    weight_norm = plan.problem.network.weight_norm(state.parameters)
+    return Outcome(value, seconds, weight_norm, state.n_iter, tuple(messages), error)
 
 
-def _fit(trials, alpha, problem, solver, watch, context):
-    net = copy.copy(trials.net)
-    net.alpha = alpha
-    start, stopping = Start(trials.random_state), net._stopping_rule()
-    with trials.tasks.of_network(net, context, problem.task.rows) as data:
-        n = solver.max_iterations(stopping.max_iter)
-        tasks = FitTasks(net, net, problem.network, max_iterations=n, **data)
-        result = fit_network(problem, solver, start, stopping, tasks.watching(watch))
-        tasks.end(result)
-    return result
+def _fit(trials, net, plan, watch, context):
+    with trials.tasks.of_network(net, context, plan.problem.task.rows) as data:
+        tasks = FitTasks(net, net, plan, **data)
+        state, messages = fit_network(plan, make_start(trials.random_state), tasks.watching(watch))
+        tasks.end(state)
+    return state, messages
 
 
 def _warn_of(outcomes, error_score):
