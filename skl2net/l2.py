@@ -305,7 +305,6 @@ def check_rule(mode, alpha, *, n_layers, solver, learning_rate=None):
                 f"alpha={shown} with l2_mode={mode!r} removes {largest:.0%} of every weight in each update. If "
                 f"{largest:g} was meant as the factor that is kept, pass alpha={1 - largest:.6g} (1 - alpha).",
                 UserWarning,
-                stacklevel=2,
             )
     elif mode == "decoupled" and learning_rate * largest >= 1:
         raise ValueError(
@@ -340,7 +339,6 @@ def warn_if_explosive(coefficients, learning_rate, *, momentum, nesterov):
             f"making it smaller, and training explodes. Divide alpha or learning_rate_init by more than "
             f"{shrink / limit:.3g}.",
             UserWarning,
-            stacklevel=2,
         )
 
 

@@ -150,7 +150,6 @@ class L2Report:
         ]
         return notebook.show(
             "L2Report",
-            "report.L2Report",
             notebook.table((escape(caption), escape(text)) for caption, text in self._facts()),
             notebook.table(layers, header=("layer", "&Sigma;w&sup2;", "largest |w|"), are_numbers=True),
         )

@@ -159,7 +159,7 @@ class AlphaConversion:
             "code": f"<pre>{escape(self.code)}</pre>" if self.code else "",
         }
         rows = [(name, text) for name, text in rows.items() if text]
-        return notebook.show("AlphaConversion", "conventions.AlphaConversion", notebook.table(rows))
+        return notebook.show("AlphaConversion", notebook.table(rows))
 
 
 class ConventionTable(tuple[Convention, ...]):
@@ -180,7 +180,7 @@ class ConventionTable(tuple[Convention, ...]):
     def _repr_html_(self) -> str:
         rows = (map(escape, (c.name, c.library, c.parameter, c.formula)) for c in self)
         header = ("name", "library", "where λ is typed", "one update, or the objective")
-        return notebook.show("Conventions", "list_conventions", notebook.table(rows, header=header))
+        return notebook.show("Conventions", notebook.table(rows, header=header))
 
 
 def claim_of(senses, *, same_optimiser=False, linear=False):

@@ -64,5 +64,4 @@ def _warn_slow():
         "skl2net runs on its reference engine, which is up to hundreds of times slower than the compiled one: "
         f"{why_reference()}.",
         RuntimeWarning,
-        stacklevel=2,
     )

@@ -42,7 +42,6 @@ from skl2net.fitting import EarlyStopping, Start, Watch, fit_network
 from skl2net.hints import ArrayLike, Estimator, Floats, MatrixLike, NDArray
 from skl2net.l2 import MODES, check_rule
 from skl2net.network import ACTIVATIONS, Network
-from skl2net.notebook import DocumentationLink
 from skl2net.problem import Decoder, Problem
 from skl2net.report import L2Report, make_report
 from skl2net.solvers.gradient import GradientDescent, LearningRate
@@ -83,7 +82,7 @@ class TrainingData:
     stratify: np.ndarray | None
 
 
-class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
+class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
     """Base class of the classifier and the regressor."""
 
     coefs_: list[Floats]
@@ -382,7 +381,7 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
         fitted._keep(problem.network, result, self.random_state)
         for message, category in result.warnings:  # before anything is changed: they may be errors
             if not (is_stream and category is ConvergenceWarning):  # one pass need not converge
-                warnings.warn(message, category, stacklevel=4)
+                warnings.warn(message, category)
         self._adopt(vars(fitted))
         if isinstance(self.random_state, np.random.RandomState):
             self.random_state.set_state(result.random_state.get_state(legacy=False))
@@ -544,7 +543,6 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
         if self.solver in ("sgd", "adam") and self.batch_size != "auto" and self.batch_size > n_rows:
             warnings.warn(
                 f"batch_size={self.batch_size} is larger than the sample size {n_rows}. It is going to be clipped.",
-                stacklevel=5,
             )
 
     def _with_outputs(self, outputs):

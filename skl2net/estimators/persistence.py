@@ -98,7 +98,7 @@ def take_version(state, estimator):
         )
     version = str(state.pop(VERSION))
     if version != current_version():
-        warnings.warn(SavedVersionWarning(estimator, version, current_version()), stacklevel=3)
+        warnings.warn(SavedVersionWarning(estimator, version, current_version()))
 
 
 # --- saving -----------------------------------------------------------------------------------------------------------

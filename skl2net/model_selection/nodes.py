@@ -27,10 +27,9 @@ from skl2net.estimators.persistence import VERSION, Fields, broken, current_vers
 from skl2net.estimators.sparse_input import check_sparse
 from skl2net.hints import Estimator, MatrixLike, Strengths
 from skl2net.model_selection.interruption import interruptible_search
-from skl2net.notebook import DocumentationLink
 
 
-class NodeSweepCV(DocumentationLink, BaseSearchCV, CallbackSupportMixin):
+class NodeSweepCV(BaseSearchCV, CallbackSupportMixin):
     r"""Search for the number of hidden units, by a tournament of networks under cross-validation.
 
     The network that `estimator` describes meets a smaller and a larger one, of `step` units less and more. The winner
@@ -299,7 +298,6 @@ class NodeSweepCV(DocumentationLink, BaseSearchCV, CallbackSupportMixin):
             warnings.warn(
                 f"The sweep ended at the largest size that it may try, {comparison['winner']}. Increase "
                 f"max_units={self.max_units}.",
-                stacklevel=5,
             )
 
     def _find_parameter(self):
@@ -400,7 +398,7 @@ class _Scoreboard:
             if not self._scores:
                 raise ValueError(f"{self._advice(sizes)}{error}") from error
             # scikit-learn gives up where all fits of a call fail, but here other sizes were fitted in earlier calls
-            warnings.warn(str(error), FitFailedWarning, stacklevel=8)
+            warnings.warn(str(error), FitFailedWarning)
             self._failed += everyone
             self._scores |= dict.fromkeys(sizes, np.full(search.n_splits_, search.error_score))
             self.best_params |= {size: candidates[size][0] for size in sizes}

@@ -23,7 +23,6 @@ from skl2net._parameters import check_numbers, is_finite_number
 from skl2net._sklearn_private import Interval, Options, StrOptions
 from skl2net.engines.interface import SwarmMotion
 from skl2net.hints import Scoring
-from skl2net.notebook import DocumentationLink
 from skl2net.solvers.base import Diverged, Iterate, Solver, SolverStart
 from skl2net.solvers.curves import IterationTotals
 from skl2net.solvers.lbfgs import LBFGS
@@ -38,7 +37,7 @@ from skl2net.solvers.swarm.topology import N_INFORMED, links, neighbourhood_best
 _POLISH = StoppingRule(max_iter=15000, tol=1e-8, n_iter_no_change=np.inf)  # tol: largest entry of the gradient
 
 
-class ParticleSwarm(DocumentationLink, Solver, BaseEstimator):
+class ParticleSwarm(Solver, BaseEstimator):
     r"""Particle swarm optimisation, as a solver of `L2NetClassifier` and `L2NetRegressor`.
 
     Each particle `x` is the parameter vector of a whole network. `p` is its personal best, and `g` the best of the
