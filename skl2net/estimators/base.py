@@ -15,7 +15,6 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from skl2net._parameters import check_numbers, is_finite_number
 from skl2net._sklearn_private import (
     CallbackSupportMixin,
     Interval,
@@ -23,6 +22,7 @@ from skl2net._sklearn_private import (
     StrOptions,
     check_sample_weight,
     fit_context,
+    is_finite_number,
     validate_data,
 )
 from skl2net.engines import default_engine
@@ -418,7 +418,6 @@ class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
         return StoppingRule(int(self.max_iter), float(self.tol), self.n_iter_no_change)
 
     def _validate_params(self):
-        check_numbers(self)
         alpha = getattr(self, "alpha", None)  # a search has none
         if isinstance(alpha, str):
             raise ValueError(

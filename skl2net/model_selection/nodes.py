@@ -15,7 +15,6 @@ from scipy.stats import rankdata
 from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import check_cv
 
-from skl2net._parameters import check_numbers
 from skl2net._sklearn_private import (
     BaseSearchCV,
     CallbackSupportMixin,
@@ -236,10 +235,6 @@ class NodeSweepCV(BaseSearchCV, CallbackSupportMixin):
         except BaseException:
             self.__dict__ = before
             raise
-
-    def _validate_params(self):
-        check_numbers(self)
-        super()._validate_params()
 
     def __getstate__(self):
         state = {**super().__getstate__(), VERSION: current_version()}

@@ -19,8 +19,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.metrics import get_scorer_names
 
-from skl2net._parameters import check_numbers, is_finite_number
-from skl2net._sklearn_private import Interval, Options, StrOptions
+from skl2net._sklearn_private import Interval, Options, StrOptions, is_finite_number
 from skl2net.engines.interface import SwarmMotion
 from skl2net.hints import Scoring
 from skl2net.solvers.base import Diverged, Iterate, Solver, SolverStart
@@ -249,10 +248,6 @@ class ParticleSwarm(Solver, BaseEstimator):
     def kept(self, state):
         """See `Solver.kept`. The training goes on with the generator of the state."""
         return replace(state, generator=copy.deepcopy(state.generator)), None
-
-    def _validate_params(self):
-        check_numbers(self)
-        super()._validate_params()
 
     def _check(self, problem):
         """Validate the parameters; the objective as a function, or None."""
