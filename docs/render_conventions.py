@@ -8,7 +8,6 @@ from pathlib import Path
 from skl2net import convert_alpha
 from skl2net.conventions import ALIASES, CONVENTIONS, LEFT_OUT
 from skl2net.conventions.convention import LOSS_SCALES
-from skl2net.conventions.lines import render as render_line
 
 PAGE = Path(__file__).parent / "conventions.md"
 
@@ -216,7 +215,7 @@ def _example(convention, solver):
     if solver != "sgd" or "momentum" in convention.fixed:
         del defaults["momentum"]
     number = convention.number(0.001, 40) if convention.power > 0 else 2.0
-    return render_line(convention, solver, number, defaults, loss=None, is_linear=convention.n_layers == 1)
+    return convention.lines(solver, number, defaults, loss=None, is_linear=convention.n_layers == 1)
 
 
 def _block(code):

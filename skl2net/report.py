@@ -204,7 +204,7 @@ def _equivalents(applied, coefs):
         n_samples=_whole(applied.n_total),
         loss=applied.loss,
         n_outputs=coefs[-1].shape[1],
-        has_schedule=applied.has_schedule,
+        schedule=applied.has_schedule,
         **applied.constants,
     )
 

@@ -593,19 +593,19 @@ def test_records_are_complete(name):
     assert all((convention.library, convention.parameter, convention.formula, convention.source))
     assert convention.read in ("tested", "source", "documentation", "definition")
     assert convention.biases in ("exempt", "by default", "always")
-    codes = convention.code.values() if isinstance(convention.code, dict) else [convention.code]
-    for code in codes:
+    assert convention.code or convention.is_measure
+    for code in filter(None, (convention.code, convention.code_if_unknown, convention.code_if_linear)):
         fields = {field for _, field, _, _ in string.Formatter().parse(code) if field is not None}
-        assert convention.is_measure or "number" in fields
+        assert "number" in fields
 
 
 @pytest.mark.parametrize("name", [name for name, c in CONVENTIONS.items() if c.biases == "by default"])
 def test_code_leaves_the_biases_alone(name):
     """Libraries that decay biases by default get a line that does not."""
-    codes = CONVENTIONS[name].code
+    convention = CONVENTIONS[name]
     words = ("ndim", '"bias"', ".*bias", "decay_mult: 0", "c(0, rep(1", "[0.0] +", "layers[i].bias", "Adam for biases")
-    for solver, code in codes.items() if isinstance(codes, dict) else [("", codes)]:
-        assert any(word in code for word in words) or (name == "optimisers.WeightDecay" and solver is None)
+    for code in filter(None, (convention.code, convention.code_if_unknown, convention.code_if_linear)):
+        assert any(word in code for word in words) or code == CONVENTIONS["optimisers.WeightDecay"].code_if_unknown
 
 
 def test_list_conventions_is_a_table():

@@ -9,10 +9,8 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from skl2net.conventions import CONVENTIONS, convert_alpha
-from skl2net.conventions.aliases import ALIASES
+from skl2net.conventions import ALIASES, CONVENTIONS, convert_alpha, equivalents
 from skl2net.conventions.convention import LOSSES
-from skl2net.conventions.conversion import equivalents
 from skl2net.l2 import MODES
 
 pytestmark = pytest.mark.fuzz
