@@ -62,8 +62,9 @@ class Optimiser:
     defaults : dict
         Defaults of ``learning_rate``, ``momentum``, ``nesterov``, ``beta_1``, ``beta_2``, ``epsilon`` and
         ``batch_size``. A setting without a default is always printed.
-    arguments : tuple of str
-        Arguments, for `str.format` with these settings. Printed if a setting differs from its default.
+    arguments : str, default=""
+        Arguments, separated by "; ", for `str.format` with these settings. Those that differ from the defaults are
+        printed.
     name : str, default=""
         Name of the optimiser in the line of code.
     momenta : dict of str to str
@@ -80,7 +81,7 @@ class Optimiser:
     """
 
     defaults: dict = field(default_factory=dict)
-    arguments: tuple[str, ...] = ()
+    arguments: str = ""
     name: str = ""
     momenta: dict = field(default_factory=lambda: {"plain": "", "nesterov": ""})
     separator: str = ", "
@@ -92,7 +93,7 @@ class Optimiser:
         """What it contributes to a line of code: its name and the arguments that differ from the defaults."""
         kind = "none" if not values.get("momentum") else "nesterov" if values.get("nesterov") else "plain"
         arguments = []
-        for argument in self.arguments:
+        for argument in self.arguments.split("; "):
             keys = [key for _, key, _, _ in string.Formatter().parse(argument) if key]
             if any(_differs(values.get(key), self.defaults.get(key)) for key in keys):
                 arguments.append(argument.format(**{key: _setting(values.get(key)) for key in keys}))

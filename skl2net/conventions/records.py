@@ -11,70 +11,55 @@ from skl2net.conventions.convention import Convention, Optimiser
 from skl2net.l2 import PENALTIES
 
 
-def _sgd(*arguments, learning_rate=None, momentum=0.0, nesterov=False, batch_size=None, **options):
-    """SGD with its defaults; None for a setting without a default."""
-    defaults = {
-        "learning_rate": learning_rate,
-        "momentum": momentum,
-        "nesterov": nesterov,
-        "batch_size": batch_size,
-    }
+def _sgd(arguments="", *, learning_rate=None, momentum=0.0, nesterov=False, batch_size=None, **options):
+    """SGD: its arguments and its defaults, None for a setting without a default."""
+    defaults = {"learning_rate": learning_rate, "momentum": momentum, "nesterov": nesterov, "batch_size": batch_size}
     return Optimiser({name: value for name, value in defaults.items() if value is not None}, arguments, **options)
 
 
-def _adam(*arguments, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-8, **options):
-    """Adam with its defaults; None for a setting without a default."""
+def _adam(arguments="", *, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-8, **options):
+    """Adam: its arguments and its defaults, None for a setting without a default."""
     defaults = {"learning_rate": learning_rate, "beta_1": beta_1, "beta_2": beta_2, "epsilon": epsilon}
     return Optimiser({name: value for name, value in defaults.items() if value is not None}, arguments, **options)
 
 
 _PLAIN = {"plain": ""}
-_BATCH_SIZE = "batch_size={batch_size}"
 
 # How each family of libraries spells its optimisers.
-_ESTIMATOR_RATE = "learning_rate_init={learning_rate}"
 _ESTIMATOR = {
     "sgd": _sgd(
-        _ESTIMATOR_RATE,
-        "momentum={momentum}",
-        "nesterovs_momentum={nesterov}",
-        _BATCH_SIZE,
+        "learning_rate_init={learning_rate}; momentum={momentum}; nesterovs_momentum={nesterov}; "
+        "batch_size={batch_size}",
         learning_rate=0.001,
         momentum=0.9,
         nesterov=True,
     ),
-    "adam": _adam(_ESTIMATOR_RATE, "beta_1={beta_1}", "beta_2={beta_2}", "epsilon={epsilon}", _BATCH_SIZE),
+    "adam": _adam(
+        "learning_rate_init={learning_rate}; beta_1={beta_1}; beta_2={beta_2}; epsilon={epsilon}; "
+        "batch_size={batch_size}"
+    ),
     "lbfgs": Optimiser(),
     "pso": Optimiser(),
 }
 _TORCH_SGD = _sgd(
-    "lr={learning_rate}", "momentum={momentum}", "nesterov={nesterov}", learning_rate=0.001, rate_inside=False
+    "lr={learning_rate}; momentum={momentum}; nesterov={nesterov}", learning_rate=0.001, rate_inside=False
 )
-_TORCH_ADAM = _adam("lr={learning_rate}", "betas=({beta_1}, {beta_2})", "eps={epsilon}", epsilon_at="v_hat")
-_KERAS_SETTINGS = ("learning_rate={learning_rate}", "momentum={momentum}", "nesterov={nesterov}")
-_KERAS_SGD = _sgd(*_KERAS_SETTINGS, name="SGD", learning_rate=0.01)
+_TORCH_ADAM = _adam("lr={learning_rate}; betas=({beta_1}, {beta_2}); eps={epsilon}", epsilon_at="v_hat")
+_KERAS_SETTINGS = "learning_rate={learning_rate}; momentum={momentum}; nesterov={nesterov}"
+_KERAS_SGD = _sgd(_KERAS_SETTINGS, name="SGD", learning_rate=0.01)
 _KERAS_ADAM = _adam(
-    "learning_rate={learning_rate}",
-    "beta_1={beta_1}",
-    "beta_2={beta_2}",
-    "epsilon={epsilon}",
-    name="Adam",
-    epsilon=1e-7,
+    "learning_rate={learning_rate}; beta_1={beta_1}; beta_2={beta_2}; epsilon={epsilon}", name="Adam", epsilon=1e-7
 )
-_OPTAX_SGD = _sgd(*_KERAS_SETTINGS, name="sgd", rate_inside=False)
+_OPTAX_SGD = _sgd(_KERAS_SETTINGS, name="sgd", rate_inside=False)
 _OPTAX_ADAM = _adam(
-    "learning_rate={learning_rate}",
-    "b1={beta_1}",
-    "b2={beta_2}",
-    "eps={epsilon}",
+    "learning_rate={learning_rate}; b1={beta_1}; b2={beta_2}; eps={epsilon}",
     name="adam",
     learning_rate=None,
     epsilon_at="v_hat",
 )
 _JULIA_ADAM = _adam(
-    "{learning_rate}", "({beta_1}, {beta_2})", "{epsilon}", name="Adam", learning_rate=None, epsilon_at="v_hat"
+    "{learning_rate}; ({beta_1}, {beta_2}); {epsilon}", name="Adam", learning_rate=None, epsilon_at="v_hat"
 )
-_UNACCELERATED = _sgd(momenta={})
 
 _TORCH_GROUPS = (
     '[{{"params": [p for p in net.parameters() if p.ndim > 1], "weight_decay": {number}}}, '
@@ -90,6 +75,12 @@ _JULIA_BIASES = "# and Optimisers.adjust!(state.layers[i].bias, lambda = 0) for 
 # What the records of one library have in common.
 _OURS = {"library": "skl2net", "read": "tested", "loss_arguments": {"poisson": ', loss="poisson"'}}
 _SKLEARN = {"library": "scikit-learn", "version": "1.9", "read": "tested"}
+_SKLEARN_LINEAR = {
+    "source": "https://scikit-learn.org/1.9/modules/linear_model.html",
+    "losses": "linear",
+    "n_layers": 1,
+    **_SKLEARN,
+}
 _TORCH = {
     "library": "PyTorch",
     "version": "2.15",
@@ -132,7 +123,7 @@ _DL4J = {
     "squared_error": "LossMSE",
     "language": "Java",
     "optimisers": {
-        "sgd": _sgd("{learning_rate}", "{momentum}", momenta={"none": "Sgd", "nesterov": "Nesterovs"}),
+        "sgd": _sgd("{learning_rate}; {momentum}", momenta={"none": "Sgd", "nesterov": "Nesterovs"}),
         "adam": _adam("{learning_rate}, {beta_1}, {beta_2}, {epsilon}", name="Adam", learning_rate=None),
     },
 }
@@ -146,7 +137,7 @@ _PAPER = {
 _NIELSEN = {
     "library": "Nielsen's textbook",
     "losses": "plain",
-    "optimisers": {"sgd": _UNACCELERATED},
+    "optimisers": {"sgd": _sgd(momenta={})},
     "fixed": {"momentum": 0.0},
     "language": "text",
 }
@@ -174,7 +165,7 @@ def _torch_adaptive(name, learning_rate, remark=""):
         f"torch.{name}",
         parameter=f"torch.optim.{name}(weight_decay=λ)",
         formula="w ← w − step(g + λ·w)",
-        optimisers={name.lower(): Optimiser({"learning_rate": learning_rate}, ("lr={learning_rate}",))},
+        optimisers={name.lower(): Optimiser({"learning_rate": learning_rate}, "lr={learning_rate}")},
         remark=remark,
         source=f"https://docs.pytorch.org/docs/stable/generated/torch.optim.{name}.html",
         code=f"torch.optim.{name}({_TORCH_GROUPS}{{more}})",
@@ -251,13 +242,10 @@ _RECORDS = (
         parameter="Ridge(alpha=λ)",
         formula="minimise Σ‖y − x·w − b‖² + λ·Σw², sums over the N samples",
         per={"n_samples": -1},
-        losses="linear",
         loss="squared_error",
-        n_layers=1,
         remark="A linear model.",
-        source="https://scikit-learn.org/1.9/modules/linear_model.html",
         code="Ridge(alpha={number})",
-        **_SKLEARN,
+        **_SKLEARN_LINEAR,
     ),
     Convention(
         "sklearn.LogisticRegression",
@@ -265,13 +253,10 @@ _RECORDS = (
         formula="minimise λ·Σ log loss + ½·Σw², sums over the N samples: the larger, the weaker",
         power=-1,
         per={"n_samples": -1},
-        losses="linear",
         loss="log_loss",
-        n_layers=1,
         remark='A linear model. With solver="liblinear" it penalises the intercept too.',
-        source="https://scikit-learn.org/1.9/modules/linear_model.html",
         code="LogisticRegression(C={number})",
-        **_SKLEARN,
+        **_SKLEARN_LINEAR,
     ),
     Convention(
         "sklearn.PoissonRegressor",
@@ -290,13 +275,10 @@ _RECORDS = (
         "sklearn.ElasticNet",
         parameter="ElasticNet(alpha=λ, l1_ratio=0)",
         formula="minimise 1/(2N)·Σ‖y − x·w − b‖² + λ/2·Σw²",
-        losses="linear",
         loss="squared_error",
-        n_layers=1,
         remark="A linear model. Its coordinate descent is slow without an L1 part; Ridge(alpha=N·λ) is the same.",
-        source="https://scikit-learn.org/1.9/modules/linear_model.html",
         code="ElasticNet(alpha={number}, l1_ratio=0)",
-        **_SKLEARN,
+        **_SKLEARN_LINEAR,
     ),
     Convention(
         "torch.SGD",
@@ -404,7 +386,7 @@ _RECORDS = (
     Convention(
         "tfa.SGDW",
         parameter="tfa.optimizers.SGDW(weight_decay=λ)",
-        optimisers={"sgd": _sgd(*_KERAS_SETTINGS, learning_rate=0.001)},
+        optimisers={"sgd": _sgd(_KERAS_SETTINGS, learning_rate=0.001)},
         source="https://www.tensorflow.org/addons/api_docs/python/tfa/optimizers/SGDW",
         code='tfa.optimizers.SGDW(weight_decay={number}{more}, exclude_from_weight_decay=["bias"])',
         **_ADDONS,
@@ -429,17 +411,13 @@ _RECORDS = (
         biases="by default",
         optimisers={
             "sgd": _sgd(
-                '"learning_rate": {learning_rate}',
-                '"momentum": {momentum}',
+                '"learning_rate": {learning_rate}; "momentum": {momentum}',
                 name="sgd",
                 learning_rate=0.01,
                 momenta=_PLAIN,
             ),
             "adam": _adam(
-                '"learning_rate": {learning_rate}',
-                '"beta1": {beta_1}',
-                '"beta2": {beta_2}',
-                '"epsilon": {epsilon}',
+                '"learning_rate": {learning_rate}; "beta1": {beta_1}; "beta2": {beta_2}; "epsilon": {epsilon}',
                 name="adam",
             ),
         },
@@ -468,9 +446,7 @@ _RECORDS = (
         optimisers={
             "sgd": _sgd("mom={momentum}", name="SGD", learning_rate=0.001, momenta=_PLAIN, rate_inside=False),
             "adam": _adam(
-                "mom={beta_1}",
-                "sqr_mom={beta_2}",
-                "eps={epsilon}",
+                "mom={beta_1}; sqr_mom={beta_2}; eps={epsilon}",
                 name="Adam",
                 beta_2=0.99,
                 epsilon=1e-5,
@@ -504,16 +480,12 @@ _RECORDS = (
         biases="by default",
         optimisers={
             "sgd": _sgd(
-                "base_lr: {learning_rate}",
-                "momentum: {momentum}",
+                "base_lr: {learning_rate}; momentum: {momentum}",
                 momenta={"none": "SGD", "plain": "SGD", "nesterov": "Nesterov"},
                 separator=" ",
             ),
             "adam": _adam(
-                "base_lr: {learning_rate}",
-                "momentum: {beta_1}",
-                "momentum2: {beta_2}",
-                "delta: {epsilon}",
+                "base_lr: {learning_rate}; momentum: {beta_1}; momentum2: {beta_2}; delta: {epsilon}",
                 name="Adam",
                 learning_rate=None,
                 beta_1=0.0,
@@ -558,8 +530,7 @@ _RECORDS = (
         formula="w ← w − step(g + λ·w)",
         optimisers={
             "sgd": _sgd(
-                "{learning_rate}",
-                "{momentum}",
+                "{learning_rate}; {momentum}",
                 momenta={"none": "Descent", "plain": "Momentum", "nesterov": "Nesterov"},
             ),
             "adam": _JULIA_ADAM,
@@ -701,7 +672,9 @@ _RECORDS = (
         formula="w ← w − η·(g + 2·λ·w), g of the squared error without the ½",
         factor=2.0,
         losses="cuml",
-        optimisers={"sgd": _sgd("eta0={learning_rate}", _BATCH_SIZE, learning_rate=0.001, batch_size=32, momenta={})},
+        optimisers={
+            "sgd": _sgd("eta0={learning_rate}; batch_size={batch_size}", learning_rate=0.001, batch_size=32, momenta={})
+        },
         fixed={"momentum": 0.0},
         n_outputs=1,
         n_layers=1,
@@ -781,9 +754,7 @@ _RECORDS = (
         biases="always",
         optimisers={
             "sgd": _sgd(
-                "rate={learning_rate}",
-                "momentum_start={momentum}",
-                "momentum_stable={momentum}",
+                "rate={learning_rate}; momentum_start={momentum}; momentum_stable={momentum}",
                 learning_rate=0.005,
                 momenta=_PLAIN,
                 rate_inside=False,
@@ -812,8 +783,7 @@ _RECORDS = (
         losses="plain",
         optimisers={
             "sgd": _sgd(
-                "InitialLearnRate={learning_rate}",
-                "Momentum={momentum}",
+                "InitialLearnRate={learning_rate}; Momentum={momentum}",
                 learning_rate=0.01,
                 momentum=0.9,
                 momenta=_PLAIN,
