@@ -12,26 +12,21 @@ FUNCTION void NAME(epoch_of_batches)(NAME(workspace) *ws, const data_t *data, up
             NAME(find_batch)(ws, data, updates, u);
         if (n_samples == 0 || stop == first)
             continue;
-        if (ws->is_lazy)
-            NAME(catch_up)(ws, updates, l2_of(updates, u, 0));
         updates->totals.data_loss +=
             NAME(loss_and_gradient)(ws, data, updates->order, first, stop, n_samples) / n_samples * size;
         if (ws->interruption->is_over)
             break;
         updates->totals.n_rows += stop - first;
-        begin_update(updates);
+        begin_update(updates, u);
         for (index_t l = 0; l < ws->n_layers; l++) {
             const NAME(layer) *layer = ws->layers + l;
             const l2_t l2 = l2_of(updates, u, l);
-            const double squares = l || !ws->is_sorted ? NAME(update_weights)(ws, layer, updates, l2)
-                                   : ws->is_lazy       ? NAME(lazy_update_weights)(ws, updates, l2)
-                                                       : NAME(update_sparse_weights)(ws, updates, l2);
+            const double squares = l == 0 && ws->is_sorted ? NAME(update_sparse_weights)(ws, updates, l2)
+                                                           : NAME(update_weights)(ws, layer, updates, l2);
             NAME(update_biases)(ws, layer, updates);
             updates->totals.penalty += 0.5 * l2.penalty * squares * size;
         }
     }
-    if (ws->is_lazy)
-        NAME(settle)(ws, updates, 0);
 }
 
 /* Enter an epoch into the curves and go on to the next; whether the parameters are finite, without which neither is
@@ -63,6 +58,7 @@ FUNCTION int NAME(finish_epoch)(const NAME(workspace) *ws, updates_t *updates)
     if (updates->order)
         updates->order += updates->order_stride;
     updates->n_samples.values += updates->n_samples.strides[0];
+    updates->learning_rate.values += updates->learning_rate.strides[0];
     updates->penalty.values += updates->penalty.strides[0];
     updates->decay_before.values += updates->decay_before.strides[0];
     updates->decay_after.values += updates->decay_after.strides[0];

@@ -25,20 +25,12 @@ typedef int64_t index_t;
 /* Rows of weight matrices and activations are padded to this many bytes, whatever the instruction set. */
 #define ROW_BYTES 64
 
-/* What Python chooses by name: the name of each constant, for Python to read, stands at its number. */
+/* The numbers of `kernel` in skl2net/activations.py and losses.py. */
 enum { ACT_IDENTITY, ACT_LOGISTIC, ACT_TANH, ACT_RELU, ACT_SOFTPLUS, N_ACTIVATIONS };
-static const char *const activation_names[N_ACTIVATIONS] = {
-    [ACT_IDENTITY] = "identity", [ACT_LOGISTIC] = "logistic", [ACT_TANH] = "tanh",
-    [ACT_RELU] = "relu",         [ACT_SOFTPLUS] = "softplus",
-};
-enum { OUT_IDENTITY, OUT_LOGISTIC, OUT_SOFTMAX, OUT_EXP, N_OUTPUTS };
-static const char *const output_names[N_OUTPUTS] = {
-    [OUT_IDENTITY] = "identity", [OUT_LOGISTIC] = "logistic", [OUT_SOFTMAX] = "softmax", [OUT_EXP] = "exp",
-};
+enum { OUT_IDENTITY, OUT_LOGISTIC, OUT_SOFTMAX = N_ACTIVATIONS, OUT_EXP, N_OUTPUTS };
 enum { LOSS_SQUARED_ERROR, LOSS_LOG_LOSS, LOSS_POISSON, N_LOSSES };
-static const char *const loss_names[N_LOSSES] = {
-    [LOSS_SQUARED_ERROR] = "squared_error", [LOSS_LOG_LOSS] = "log_loss", [LOSS_POISSON] = "poisson",
-};
+
+/* What Python chooses by name: the name of each constant, for Python to read, stands at its number. */
 enum { BOUNDARY_BOUNCE, BOUNDARY_CLAMP, BOUNDARY_REINITIALISE, N_BOUNDARIES };
 static const char *const boundary_names[N_BOUNDARIES] = {
     [BOUNDARY_BOUNCE] = "bounce", [BOUNDARY_CLAMP] = "clamp", [BOUNDARY_REINITIALISE] = "reinitialise",
@@ -103,7 +95,7 @@ typedef struct {
     strided_t n_samples, penalty, decay_before, decay_after;
     int optimiser;
     double constants[MAX_CONSTANTS]; /* those of the optimiser's class in skl2net/solvers/optimisers.py */
-    double learning_rate;
+    strided_t learning_rate; /* of each update */
     index_t t;    /* updates so far */
     double rate;  /* learning rate of update t, corrections included */
     struct {
@@ -118,8 +110,6 @@ typedef struct {
 /* A batch of CSR whose entries are sorted by column, see sparse.h. */
 typedef struct {
     int32_t *column_ends; /* entries up to the end of each column */
-    int32_t *columns;     /* those that have entries */
-    index_t n_columns;
     void *entries;
 } sorted_batch_t;
 
@@ -257,14 +247,12 @@ static inline double power(double beta, index_t t)
 /* After each so many updates, subnormal numbers become zero, see `sweep` in updates.h and in the reference engine. */
 #define UPDATES_PER_SWEEP 64
 
-#include "missed_updates.h"
-
-/* Count an update, and find its learning rate. */
-static inline void begin_update(updates_t *updates)
+/* Count update u of the current epoch, and find its learning rate. */
+static inline void begin_update(updates_t *updates, index_t u)
 {
     const double *constants = updates->constants;
     updates->t++;
-    updates->rate = updates->learning_rate;
+    updates->rate = updates->learning_rate.values[u * updates->learning_rate.strides[1]];
     if (updates->optimiser == OPTIMISER_ADAM)
         updates->rate = updates->rate * sqrt(1 - power(constants[1], updates->t)) / (1 - power(constants[0], updates->t));
 }

@@ -81,7 +81,7 @@ FUNCTION void NAME(online_epoch)(NAME(workspace) *ws, const data_t *data, update
                                         factor, log_of + n_pending, log_weight + n_pending);
             n_pending++;
             updates->totals.n_rows++;
-            begin_update(updates);
+            begin_update(updates, u);
             for (index_t l = ws->n_layers - 1; l >= 0; l--) {
                 const NAME(layer) *layer = ws->layers + l, *below = l ? layer - 1 : NULL;
                 const NAME(vectors) layer_weights = NAME(vectors_of)(layer, 0), biases = NAME(vectors_of)(layer, 1);

@@ -14,12 +14,12 @@ INLINE index_t NAME(first_entry)(const data_t *data, index_t row)
 }
 
 /* Whether the entries of an epoch's batches will be sorted: not for dense input, for batches of several blocks, for a
- * very wide layer, or without memory. Then, whether they are so few that updates by SGD leave out the others. */
+ * very wide layer, or without memory. */
 FUNCTION void NAME(plan_epoch)(NAME(workspace) *ws, const data_t *data, const updates_t *updates)
 {
     const NAME(layer) *layer = ws->layers;
-    index_t largest = 0, total = 0;
-    ws->is_sorted = ws->is_lazy = 0;
+    index_t largest = 0;
+    ws->is_sorted = 0;
     if (!data->indptr || layer->ld > SCRATCH)
         return;
     for (index_t u = 0; u < updates->n_updates; u++) {
@@ -29,7 +29,6 @@ FUNCTION void NAME(plan_epoch)(NAME(workspace) *ws, const data_t *data, const up
             n += NAME(first_entry)(data, row + 1) - NAME(first_entry)(data, row);
         }
         largest = max_index(largest, n);
-        total += n;
         if (updates->bounds[u + 1] - updates->bounds[u] > ws->block)
             return;
     }
@@ -43,24 +42,11 @@ FUNCTION void NAME(plan_epoch)(NAME(workspace) *ws, const data_t *data, const up
         }
         if (!batch->column_ends)
             batch->column_ends = malloc((size_t)(layer->in + 1) * sizeof *batch->column_ends);
-        if (!batch->columns)
-            batch->columns = malloc((size_t)(layer->in + 1) * sizeof *batch->columns);
-        if (!batch->entries || !batch->column_ends || !batch->columns)
+        if (!batch->entries || !batch->column_ends)
             return;
     }
     ws->n_entries = max_index(ws->n_entries, largest);
     ws->is_sorted = 1;
-    if (updates->optimiser != OPTIMISER_SGD || total > updates->n_updates * layer->in)
-        return;
-    if (!ws->window)
-        ws->window = malloc(sizeof *ws->window);
-    if (!ws->n_had)
-        ws->n_had = calloc((size_t)layer->in, sizeof *ws->n_had);
-    if (!ws->lazy_sums)
-        ws->lazy_sums = malloc((size_t)(2 * NAME(n_column_chunks)(layer, layer->in)) * sizeof *ws->lazy_sums);
-    ws->is_lazy = ws->window && ws->n_had && ws->lazy_sums;
-    if (ws->is_lazy)
-        open_window(ws->window);
 }
 
 typedef struct {
@@ -79,9 +65,8 @@ FUNCTION void NAME(sort_batch)(void *context, int64_t i, int worker)
     const index_t n_columns = x->ws->layers->in;
     sorted_batch_t *batch = x->ws->batches + i;
     /* the number of entries before each column, which placing them turns into the number up to its end */
-    int32_t *ends = batch->column_ends, *columns = batch->columns, before = 0;
+    int32_t *ends = batch->column_ends, before = 0;
     NAME(entry) *entries = batch->entries;
-    index_t n_found = 0;
     (void)worker;
     memset(ends, 0, (size_t)(n_columns + 1) * sizeof *ends);
 #define EACH_ENTRY(action)                                                                                        \
@@ -95,14 +80,11 @@ FUNCTION void NAME(sort_batch)(void *context, int64_t i, int worker)
     EACH_ENTRY(ends[column]++;)
     for (index_t column = 0; column < n_columns; column++) {
         const int32_t n = ends[column];
-        columns[n_found] = (int32_t)column;
-        n_found += n > 0;
         ends[column] = before;
         before += n;
     }
     EACH_ENTRY(entries[ends[column]++] = ((NAME(entry)){(INT)r, ((const REAL *)data->values)[p]});)
 #undef EACH_ENTRY
-    batch->n_columns = n_found;
 }
 
 /* Have the batch of update u sorted. */
@@ -143,13 +125,6 @@ INLINE void NAME(column_gradient)(const NAME(workspace) *ws, index_t column, REA
 #undef VECTORS
 }
 
-/* Threads for work on the entries of a batch. */
-INLINE int NAME(threads_for_batch)(const NAME(workspace) *ws)
-{
-    const index_t n_entries = ws->batch->column_ends[ws->layers->in - 1];
-    return 32 * n_entries * ws->layers->ld >= SHARED_WORK ? ws->n_threads : 1;
-}
-
 typedef struct {
     NAME(update) update; /* that of the layer */
     const NAME(workspace) *ws;
@@ -158,13 +133,12 @@ typedef struct {
 FUNCTION void NAME(sparse_update_chunk)(void *context, int64_t chunk, int worker)
 {
     const NAME(sparse_update) *x = context;
-    const index_t ld = x->ws->layers->ld;
-    const NAME(column_range) range = NAME(columns_of_chunk)(x->ws->layers, x->ws->layers->in, chunk);
+    const index_t ld = x->ws->layers->ld, per_chunk = NAME(columns_per_chunk)(x->ws->layers);
+    const index_t first = chunk * per_chunk, stop = min_index(x->ws->layers->in, first + per_chunk);
     REAL *gradient = x->ws->scratch + worker * SCRATCH;
-    for (index_t column = range.first; column < range.stop; column++)
-        NAME(column_gradient)(x->ws, column, gradient + (column - range.first) * ld);
-    x->update.totals[chunk] =
-        NAME(update_range)(&x->update, range.first * ld, (range.stop - range.first) * ld, gradient);
+    for (index_t column = first; column < stop; column++)
+        NAME(column_gradient)(x->ws, column, gradient + (column - first) * ld);
+    x->update.totals[chunk] = NAME(update_range)(&x->update, first * ld, (stop - first) * ld, gradient);
 }
 
 /* Update all weights of the first layer from sorted entries; the sum of the squares of the weights before it, where there
@@ -172,7 +146,7 @@ FUNCTION void NAME(sparse_update_chunk)(void *context, int64_t chunk, int worker
 FUNCTION double NAME(update_sparse_weights)(NAME(workspace) *ws, const updates_t *updates, l2_t l2)
 {
     const NAME(layer) *layer = ws->layers;
-    const index_t n_chunks = NAME(n_column_chunks)(layer, layer->in), n = layer->in * layer->ld;
+    const index_t n_chunks = NAME(n_column_chunks)(layer), n = layer->in * layer->ld;
     NAME(sparse_update) x = {{updates, NAME(vectors_of)(layer, 0), NULL, n, l2, ws->totals}, ws};
     share(n_chunks, 32 * n >= SHARED_WORK ? ws->n_threads : 1, NAME(sparse_update_chunk), &x);
     return NAME(total)(ws, n_chunks);

@@ -27,7 +27,6 @@ typedef UNSIGNED(REAL_INT) VU __attribute__((vector_size(VECTOR_BYTES), aligned(
 #include "rows.h"
 #include "updates.h"
 #include "sparse.h"
-#include "lazy.h"
 #include "online.h"
 #include "batches.h"
 #include "lanes.h"
@@ -63,8 +62,6 @@ static const kernels_t PASTE(kernels, REAL, TARGET) = {
 #undef UPDATE_CHUNK
 #undef LOSS_CHUNK
 #undef CALL_OPTIMISER
-#undef LARGEST_COEFFICIENT
-#undef COLUMNS_AHEAD
 #undef WITH_SQUARES_OR_NOT
 #undef ONLINE_ROWS
 #undef LANE_ROWS

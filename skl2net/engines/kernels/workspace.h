@@ -27,12 +27,9 @@ typedef struct {
     REAL *scratch;    /* for `product`; for each thread */
     double *totals;   /* of the chunks of a loop */
     void *memory;
-    int is_sorted, is_lazy; /* the first layer's update of a batch of CSR: see sparse.h and lazy.h */
+    int is_sorted; /* whether the first layer is updated from sorted batches of CSR, see sparse.h */
     sorted_batch_t batches[SORTED_AHEAD], *batch; /* the current one of them */
     index_t n_entries;      /* for which each has room */
-    window_t *window;       /* these three for lazy.h */
-    uint8_t *n_had;         /* updates of the window that the weights of each column have had */
-    sums_t *lazy_sums;
 } NAME(workspace);
 
 /* How many vectors a pass works with: parameters for the outputs, a gradient too, or the moments of updates as well. */
@@ -53,12 +50,8 @@ FUNCTION void NAME(release)(NAME(workspace) *ws)
     free(ws->layers);
     for (int i = 0; i < SORTED_AHEAD; i++) {
         free(ws->batches[i].column_ends);
-        free(ws->batches[i].columns);
         free(ws->batches[i].entries);
     }
-    free(ws->window);
-    free(ws->n_had);
-    free(ws->lazy_sums);
 }
 
 /* Sum of the chunks' totals. */
@@ -74,20 +67,9 @@ FUNCTION double NAME(total)(const NAME(workspace) *ws, index_t n_chunks)
  * takes half of the first-level cache at most. */
 INLINE index_t NAME(columns_per_chunk)(const NAME(layer) *layer) { return max_index(1, 2048 / layer->ld); }
 
-INLINE index_t NAME(n_column_chunks)(const NAME(layer) *layer, index_t n_columns)
+INLINE index_t NAME(n_column_chunks)(const NAME(layer) *layer)
 {
-    return (n_columns + NAME(columns_per_chunk)(layer) - 1) / NAME(columns_per_chunk)(layer);
-}
-
-/* The columns of a chunk: first, ..., stop - 1 of n_columns. */
-typedef struct {
-    index_t first, stop;
-} NAME(column_range);
-
-INLINE NAME(column_range) NAME(columns_of_chunk)(const NAME(layer) *layer, index_t n_columns, index_t chunk)
-{
-    const index_t n = NAME(columns_per_chunk)(layer);
-    return (NAME(column_range)){chunk * n, min_index(n_columns, (chunk + 1) * n)};
+    return (layer->in + NAME(columns_per_chunk)(layer) - 1) / NAME(columns_per_chunk)(layer);
 }
 
 /* Whether a layer's part of vector v needs memory of its own: for padding, or since no caller has such a vector. */
@@ -124,7 +106,7 @@ FUNCTION int NAME(reserve)(NAME(workspace) *ws, const network_t *network, int n_
         width += layer->ld;
         n_totals = max_index(n_totals, layer->in * layer->ld / UPDATE_CHUNK + 1);
     }
-    n_totals = max_index(n_totals, NAME(n_column_chunks)(ws->layers, ws->layers->in));
+    n_totals = max_index(n_totals, NAME(n_column_chunks)(ws->layers));
     /* blocks of rows whose activations stay in the second-level cache */
     ws->block = round_up(min_index(rows, max_index(64, (1 << 17) / width)), ROW_STEP);
 
