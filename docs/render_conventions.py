@@ -7,7 +7,6 @@ from pathlib import Path
 
 from skl2net import convert_alpha
 from skl2net.conventions import ALIASES, CONVENTIONS, LEFT_OUT
-from skl2net.conventions.convention import LOSS_SCALES
 
 PAGE = Path(__file__).parent / "conventions.md"
 
@@ -120,11 +119,11 @@ def _cell(text):
 
 def _strength(convention, loss):
     """The strength of the convention's rule, in symbols."""
-    if convention.loss not in (None, loss) or loss not in LOSS_SCALES[convention.losses]:
+    if convention.loss not in (None, loss) or loss not in convention.loss_scales:
         return "–"
     if convention.name in CURVES:
         return CURVES[convention.name]
-    factor, divided = LOSS_SCALES[convention.losses][loss]
+    factor, divided = convention.loss_scales[loss]
     scaled = convention.is_penalty or (convention.rule == "decoupled" and convention.solvers != ("adam",))
     if not scaled:
         factor, divided = 1, False
@@ -166,7 +165,7 @@ def _naive_row(convention):
 
 def _naive(source, target, loss):
     conventions = [CONVENTIONS[name] for name in (source, target)]
-    if any(c.loss not in (None, loss) or loss not in LOSS_SCALES[c.losses] for c in conventions):
+    if any(c.loss not in (None, loss) or loss not in c.loss_scales for c in conventions):
         return "–"
     run = RUN | conventions[1].fixed
     return _times(convert_alpha(1e-4, source, target, solver="sgd", loss=loss, n_outputs=1, **run).naive_factor)

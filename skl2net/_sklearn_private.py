@@ -125,10 +125,11 @@ class Interval(_Interval):
 
     def is_satisfied_by(self, val):
         """Whether a value is in the interval."""
-        if isinstance(val, bool | np.bool_):
+        if isinstance(val, bool | np.bool_) or not isinstance(val, self.type):
             return False
-        limit = sys.maxsize if self.type is Integral else sys.float_info.max
-        return super().is_satisfied_by(val) and (not isinstance(val, Integral) or abs(val) <= limit)
+        if not isinstance(val, Integral):
+            return float(val) in self  # a Fraction cannot be compared as it is
+        return abs(val) <= (sys.maxsize if self.type is Integral else sys.float_info.max) and val in self
 
 
 is_finite_number = Interval(Real, None, None, closed="neither").is_satisfied_by

@@ -352,7 +352,7 @@ def _one_per_layer(alpha, n_layers):
             f"hidden layers); pass one value per layer, or a single number for all. Got {alpha!r}."
         )
     if not all(math.isfinite(a) and a >= 0 for a in alphas):
-        raise ValueError(f"alpha must be finite and non-negative; got {_shown(alphas)}.")
+        raise ValueError(f"alpha must be finite and not negative; got {_shown(alphas)}.")
     return alphas
 
 

@@ -6,8 +6,8 @@ asked for at once.
 
 import math
 
-from skl2net.conventions.convention import LOSSES
 from skl2net.conventions.records import CONVENTIONS
+from skl2net.losses import LOSSES
 
 FULL_BATCH = ("lbfgs", "pso")
 NAMES = {"sgd": "SGD", "adam": "Adam", "lbfgs": "L-BFGS", "pso": "the swarm", None: "another optimiser"}

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from skl2net.l2 import DECAYS, MODES, PENALTIES
+from skl2net.losses import LOSSES
 
 # Powers of the quantities of the run in each rule's strength. The strength of a penalty is the factor of the weight in
 # the gradient; that of a decay or a measure is the share of a weight that one update removes. "scheduled" is the decay
@@ -23,34 +24,6 @@ POWERS = {
     "scheduled": {},
     "share": {},
 }
-
-# A library's data loss in multiples of skl2net's (the mean over samples of the sum over outputs, with the ½ of the
-# squared error), and whether it is also divided by the number of outputs.
-LOSS_SCALES = {
-    "skl2net": {
-        "log_loss": (1, False),
-        "multilabel_log_loss": (1, False),
-        "squared_error": (1, False),
-        "poisson": (1, False),
-    },
-    "mean over outputs": {
-        "log_loss": (1, False),
-        "multilabel_log_loss": (1, True),
-        "squared_error": (2, True),
-        "poisson": (1, True),
-    },
-    "flux": {"log_loss": (1, False), "multilabel_log_loss": (1, True), "squared_error": (2, True)},
-    "dl4j": {"log_loss": (1, False), "squared_error": (2, True)},
-    "gluon": {"log_loss": (1, False), "multilabel_log_loss": (1, True), "squared_error": (1, True)},
-    "plain": {"log_loss": (1, False), "multilabel_log_loss": (1, False), "squared_error": (1, False)},
-    "linear": {"log_loss": (1, False), "squared_error": (1, False)},
-    "generalised linear": {"log_loss": (1, False), "squared_error": (1, False), "poisson": (1, False)},
-    "nnet": {"log_loss": (1, False), "multilabel_log_loss": (1, False), "squared_error": (2, False)},
-    "cuml": {"log_loss": (1, False), "squared_error": (2, False)},
-    "tidymodels keras": {"squared_error": (2, True)},
-}
-
-LOSSES = tuple(LOSS_SCALES["skl2net"])
 
 
 @dataclass(frozen=True)
@@ -137,8 +110,8 @@ class Convention:
         ``strength(λ, updates per epoch)`` and its inverse, if the strength is no power of λ.
     reads_updates : bool, default=False
         Whether `curve` depends on the updates per epoch.
-    losses : str or None, default="skl2net"
-        Key of `LOSS_SCALES`; None if there is no loss.
+    losses : str or None, default=None
+        Key of `Loss.scales`; None for the losses of skl2net.
     loss : str or None, default=None
         The only loss, if there is one only.
     squared_error : str, default=""
@@ -182,7 +155,7 @@ class Convention:
     per: dict = field(default_factory=dict)
     curve: tuple[Callable, Callable] | None = None
     reads_updates: bool = False
-    losses: str | None = "skl2net"
+    losses: str | None = None
     loss: str | None = None
     squared_error: str = ""
     optimisers: dict = field(default_factory=dict)
@@ -234,8 +207,10 @@ class Convention:
 
     @property
     def loss_scales(self):
-        """The scale of each loss; a measure describes a run of ours, and so has our losses."""
-        return LOSS_SCALES["skl2net" if self.is_measure else self.losses]
+        """Each loss of the library in multiples of ours, and whether it is divided by the number of outputs."""
+        if self.losses is None:
+            return dict.fromkeys(LOSSES, (1, False))
+        return {name: loss.scales[self.losses] for name, loss in LOSSES.items() if self.losses in loss.scales}
 
     def strength(self, number, updates_per_epoch=None):
         """The part of the strength that depends on λ itself."""
@@ -260,19 +235,13 @@ class Convention:
 
         Parameters
         ----------
-        solver : str or None
-            Optimiser; None if it is unknown.
+        solver, loss : str or None
+            None if unknown.
         number : float
         values : dict
             Settings of the run in the terms of the library; None for unknown ones.
-        loss : str or None
-            Loss; None if it is unknown.
         is_linear : bool
             Whether the network has no hidden layers.
-
-        Returns
-        -------
-        str
         """
         optimiser = self.optimisers.get(solver)
         code = (is_linear and self.code_if_linear) or (optimiser is None and self.code_if_unknown) or self.code

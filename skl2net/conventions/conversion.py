@@ -10,18 +10,18 @@ import math
 import re
 from numbers import Integral, Real
 
+from skl2net._sklearn_private import Interval
 from skl2net.conventions.comparison import FULL_BATCH, NAMES, Pair, find_conditions, find_differences
-from skl2net.conventions.convention import LOSSES
 from skl2net.conventions.records import ALIASES, CONVENTIONS, LEFT_OUT
 from skl2net.conventions.result import SENSES, AlphaConversion, ConventionTable, claim_of
 from skl2net.l2 import long_run_share
+from skl2net.losses import LOSSES
 
 _SOLVERS = ("sgd", "adam", "lbfgs", "pso")
-_COUNTS = ("batch_size", "n_samples", "n_epochs", "n_outputs")
-_IN_UNIT_INTERVAL = {
-    "momentum": "at 1 nothing is ever forgotten",
-    "beta_1": "at 1 the first moment never moves",
-    "beta_2": "at 1 the second moment never moves",
+_RANGES = {
+    **dict.fromkeys(("batch_size", "n_samples", "n_epochs", "n_outputs"), Interval(Integral, 1, 2**53, closed="left")),
+    **dict.fromkeys(("learning_rate", "epsilon"), Interval(Real, 0, None, closed="neither")),
+    **dict.fromkeys(("momentum", "beta_1", "beta_2"), Interval(Real, 0, 1, closed="left")),
 }
 
 
@@ -159,15 +159,10 @@ def equivalents(alpha, l2_mode, *, solver, n_layers, n_outputs, **run):
 
     Parameters
     ----------
-    alpha : float
-    l2_mode : str
-        Name of the rule.
-    solver : {"sgd", "adam", "lbfgs", "pso"}
+    alpha, l2_mode, solver, n_outputs, **run
+        As for `convert_alpha`. Libraries for which a quantity is missing are left out.
     n_layers : int
         Number of weight layers of the network.
-    n_outputs : int
-    **run
-        As for `convert_alpha`. Libraries for which a quantity is missing are left out.
 
     Returns
     -------
@@ -262,7 +257,12 @@ def _check_quantities(**quantities):
     automatic = isinstance(quantities["batch_size"], str) and quantities["batch_size"] == "auto"
     if automatic:
         quantities["batch_size"] = None
-    checked = {name: None if value is None else _check_quantity(name, value) for name, value in quantities.items()}
+    checked = dict(quantities)
+    for name, value in quantities.items():
+        if value is not None:
+            if not _RANGES[name].is_satisfied_by(value):
+                raise ValueError(f"{name} must be {_RANGES[name]}; got {value!r}.")
+            checked[name] = int(value) if _RANGES[name].type is Integral else float(value)
     batch_size, n_samples = checked["batch_size"], checked["n_samples"]
     if automatic:
         if n_samples is None:
@@ -273,41 +273,21 @@ def _check_quantities(**quantities):
     return checked
 
 
-def _check_quantity(name, value):
-    if name in _COUNTS:
-        if isinstance(value, bool) or not isinstance(value, Integral) or not 1 <= value < 2**53:
-            raise ValueError(f"{name} must be a whole number from 1 to 2**53; got {value!r}.")
-        return int(value)
-    number = _as_float(value, name)
-    if name in _IN_UNIT_INTERVAL and not 0 <= number < 1:
-        raise ValueError(f"{name} must be in [0, 1), since {_IN_UNIT_INTERVAL[name]}; got {value!r}.")
-    if name not in _IN_UNIT_INTERVAL and not 0 < number < math.inf:
-        raise ValueError(f"{name} must be positive and finite; got {value!r}.")
-    return number
-
-
-def _as_float(value, name):
-    if not isinstance(value, Real) or value != value:
-        raise ValueError(f"{name} must be a number; got {value!r}.")
-    try:
-        return float(value)
-    except OverflowError:
-        raise ValueError(f"{name} is too large for a floating point number.") from None
-
-
 def _check_number(number, convention):
     """The number in the source's convention, as a float."""
     if not isinstance(number, Real) or number != number:
         raise ValueError(f"alpha must be a number; got {number!r}. Convert the values of several layers one by one.")
-    name, number = convention.name, _as_float(number, "alpha")
-    if name == "keep":
-        if not 0 < number <= 1:
-            raise ValueError(f"keep is the factor that an update multiplies weights by, in (0, 1]; got {number:g}.")
-    elif convention.is_measure or convention.power < 0:
-        if number <= 0:
-            raise ValueError(f"{name} must be positive: at 0 all weights would be gone at once; got {number:g}.")
-    elif number < 0 or math.isinf(number):
-        raise ValueError(f"alpha must be finite and not negative: it would make weights grow; got {number:g}.")
+    try:
+        number = float(number)
+    except OverflowError:
+        raise ValueError("alpha is too large for a floating point number.") from None
+    name, is_reciprocal = convention.name, convention.is_measure or convention.power < 0
+    if name == "keep" and not 0 < number <= 1:
+        raise ValueError(f"keep is the factor that an update multiplies weights by, in (0, 1]; got {number:g}.")
+    if is_reciprocal and number <= 0:
+        raise ValueError(f"{name} must be positive: at 0 all weights would be gone at once; got {number:g}.")
+    if not is_reciprocal and not 0 <= number < math.inf:
+        raise ValueError(f"alpha must be finite and not negative: weights would grow otherwise; got {number:g}.")
     return number
 
 

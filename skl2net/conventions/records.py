@@ -141,7 +141,7 @@ _NIELSEN = {
     "fixed": {"momentum": 0.0},
     "language": "text",
 }
-_MEASURE = {"library": "measure", "read": "definition", "rule": "share", "losses": None, "language": "text"}
+_MEASURE = {"library": "measure", "read": "definition", "rule": "share", "language": "text"}
 
 
 def _ours(mode, formula, source):

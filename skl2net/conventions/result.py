@@ -103,12 +103,7 @@ class AlphaConversion:
         return "\n".join([textwrap.fill(" ".join(self.sentences()), WIDTH), *([self.code] if self.code else [])])
 
     def sentences(self) -> list[str]:
-        """The result in at most three sentences, the most important first.
-
-        Returns
-        -------
-        list of str
-        """
+        """Return the result in at most three sentences, the most important first."""
         if self.alpha is None:
             return [self._headline()]
         told = [
@@ -192,10 +187,6 @@ def claim_of(senses, *, same_optimiser=False, linear=False):
         Whether the optimiser is unknown, and assumed to be the same.
     linear : bool, default=False
         Whether one of the two has no hidden layers.
-
-    Returns
-    -------
-    str
     """
     base = next(sense for sense in reversed(SENSES) if sense in senses and sense in _CLAIMS)
     qualifiers = [
