@@ -159,18 +159,26 @@ def _ours(mode, formula, source):
     )
 
 
-def _torch_adaptive(name, learning_rate, remark=""):
-    """One of PyTorch's adaptive optimisers beside Adam, which change the gradient of the penalty too."""
+def _torch(name, optimisers, remark="", **changes):
+    """One of PyTorch's optimisers."""
     return Convention(
         f"torch.{name}",
-        parameter=f"torch.optim.{name}(weight_decay=λ)",
-        formula="w ← w − step(g + λ·w)",
-        optimisers={name.lower(): Optimiser({"learning_rate": learning_rate}, "lr={learning_rate}")},
-        remark=remark,
-        source=f"https://docs.pytorch.org/docs/stable/generated/torch.optim.{name}.html",
-        code=f"torch.optim.{name}({_TORCH_GROUPS}{{more}})",
-        **_TORCH,
+        **{
+            "parameter": f"torch.optim.{name}(weight_decay=λ)",
+            "formula": "w ← w − step(g + λ·w)",
+            "optimisers": optimisers,
+            "remark": remark,
+            "source": f"https://docs.pytorch.org/docs/stable/generated/torch.optim.{name}.html",
+            "code": f"torch.optim.{name}({_TORCH_GROUPS}{{more}})",
+            **_TORCH,
+            **changes,
+        },
     )
+
+
+def _torch_adaptive(name, learning_rate, remark=""):
+    """One of PyTorch's adaptive optimisers beside Adam, which change the gradient of the penalty too."""
+    return _torch(name, {name.lower(): Optimiser({"learning_rate": learning_rate}, "lr={learning_rate}")}, remark)
 
 
 _DECOUPLED_FLAG = "With decoupled_weight_decay=True it is w ← (1 − η·λ)·w − step(g) instead."
@@ -280,36 +288,15 @@ _RECORDS = (
         code="ElasticNet(alpha={number}, l1_ratio=0)",
         **_SKLEARN_LINEAR,
     ),
-    Convention(
-        "torch.SGD",
-        parameter="torch.optim.SGD(weight_decay=λ)",
-        formula="w ← w − step(g + λ·w)",
-        optimisers={"sgd": _TORCH_SGD},
-        remark="With dampening=τ the share of the long run is about η·λ·(1 − τ)/(1 − μ).",
-        source="https://docs.pytorch.org/docs/stable/generated/torch.optim.SGD.html",
-        code=f"torch.optim.SGD({_TORCH_GROUPS}{{more}})",
-        **_TORCH,
-    ),
-    Convention(
-        "torch.Adam",
-        parameter="torch.optim.Adam(weight_decay=λ)",
-        formula="w ← w − step(g + λ·w)",
-        optimisers={"adam": _TORCH_ADAM},
-        remark="With decoupled_weight_decay=True it is torch.AdamW.",
-        source="https://docs.pytorch.org/docs/stable/generated/torch.optim.Adam.html",
-        code=f"torch.optim.Adam({_TORCH_GROUPS}{{more}})",
-        **_TORCH,
-    ),
-    Convention(
-        "torch.AdamW",
+    _torch("SGD", {"sgd": _TORCH_SGD}, "With dampening=τ the share of the long run is about η·λ·(1 − τ)/(1 − μ)."),
+    _torch("Adam", {"adam": _TORCH_ADAM}, "With decoupled_weight_decay=True it is torch.AdamW."),
+    _torch(
+        "AdamW",
+        {"adam": _TORCH_ADAM},
+        "Its default is 0.01, not 0.",
         parameter="torch.optim.AdamW(weight_decay=λ), and Adam's with decoupled_weight_decay=True",
         formula="w ← (1 − η·λ)·w − step(g)",
         rule="decoupled",
-        optimisers={"adam": _TORCH_ADAM},
-        remark="Its default is 0.01, not 0.",
-        source="https://docs.pytorch.org/docs/stable/generated/torch.optim.AdamW.html",
-        code=f"torch.optim.AdamW({_TORCH_GROUPS}{{more}})",
-        **_TORCH,
     ),
     _torch_adaptive("NAdam", 0.002, _DECOUPLED_FLAG),
     _torch_adaptive("RAdam", 0.001, _DECOUPLED_FLAG),
