@@ -20,8 +20,8 @@ _NO_SHARE = {
         "Adam divides the gradient of the penalty by its own size, so that it removes no fixed share of a weight; "
         "compare such runs by alpha, or use l2_mode='decoupled', which has a timescale."
     ),
-    "lbfgs": "L-BFGS minimises the whole objective and has no fixed updates; compare such runs by alpha.",
-    "pso": "The swarm compares the errors of its particles and has no updates; compare such runs by alpha.",
+    "lbfgs": "L-BFGS minimises the whole objective, without updates of a fixed size; compare such runs by alpha.",
+    "pso": "The swarm compares the errors of its particles, without updates; compare such runs by alpha.",
 }
 
 # Captions of the equivalents, by `AlphaConversion.sense`.
