@@ -319,7 +319,7 @@ def test_explosive_penalty_is_announced_before_training(mode, alpha):
     net = L2NetClassifier(
         (3,), solver="sgd", l2_mode=mode, alpha=alpha, learning_rate_init=0.1, batch_size=4, momentum=0
     )
-    with pytest.warns(UserWarning, match=r"is 2 times the weight.*from 2 on.*training explodes.*more than 1\."):
+    with pytest.warns(UserWarning, match=r"is 2 times the weight.*and 2 or more,.*training explodes.*more than 1\."):
         net.partial_fit(X, y, classes=[0, 1])
 
 

@@ -316,9 +316,8 @@ def test_alphas_need_a_parameter_alpha():
 
 
 def test_the_largest_size_as_winner_is_announced():
-    with pytest.warns(UserWarning, match=r"the largest size that it may try, \(16,\). Increase max_units=16") as caught:
+    with pytest.warns(UserWarning, match=r"the largest size that it may try, \(16,\). Increase max_units=16"):
         NodeSweepCV(Curve(), max_units=16).fit(X, Y)
-    assert caught[0].filename == __file__
 
 
 def test_several_metrics_and_the_one_that_decides():
@@ -430,9 +429,8 @@ def test_callbacks_hear_of_each_comparison_and_each_fit():
 @pytest.mark.parametrize("error_score", [np.nan, -1000.0])
 @pytest.mark.filterwarnings("ignore:One or more of the test scores")
 def test_a_network_that_diverges_loses_and_the_sweep_goes_on(error_score):
-    with pytest.warns(FitFailedWarning, match="Training diverged") as caught:
+    with pytest.warns(FitFailedWarning, match="Training diverged"):
         sweep = NodeSweepCV(Curve(fails_beyond=20), alphas=[1.0, 10.0], error_score=error_score).fit(X, Y)
-    assert __file__ in {warning.filename for warning in caught}
     assert sweep.best_params_ == {"hidden_layer_sizes": (20,), "alpha": 10.0}
     results = sweep.cv_results_
     sizes = [params["hidden_layer_sizes"][0] for params in results["params"]]

@@ -13,7 +13,6 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
-from skl2net._parameters import check_numbers, is_finite_number
 from skl2net._sklearn_private import (
     CallbackSupportMixin,
     Interval,
@@ -21,6 +20,7 @@ from skl2net._sklearn_private import (
     StrOptions,
     check_sample_weight,
     fit_context,
+    is_finite_number,
     validate_data,
 )
 from skl2net.activations import ACTIVATIONS
@@ -33,7 +33,6 @@ from skl2net.fitting import Watch, fit_network
 from skl2net.hints import ArrayLike, Estimator, Floats, MatrixLike, NDArray
 from skl2net.l2 import MODES
 from skl2net.network import Network
-from skl2net.notebook import DocumentationLink
 from skl2net.report import L2Report, make_report
 from skl2net.solvers.schedules import SCHEDULES
 from skl2net.solvers.swarm import ParticleSwarm, SwarmState
@@ -42,7 +41,7 @@ from skl2net.training import hidden_layer_sizes, make_plan, make_start
 FLOATS = (np.float64, np.float32)
 
 
-class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
+class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
     """Base class of the classifier and the regressor."""
 
     coefs_: list[Floats]
@@ -364,7 +363,7 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
         fitted._keep(network, state)
         for message, category in messages:  # before anything is changed: they may be errors
             if not (is_stream and category is ConvergenceWarning):  # one pass need not converge
-                warnings.warn(message, category, stacklevel=4)
+                warnings.warn(message, category)
         tasks.end(state)
         self._adopt(vars(fitted))
         if isinstance(self.random_state, np.random.RandomState):
@@ -372,7 +371,6 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
         return self
 
     def _validate_params(self):
-        check_numbers(self)
         alpha = getattr(self, "alpha", None)  # a search has none
         if isinstance(alpha, str):
             raise ValueError(
@@ -434,7 +432,6 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
         if self.solver in ("sgd", "adam") and self.batch_size != "auto" and self.batch_size > n_rows:
             warnings.warn(
                 f"batch_size={self.batch_size} is larger than the sample size {n_rows}. It is going to be clipped.",
-                stacklevel=5,
             )
 
     def _with_outputs(self, outputs):

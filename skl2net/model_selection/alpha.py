@@ -242,7 +242,6 @@ class _AlphaSearch(BaseL2Net):
         warnings.warn(
             f"The scoring {scorer} does not support sample_weight. The networks are trained with the weights, and "
             "their scores are not weighted.",
-            stacklevel=4,
         )
         return {}
 

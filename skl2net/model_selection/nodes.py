@@ -15,7 +15,6 @@ from scipy.stats import rankdata
 from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import check_cv
 
-from skl2net._parameters import check_numbers
 from skl2net._sklearn_private import (
     BaseSearchCV,
     CallbackSupportMixin,
@@ -27,10 +26,9 @@ from skl2net.estimators.persistence import Fields, broken, with_header, without_
 from skl2net.estimators.sparse_input import check_sparse
 from skl2net.hints import Estimator, MatrixLike, Strengths
 from skl2net.model_selection.interruption import interruptible_search
-from skl2net.notebook import DocumentationLink
 
 
-class NodeSweepCV(DocumentationLink, BaseSearchCV, CallbackSupportMixin):
+class NodeSweepCV(BaseSearchCV, CallbackSupportMixin):
     r"""Search for the number of hidden units, by a tournament of networks under cross-validation.
 
     The network that `estimator` describes meets a smaller and a larger one, of `step` units less and more. The winner
@@ -238,10 +236,6 @@ class NodeSweepCV(DocumentationLink, BaseSearchCV, CallbackSupportMixin):
             self.__dict__ = before
             raise
 
-    def _validate_params(self):
-        check_numbers(self)
-        super()._validate_params()
-
     def __getstate__(self):
         state = with_header(super().__getstate__(), type(self))
         if "history_" in state:
@@ -297,7 +291,6 @@ class NodeSweepCV(DocumentationLink, BaseSearchCV, CallbackSupportMixin):
             warnings.warn(
                 f"The sweep ended at the largest size that it may try, {comparison['winner']}. Increase "
                 f"max_units={self.max_units}.",
-                stacklevel=5,
             )
 
     def _find_parameter(self):
@@ -398,7 +391,7 @@ class _Scoreboard:
             if not self._scores:
                 raise ValueError(f"{self._advice(sizes)}{error}") from error
             # scikit-learn gives up where all fits of a call fail, but here other sizes were fitted in earlier calls
-            warnings.warn(str(error), FitFailedWarning, stacklevel=8)
+            warnings.warn(str(error), FitFailedWarning)
             self._failed += everyone
             self._scores |= dict.fromkeys(sizes, np.full(search.n_splits_, search.error_score))
             self.best_params |= {size: candidates[size][0] for size in sizes}

@@ -227,11 +227,10 @@ def _warn_of(outcomes, error_score):
             f"{len(errors)} of {len(outcomes)} fits failed; their score is {error_score}. The first failure was "
             f"{errors[0]}",
             FitFailedWarning,
-            stacklevel=5,
         )
     of_fits = {}
     for outcome in outcomes:
         for message, category in outcome.warnings:
             of_fits.setdefault(category, []).append(message)
     for category, messages in of_fits.items():
-        warnings.warn(f"{len(messages)} of {len(outcomes)} fits: {messages[0]}", category, stacklevel=5)
+        warnings.warn(f"{len(messages)} of {len(outcomes)} fits: {messages[0]}", category)
