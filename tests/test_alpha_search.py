@@ -26,8 +26,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skl2net import L2NetClassifier, L2NetClassifierCV, L2NetRegressor, L2NetRegressorCV
 from skl2net.engines import default_engine
-from skl2net.engines.interface import Cancelled
-from skl2net.model_selection.search import _Cancellation
+from skl2net.search_threads import SearchThreads, limits_of_this_thread
 
 PAIRS = [(L2NetClassifier, L2NetClassifierCV), (L2NetRegressor, L2NetRegressorCV)]
 COPIES_OWNERS = pytest.mark.xfail(
@@ -274,26 +273,25 @@ def test_ctrl_c_ends_the_networks_in_other_threads():
         time.sleep(0.02)
 
 
-def test_a_search_that_is_cancelled_waits_for_work_that_has_begun_and_lets_none_begin():
-    cancellation, has_begun, events = _Cancellation(), threading.Event(), []
+def test_threads_that_are_aborted_are_waited_for_and_nothing_begins_in_them():
+    backend, has_begun, events = SearchThreads(nesting_level=0), threading.Event(), []
 
-    def work():
-        with cancellation.work():
-            has_begun.set()
-            while not cancellation():
-                time.sleep(0.001)
-            time.sleep(0.05)
-            events.append("work has ended")
+    def work(i):
+        if i == 0:
+            has_begun.wait()
+            raise RuntimeError("not today")
+        is_cancelled, n_threads = limits_of_this_thread()
+        assert n_threads == 1
+        has_begun.set()
+        while not is_cancelled():
+            time.sleep(0.001)
+        time.sleep(0.05)
+        events.append(i)
 
-    thread = threading.Thread(target=work)
-    thread.start()
-    has_begun.wait()
-    cancellation.set_and_wait()
-    assert events == ["work has ended"]
-    thread.join()
-    with pytest.raises(Cancelled), cancellation.work():
-        events.append("other work")
-    assert len(events) == 1
+    with joblib.parallel_config(backend=backend), pytest.raises(RuntimeError, match="not today"):
+        joblib.Parallel(n_jobs=2)(joblib.delayed(work)(i) for i in range(4))
+    assert events == [1]
+    assert limits_of_this_thread() == (None, None)
 
 
 def _is_training():

@@ -6,7 +6,8 @@ import numpy as np
 
 from skl2net.display.drawing import BLUE, GREY, VERMILION, divide, find_fitted, import_pyplot
 from skl2net.hints import Estimator, Floats
-from skl2net.model_selection.nodes import NodeSweepCV, best_rows, split_scores, standard_error
+from skl2net.model_selection.nodes import NodeSweepCV, best_rows
+from skl2net.model_selection.search import split_scores, standard_error
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

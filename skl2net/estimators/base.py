@@ -45,6 +45,7 @@ from skl2net.network import ACTIVATIONS, Network
 from skl2net.notebook import DocumentationLink
 from skl2net.problem import Decoder, Problem
 from skl2net.report import L2Report, make_report
+from skl2net.search_threads import limits_of_this_thread
 from skl2net.solvers.gradient import GradientDescent, LearningRate
 from skl2net.solvers.lbfgs import LBFGS
 from skl2net.solvers.optimisers import SGD, Adam
@@ -347,7 +348,7 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
         state = self._continuation.state
         return state if isinstance(state, SwarmState) else None
 
-    def _fit(self, X, y, sample_weight, *, is_stream=False, classes=None, is_cancelled=None):
+    def _fit(self, X, y, sample_weight, *, is_stream=False, classes=None):
         continues = hasattr(self, "coefs_") and (self.warm_start or is_stream)
         if is_stream and self.early_stopping:
             raise ValueError(
@@ -360,7 +361,8 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
         n_seen = self._continuation.n_samples if continues and is_stream else 0.0
         self._warn_if_clipped(data.X.shape[0])
         solver = self._solver(data.X.shape[0], is_stream)
-        problem = fitted._problem(data, solver, self.alpha, n_seen=n_seen)
+        is_cancelled, n_threads = limits_of_this_thread()
+        problem = fitted._problem(data, solver, self.alpha, n_threads=n_threads, n_seen=n_seen)
         if continues:
             self._check_same_layers(problem.network)
         stopping = self._stopping_rule()
@@ -389,31 +391,17 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
         tasks.end(result)
         return self
 
-    def _problem(self, data, solver, alpha, *, rows=None, n_threads=None, n_seen=0.0):
-        """The problem of training on some rows of the data, or on all."""
+    def _problem(self, data, solver, alpha, *, n_threads=None, n_seen=0.0):
+        """The problem of training on the data."""
         network = Network((data.X.shape[1], *self._hidden_layer_sizes(), data.n_outputs), self.activation, data.output)
         if network.n_parameters * data.X.dtype.itemsize > sys.maxsize:
             raise ValueError("hidden_layer_sizes asks for more weights than any memory holds. Pass fewer units.")
         rule = check_rule(
             self.l2_mode, alpha, n_layers=network.n_layers, solver=solver, learning_rate=self.learning_rate_init
         )
-        weights = self._weights_of(data, rows)
-        task = Task(network, data.X, data.Y, weights, self.loss, rows, n_threads)
+        weights = self._with_class_weights(data.Y, data.sample_weight, data.X.dtype)
+        task = Task(network, data.X, data.Y, weights, self.loss, n_threads=n_threads)
         return Problem(task, rule, default_engine(), data.decoder, n_seen)
-
-    def _weights_of(self, data, rows):
-        """Weights of all samples, right for the given rows alone, or for all if `rows` is None."""
-        if rows is None:
-            return self._with_class_weights(data.Y, data.sample_weight, data.X.dtype)
-        of_rows = None if data.sample_weight is None else data.sample_weight[rows]
-        if of_rows is not None and not np.any(of_rows):
-            raise ValueError("Sample weights must contain at least one non-zero number.")  # scikit-learn's words
-        of_rows = self._with_class_weights(data.Y[rows], of_rows, data.X.dtype)
-        if of_rows is None:
-            return None
-        weights = np.zeros(len(data.Y), dtype=data.X.dtype)
-        weights[rows] = of_rows
-        return weights
 
     def _stopping_rule(self):
         return StoppingRule(int(self.max_iter), float(self.tol), self.n_iter_no_change)
@@ -437,10 +425,8 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
                     "saved. Pass an integer, or numpy.random.RandomState(seed)."
                 )
 
-    def _early_stopping(self, data, rows=slice(None)):
-        if not self.early_stopping:
-            return None
-        return EarlyStopping(float(self.validation_fraction), None if data.stratify is None else data.stratify[rows])
+    def _early_stopping(self, data):
+        return EarlyStopping(float(self.validation_fraction), data.stratify) if self.early_stopping else None
 
     def _hidden_layer_sizes(self):
         sizes = self.hidden_layer_sizes

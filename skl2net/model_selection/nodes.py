@@ -6,31 +6,21 @@ cross-validated scores, as a search of scikit-learn.
 
 import warnings
 from collections.abc import Callable
-from itertools import count, takewhile
 from numbers import Integral
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
 from scipy.stats import rankdata
 from sklearn.exceptions import FitFailedWarning
-from sklearn.model_selection import check_cv
 
 from skl2net._parameters import check_numbers
-from skl2net._sklearn_private import (
-    BaseSearchCV,
-    CallbackSupportMixin,
-    Interval,
-    search_with_checks,
-    yields_constant_splits,
-)
+from skl2net._sklearn_private import Interval
 from skl2net.estimators.persistence import VERSION, Fields, broken, current_version, take_version
-from skl2net.estimators.sparse_input import check_sparse
-from skl2net.hints import Estimator, MatrixLike, Strengths
-from skl2net.model_selection.interruption import interruptible_search
-from skl2net.notebook import DocumentationLink
+from skl2net.hints import Estimator, Strengths
+from skl2net.model_selection.search import Search, split_scores, standard_error
 
 
-class NodeSweepCV(DocumentationLink, BaseSearchCV, CallbackSupportMixin):
+class NodeSweepCV(Search):
     r"""Search for the number of hidden units, by a tournament of networks under cross-validation.
 
     The network that `estimator` describes meets a smaller and a larger one, of `step` units less and more. The winner
@@ -160,7 +150,7 @@ class NodeSweepCV(DocumentationLink, BaseSearchCV, CallbackSupportMixin):
     refit_time_: float
 
     _parameter_constraints: dict = {
-        **BaseSearchCV._parameter_constraints,
+        **Search._parameter_constraints,
         "param_name": [str, None],
         "step": [Interval(Integral, 1, None, closed="left")],
         "resolution": [Interval(Integral, 1, None, closed="left")],
@@ -205,42 +195,13 @@ class NodeSweepCV(DocumentationLink, BaseSearchCV, CallbackSupportMixin):
         self.max_units = max_units
         self.alphas = alphas
 
-    def fit(self, X: MatrixLike, y: MatrixLike = None, **params: Any) -> Self:
-        """Play the tournament, and fit the winner.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Training data.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            Target.
-        **params : dict
-            Passed on to the `fit` of the estimator, the scorer and the splitter, see
-            :meth:`sklearn.model_selection.GridSearchCV.fit`.
-
-        Returns
-        -------
-        self : object
-            The fitted search.
-
-        Raises
-        ------
-        ValueError
-            If a parameter cannot be used, or no network of the first comparison can be fitted. An estimator that was
-            fitted before stays as it was.
-        """
-        check_sparse(X, with_csr=True)
-        before = vars(self).copy()
-        try:
-            with interruptible_search(), search_with_checks(self, X, y, params):
-                return super().fit(X, y, **params)
-        except BaseException:
-            self.__dict__ = before
-            raise
-
     def _validate_params(self):
         check_numbers(self)
         super()._validate_params()
+        if self.step < self.resolution:
+            raise ValueError(f"step={self.step} is smaller than resolution={self.resolution}, the smallest step.")
+        if self.alphas is not None and (np.ndim(self.alphas) != 1 or len(self.alphas) == 0):
+            raise ValueError(f"alphas must be a list of numbers, or None to leave alpha alone; got {self.alphas!r}.")
 
     def __getstate__(self):
         state = {**super().__getstate__(), VERSION: current_version()}
@@ -259,14 +220,6 @@ class NodeSweepCV(DocumentationLink, BaseSearchCV, CallbackSupportMixin):
                 _check_comparison(history.fields(i))
             state["history_"] = SweepHistory(state["history_"])
         super().__setstate__(state)
-
-    def _check_input_parameters(self, X, y, split_params):
-        if not yields_constant_splits(self._checked_cv_orig):
-            self._checked_cv_orig = check_cv(list(self._checked_cv_orig.split(X, y, **split_params)))
-        if self.step < self.resolution:
-            raise ValueError(f"step={self.step} is smaller than resolution={self.resolution}, the smallest step.")
-        if self.alphas is not None and (np.ndim(self.alphas) != 1 or len(self.alphas) == 0):
-            raise ValueError(f"alphas must be a list of numbers, or None to leave alpha alone; got {self.alphas!r}.")
 
     def _run_search(self, evaluate_candidates, *, callback_ctx=None):
         self.param_name_ = self._find_parameter()
@@ -565,39 +518,6 @@ def _mean(scores):
 def _ties(scores, best):
     """Whether scores are at most one standard error of the differences behind the best ones."""
     return np.mean(best - scores) <= standard_error(best - scores)
-
-
-def standard_error(differences):
-    """Standard error of the mean of differences between folds; 0 for a single one, about which nothing is known.
-
-    Parameters
-    ----------
-    differences : ndarray of shape (n_splits,)
-
-    Returns
-    -------
-    float
-    """
-    n = len(differences)
-    return float(np.std(differences, ddof=1) / np.sqrt(n)) if n > 1 else 0.0
-
-
-def split_scores(results, metric):
-    """Test scores of all candidates in all folds.
-
-    Parameters
-    ----------
-    results : dict
-        `cv_results_`.
-    metric : str
-        Name of the scorer; ``"score"`` if there is only one.
-
-    Returns
-    -------
-    ndarray of shape (n_candidates, n_splits)
-    """
-    names = (f"split{i}_test_{metric}" for i in count())
-    return np.column_stack([results[name] for name in takewhile(results.__contains__, names)])
 
 
 def best_rows(results, param_name, metric):
