@@ -121,7 +121,7 @@ class NodeSweepDisplay:
         rows = best_rows(sweep.cv_results_, sweep.param_name_, metric)
         sizes = sorted(rows, key=lambda size: (sum(size), size))
         folds = split_scores(sweep.cv_results_, metric)[[rows[size] for size in sizes]]
-        scores = folds.mean(axis=1)
+        scores = np.where(np.isfinite(folds).all(axis=1), folds.mean(axis=1), np.nan)
         best = folds[np.nanargmax(scores)]
         if score_name is None:
             scoring = metric if sweep.multimetric_ else sweep.scoring

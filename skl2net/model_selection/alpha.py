@@ -227,6 +227,8 @@ class _AlphaGrid(Search):
         return _select(split_scores(results), self.owner.selection)
 
     def _init_callback_context(self, **task):
+        if not callbacks_of(self.owner):
+            return super()._init_callback_context(**task)
         context = self.owner._init_callback_context(**task)
         return _TasksOfOwner(context, self.owner, self._attributes_for_callbacks if self.refit else None)
 

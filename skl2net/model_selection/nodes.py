@@ -10,7 +10,6 @@ from numbers import Integral
 from typing import Any, Literal
 
 import numpy as np
-from scipy.stats import rankdata
 from sklearn.exceptions import FitFailedWarning
 
 from skl2net._parameters import check_numbers
@@ -198,6 +197,7 @@ class NodeSweepCV(Search):
     def _validate_params(self):
         check_numbers(self)
         super()._validate_params()
+        self._find_parameter()
         if self.step < self.resolution:
             raise ValueError(f"step={self.step} is smaller than resolution={self.resolution}, the smallest step.")
         if self.alphas is not None and (np.ndim(self.alphas) != 1 or len(self.alphas) == 0):
@@ -214,10 +214,8 @@ class NodeSweepCV(Search):
         take_version(state, name)
         fields = Fields(state, broken(name))
         fields.require(self._get_param_names())
-        if "history_" in state:
-            history = fields.list("history_")
-            for i in history.values:
-                _check_comparison(history.fields(i))
+        if "history_" in state or "cv_results_" in state:
+            _check_results(fields)
             state["history_"] = SweepHistory(state["history_"])
         super().__setstate__(state)
 
@@ -228,7 +226,7 @@ class NodeSweepCV(Search):
             context = callback_ctx.subcontext(task_name="search", max_subtasks=None)
             context.call_on_fit_task_begin(estimator=self)
         scoreboard = _Scoreboard(self, evaluate_candidates, context)
-        self.history_ = SweepHistory()
+        history = SweepHistory()
         for comparison in play(
             scoreboard.scores,
             self._first_size(),
@@ -240,12 +238,14 @@ class NodeSweepCV(Search):
             if self.alphas is not None:
                 name = self._alpha_name()
                 comparison["alphas"] = [scoreboard.best_params[size][name] for size in comparison["sizes"]]
-            self.history_.append(comparison)
+            history.append(comparison)
             if self.verbose:
                 pairs = zip(map(_shown, comparison["sizes"]), comparison["scores"], strict=True)
                 shown = ", ".join(f"{size} scores {score:.4f}" for size, score in pairs)
-                print(f"comparison {len(self.history_)}: {shown}; the winner is {_shown(comparison['winner'])}")
+                print(f"comparison {len(history)}: {shown}; the winner is {_shown(comparison['winner'])}")
+        self.history_ = history
         scoreboard.add_failed_rows()
+        del self._evaluated
         if context is not None:
             context.call_on_fit_task_end(estimator=self)
         if self.max_units in comparison["winner"]:
@@ -301,6 +301,10 @@ class NodeSweepCV(Search):
         if name not in self.estimator.get_params():
             raise ValueError(f"alphas needs a parameter {name!r}, and {type(self.estimator).__name__} has none.")
         return name
+
+    def _format_results(self, candidate_params, n_splits, out, more_results=None):
+        self._evaluated = candidate_params, n_splits, out
+        return super()._format_results(candidate_params, n_splits, out, more_results)
 
     def _select_best_index(self, refit, refit_metric, results):
         if callable(refit):
@@ -386,25 +390,16 @@ class _Scoreboard:
 
     def add_failed_rows(self):
         """Complete `results`, in place, by the candidates that failed in calls of which scikit-learn keeps nothing."""
-        results, failed, error_score = self.results, self._failed, self.search.error_score
-        if not failed:
+        if not self._failed:
             return
-        for key, values in results.items():
-            if key == "params":
-                results[key] = values + failed
-            elif key.startswith("param_"):
-                added = np.empty(len(failed), dtype=values.dtype)
-                for i, params in enumerate(failed):
-                    added[i] = params[key.removeprefix("param_")]
-                results[key] = np.ma.concatenate([values, added])
-            else:
-                value = np.nan if key.endswith("_time") else 0 * error_score if key.startswith("std_") else error_score
-                results[key] = np.append(values, np.full(len(failed), value))
-        for key in results:
-            if key.startswith("rank_"):
-                means = results[key.replace("rank", "mean", 1)]
-                ranked = np.nan_to_num(means, nan=np.nanmin(means) - 1)
-                results[key] = rankdata(-ranked, method="min").astype(np.int32)
+        candidates, n_splits, out = self.search._evaluated
+        error_score = self.search.error_score
+        failed = {**out[0], "fit_time": np.nan, "score_time": np.nan}
+        for name in failed.keys() & {"test_scores", "train_scores"}:
+            scores = out[0][name]
+            failed[name] = dict.fromkeys(scores, error_score) if isinstance(scores, dict) else error_score
+        out = [*out, *[failed] * (n_splits * len(self._failed))]
+        self.results.update(self.search._format_results([*candidates, *self._failed], n_splits, out))
 
 
 class SweepHistory(list[dict[str, Any]]):
@@ -429,8 +424,28 @@ class SweepHistory(list[dict[str, Any]]):
         return "\n".join(self.lines())
 
 
+def _check_results(fields):
+    """Refuse invalid results of a saved sweep."""
+    history, results = fields.list("history_"), fields.fields("cv_results_")
+    if not history.values:
+        fields.refuse("history_", "must have at least one comparison")
+    for i in history.values:
+        _check_comparison(history.fields(i))
+    name, candidates = fields["param_name_"], results.list("params")
+    if not isinstance(name, str):
+        fields.refuse("param_name_", f"must be the name of a parameter, got {name!r}")
+    sizes = [candidates.fields(i)[name] for i in candidates.values]
+    sizes = {(size,) if isinstance(size, Integral) else size for size in sizes if isinstance(size, Integral | tuple)}
+    for comparison in history.values.values():
+        if not sizes.issuperset(comparison["sizes"]):
+            fields.refuse("history_", f"has sizes that are not in `cv_results_`, such as {comparison['sizes']}")
+    for key, values in results.values.items():
+        if key != "params" and (not isinstance(values, np.ndarray) or values.shape != (len(candidates.values),)):
+            results.refuse(key, f"must be an array of {len(candidates.values)} values, one for each candidate")
+
+
 def _check_comparison(fields):
-    """Refuse what is no comparison of a saved history."""
+    """Refuse an invalid comparison of a saved history."""
     size = _check_size(fields, "size")
     fields.integer("layer", high=len(size) - 1)
     fields.integer("step", low=1)
@@ -511,13 +526,13 @@ def _neighbours(size, layer, step, min_units, max_units):
 
 
 def _mean(scores):
-    mean = np.mean(scores)
-    return -np.inf if np.isnan(mean) else mean
+    """Mean score of a network; -inf if a score is not finite, also if it is inf, of which there is no mean error."""
+    return np.mean(scores) if np.isfinite(scores).all() else -np.inf
 
 
 def _ties(scores, best):
     """Whether scores are at most one standard error of the differences behind the best ones."""
-    return np.mean(best - scores) <= standard_error(best - scores)
+    return bool(np.isfinite(scores).all()) and np.mean(best - scores) <= standard_error(best - scores)
 
 
 def best_rows(results, param_name, metric):
@@ -536,7 +551,7 @@ def best_rows(results, param_name, metric):
     -------
     dict of tuple of int to int
     """
-    means = [_mean(mean) for mean in results[f"mean_test_{metric}"]]
+    means = [_mean(scores) for scores in split_scores(results, metric)]
     rows = {}
     for row, params in enumerate(results["params"]):
         size = params[param_name]

@@ -55,6 +55,7 @@ class Search(DocumentationLink, BaseSearchCV):
             with _ended_by_ctrl_c(), _side_by_side(self.estimator, data):
                 super().fit(X, y, **params)
             self.cv = before["cv"]
+            vars(self).pop("_checked_cv_orig", None)
         except BaseException:
             self.__dict__ = before
             raise
