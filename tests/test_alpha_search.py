@@ -29,12 +29,6 @@ from skl2net.engines import default_engine
 from skl2net.search_threads import SearchThreads, limits_of_this_thread
 
 PAIRS = [(L2NetClassifier, L2NetClassifierCV), (L2NetRegressor, L2NetRegressorCV)]
-COPIES_OWNERS = pytest.mark.xfail(
-    sklearn.__version__.startswith("1.8."),
-    reason="scikit-learn 1.8 copies the owner of a request for metadata, with all that it holds",
-    raises=TypeError,
-    strict=True,
-)
 ALPHAS = [0.1, 1.0, 10.0]
 
 
@@ -417,7 +411,7 @@ def test_without_a_finite_mean_score_no_alpha_is_chosen(value):
     assert not hasattr(search, "scores_")
 
 
-@pytest.mark.parametrize("routing", [False, pytest.param(True, marks=COPIES_OWNERS)])
+@pytest.mark.parametrize("routing", [False, True])
 def test_splits_that_can_be_read_once_are_enough(routing):
     X, y = classes(60)
     with sklearn.config_context(enable_metadata_routing=routing), converging_or_not():
