@@ -178,7 +178,6 @@ class _AlphaGrid(Search):
     def __init__(self, owner, estimator, alphas):
         super().__init__(
             estimator,
-            scoring=owner.scoring,
             n_jobs=owner.n_jobs,
             refit=owner.refit,
             cv=owner.cv,
@@ -200,8 +199,7 @@ class _AlphaGrid(Search):
         }
 
     def _get_scorers(self):
-        scorer, metric = super()._get_scorers()
-        return _NetworkScorer(scorer, self.error_score), metric
+        return _NetworkScorer(self.owner._scorer(), self.error_score), "score"
 
     def _run_search(self, evaluate_candidates, *, callback_ctx=None):
         candidates = [{"alpha": alpha, "verbose": False} for alpha in self.alphas]
@@ -360,8 +358,8 @@ class _AlphaSearch(BaseL2Net):
         Raises
         ------
         ValueError
-            If the input or a parameter cannot be used, or if no alpha has a finite mean score. An estimator that was
-            fitted before stays as it was.
+            If the input or a parameter is invalid, or if no alpha has a finite mean score. The estimator is left
+            unchanged.
         KeyboardInterrupt
             If the search or the last fit is interrupted. The estimator is left unchanged.
 
@@ -424,18 +422,10 @@ class _AlphaSearch(BaseL2Net):
         -------
         MetadataRouter
         """
-        return (
-            MetadataRouter(owner=type(self).__name__)
-            .add_self_request(self)
-            .add(
-                splitter=self.cv,
-                method_mapping=MethodMapping().add(caller="fit", callee="split"),
-            )
-            .add(
-                scorer=self._scorer(),
-                method_mapping=MethodMapping().add(caller="fit", callee="score").add(caller="score", callee="score"),
-            )
-        )
+        to_scorer = MethodMapping().add(caller="fit", callee="score").add(caller="score", callee="score")
+        router = MetadataRouter(owner=type(self).__name__).add_self_request(self)
+        router.add(splitter=self.cv, method_mapping=MethodMapping().add(caller="fit", callee="split"))
+        return router.add(scorer=self._scorer(), method_mapping=to_scorer)
 
     def _net(self, **params):
         """The estimator that is searched for, unfitted."""
@@ -490,16 +480,11 @@ class _AlphaSearch(BaseL2Net):
                     f"alphas must be one row of at least one strength, or a number of strengths; got an array of shape "
                     f"{alphas.shape}."
                 )
+        known = {"n_layers": problem.network.n_layers, "learning_rate": self.learning_rate_init}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the fits warn
             for alpha in alphas.tolist():
-                check_rule(
-                    self.l2_mode,
-                    alpha,
-                    n_layers=problem.network.n_layers,
-                    solver=solver,
-                    learning_rate=self.learning_rate_init,
-                )
+                check_rule(self.l2_mode, alpha, solver=solver, **known)
         return alphas.tolist()
 
     def _laid_out(self, problem, batch_size):
@@ -677,9 +662,9 @@ def _select(scores, selection):
     means = np.where(np.isfinite(means), means, np.nan)
     if np.isnan(means).all():
         raise ValueError(
-            "No alpha has a finite mean score, so that none can be chosen: each has a fold that could not be fitted or "
-            "scored, or whose score is not finite. Check scoring and cv, for example that every fold has samples of "
-            "all classes, or set error_score to a number or to 'raise'."
+            "No alpha has a finite mean score: each has a fold that could not be fitted or scored, or whose score is "
+            "not finite. Check scoring and cv, for example that every fold has samples of all classes, or set "
+            "error_score to a number or to 'raise'."
         )
     best = int(np.nanargmax(means))
     if selection == "best":

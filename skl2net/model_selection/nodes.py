@@ -56,8 +56,9 @@ class NodeSweepCV(Search):
         Strategy to evaluate the networks, see :class:`~sklearn.model_selection.GridSearchCV`. With several metrics,
         `refit` names the one that decides.
     n_jobs : int, default=None
-        Number of jobs to run in parallel. None is 1 unless in a :class:`joblib.parallel_config` context, -1 all
-        processors.
+        Number of networks to train at a time, in threads of Python with one thread of the engine each, or in processes
+        if `estimator` has no network of skl2net. None means 1 unless in a :class:`joblib.parallel_config` context. -1
+        means as many as there are processors.
     refit : bool, str or callable, default=True
         Whether to fit the winner on all data. See :class:`~sklearn.model_selection.GridSearchCV` for the other types.
     cv : int, cross-validation generator or iterable, default=None

@@ -42,6 +42,13 @@ class Search(DocumentationLink, BaseSearchCV):
         -------
         self : object
             The fitted search.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is invalid, or if no candidate can be fitted. The search is left unchanged.
+        KeyboardInterrupt
+            If the search is interrupted. The search is left unchanged.
         """
         self._validate_params()
         check_sparse(X, with_csr=True)
