@@ -6,17 +6,15 @@
 import copy
 import sys
 from collections.abc import Callable
-from contextlib import contextmanager, nullcontext
 from numbers import Integral, Real
 from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 import sklearn
-from sklearn.base import _fit_context, is_classifier
+from sklearn.base import _fit_context
 from sklearn.metrics._scorer import _BaseScorer as BaseScorer
-from sklearn.model_selection import check_cv
 from sklearn.model_selection._search import BaseSearchCV
-from sklearn.model_selection._split import _yields_constant_splits as yields_constant_splits
+from sklearn.model_selection._validation import _score as score_of_split
 from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads as openmp_effective_n_threads
 from sklearn.utils._param_validation import Interval as _Interval
@@ -29,7 +27,6 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 
 try:
     from sklearn.callback import AutoPropagatedCallback, CallbackSupportMixin
-    from sklearn.callback._callback_support import callback_management_context
 except ImportError:  # before scikit-learn 1.9
 
     class AutoPropagatedCallback:
@@ -56,33 +53,15 @@ except ImportError:  # before scikit-learn 1.9
                 "Upgrade it, or fit without callbacks."
             )
 
-    callback_management_context = nullcontext
+    class BaseSearchCV(CallbackSupportMixin, BaseSearchCV):
+        """scikit-learn's base class of searches, which supports callbacks itself since version 1.9."""
 
 
 if tuple(map(int, sklearn.__version__.split(".")[:2])) >= (1, 9):
     check_sample_weight = _check_sample_weight
 
-    def search_with_checks(search, X, y, params):
-        """Nothing: scikit-learn does what is needed."""
-        return nullcontext()
-
 else:
     _validate_data = validate_data
-
-    @contextmanager
-    def search_with_checks(search, X, y, params):
-        """`fit` of a search as in version 1.9: check the input first, and use one splitter and its number of splits."""
-        search._validate_params()
-        cv, search._checked_cv_orig = search.cv, check_cv(search.cv, y, classifier=is_classifier(search.estimator))
-        try:
-            split_params = search._get_routed_params_for_fit(params).splitter.split
-            search._check_input_parameters(X=X, y=y, split_params=split_params)
-            search.n_splits_ = search._checked_cv_orig.get_n_splits(X, y, **split_params)
-            search.cv = search._checked_cv_orig
-            yield
-        finally:
-            search.cv = cv
-            del search._checked_cv_orig
 
     def check_sample_weight(sample_weight, X, **options):
         """scikit-learn's function. Refuses weights that are all zero, as version 1.9 does."""
@@ -164,7 +143,6 @@ __all__ = [
     "Options",
     "StrOptions",
     "available_if",
-    "callback_management_context",
     "callbacks_of",
     "check_partial_fit_first_call",
     "check_sample_weight",
@@ -174,9 +152,8 @@ __all__ = [
     "raise_for_params",
     "routing_enabled",
     "safe_indexing",
-    "search_with_checks",
+    "score_of_split",
     "stochastic_optimizers",
     "validate_data",
     "without_callbacks",
-    "yields_constant_splits",
 ]

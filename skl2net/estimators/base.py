@@ -34,6 +34,7 @@ from skl2net.hints import ArrayLike, Estimator, Floats, MatrixLike, NDArray
 from skl2net.l2 import MODES
 from skl2net.network import Network
 from skl2net.report import L2Report, make_report
+from skl2net.search_threads import limits_of_this_thread
 from skl2net.solvers.schedules import SCHEDULES
 from skl2net.solvers.swarm import ParticleSwarm, SwarmState
 from skl2net.training import hidden_layer_sizes, make_plan, make_start
@@ -332,7 +333,7 @@ class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
         state = self._training_state.solver_state
         return state if isinstance(state, SwarmState) else None
 
-    def _fit(self, X, y, sample_weight, *, is_stream=False, classes=None, is_cancelled=None):
+    def _fit(self, X, y, sample_weight, *, is_stream=False, classes=None):
         continues = hasattr(self, "coefs_") and (self.warm_start or is_stream)
         if is_stream and self.early_stopping:
             raise ValueError(
@@ -344,7 +345,9 @@ class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
         data = fitted._training_data(X, y, sample_weight, continues=continues, is_stream=is_stream, classes=classes)
         self._warn_if_clipped(data.X.shape[0])
         before, parameters = self._training_state if continues else None, None
-        plan = make_plan(self, data, n_seen=before.n_total if continues and is_stream else 0.0, is_stream=is_stream)
+        n_seen = before.n_total if continues and is_stream else 0.0
+        is_cancelled, n_threads = limits_of_this_thread()
+        plan = make_plan(self, data, n_threads=n_threads, n_seen=n_seen, is_stream=is_stream)
         network = plan.problem.network
         if continues:
             self._check_same_layers(network)
