@@ -28,7 +28,6 @@ from skl2net.hints import (
     ClassWeight,
     Floats,
     L2Mode,
-    LearningRate,
     MatrixLike,
     NDArray,
     RandomState,
@@ -38,6 +37,7 @@ from skl2net.hints import (
 )
 from skl2net.losses import CLASSIFICATION_LOSSES
 from skl2net.problem import Decoder
+from skl2net.solvers.schedules import LearningRate
 from skl2net.solvers.swarm import ParticleSwarm
 from skl2net.training import TrainingData
 

@@ -34,7 +34,6 @@ from skl2net.hints import (
     ClassWeight,
     Estimator,
     L2Mode,
-    LearningRate,
     MatrixLike,
     NDArray,
     RandomState,
@@ -45,6 +44,7 @@ from skl2net.hints import (
 )
 from skl2net.l2 import PENALTIES, L2Rule, check_rule
 from skl2net.model_selection.search import Search, split_scores, standard_error
+from skl2net.solvers.schedules import LearningRate
 from skl2net.solvers.swarm import ParticleSwarm
 from skl2net.training import make_plan
 

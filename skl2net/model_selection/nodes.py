@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.exceptions import FitFailedWarning
 
 from skl2net._sklearn_private import Interval
-from skl2net.estimators.persistence import VERSION, Fields, broken, current_version, take_version
+from skl2net.estimators.persistence import Fields, broken, with_header, without_header
 from skl2net.hints import Estimator, Strengths
 from skl2net.model_selection.search import Search, split_scores, standard_error
 
@@ -203,16 +203,14 @@ class NodeSweepCV(Search):
             raise ValueError(f"alphas must be a list of numbers, or None to leave alpha alone; got {self.alphas!r}.")
 
     def __getstate__(self):
-        state = {**super().__getstate__(), VERSION: current_version()}
+        state = with_header(super().__getstate__(), type(self))
         if "history_" in state:
             state["history_"] = list(state["history_"])
         return state
 
     def __setstate__(self, state):
-        state, name = dict(state), type(self).__name__
-        take_version(state, name)
-        fields = Fields(state, broken(name))
-        fields.require(self._get_param_names())
+        state = without_header(state, type(self))
+        fields = Fields(state, broken(type(self).__name__))
         if "history_" in state or "cv_results_" in state:
             _check_results(fields)
             state["history_"] = SweepHistory(state["history_"])
