@@ -172,7 +172,6 @@ class Checkpoint:
             warnings.warn(
                 f"The checkpoint could not be written: {error}. The file is that of an earlier iteration, and training "
                 "goes on.",
-                stacklevel=2,
             )
         else:
             self._n_unsaved, self._has_saved = 0, True

@@ -47,7 +47,7 @@ class TrainingData:
     stratify : ndarray of shape (n_samples,), default=None
         Labels whose proportions a validation set shares.
     class_weights : callable, default=None
-        ``class_weights(Y, sample_weight, dtype) -> weights``, which may depend on the rows that are trained on.
+        ``class_weights(Y, sample_weight, dtype) -> weights``, weights multiplied by those of the classes.
     """
 
     X: np.ndarray
@@ -59,25 +59,15 @@ class TrainingData:
     stratify: np.ndarray | None = None
     class_weights: Callable | None = None
 
-    def weights(self, rows=None):
-        """Weights of all samples, right for the given rows alone, or for all if `rows` is None. None if all are one."""
-        if rows is None:
-            return self._weights_of(self.Y, self.sample_weight)
-        of_rows = None if self.sample_weight is None else self.sample_weight[rows]
-        if of_rows is not None and not np.any(of_rows):
-            raise ValueError("Sample weights must contain at least one non-zero number.")  # scikit-learn's words
-        of_rows = self._weights_of(self.Y[rows], of_rows)
-        if of_rows is None:
-            return None
-        weights = np.zeros(len(self.Y), dtype=self.X.dtype)
-        weights[rows] = of_rows
-        return weights
-
-    def _weights_of(self, Y, sample_weight):
-        return sample_weight if self.class_weights is None else self.class_weights(Y, sample_weight, self.X.dtype)
+    @property
+    def weights(self):
+        """Weights of all samples, class weights included; None if all are one."""
+        if self.class_weights is None:
+            return self.sample_weight
+        return self.class_weights(self.Y, self.sample_weight, self.X.dtype)
 
 
-def make_plan(net, data, *, rows=None, n_threads=None, n_seen=0.0, is_stream=False):
+def make_plan(net, data, *, n_threads=None, n_seen=0.0, is_stream=False):
     """Make the plan of a fit.
 
     Parameters
@@ -85,8 +75,6 @@ def make_plan(net, data, *, rows=None, n_threads=None, n_seen=0.0, is_stream=Fal
     net : L2NetClassifier or L2NetRegressor
         Its parameters count, and `alpha` among them.
     data : TrainingData
-    rows : ndarray of intp, default=None
-        The rows to train on. None for all.
     n_threads : int, default=None
         See `Task`.
     n_seen : float, default=0.0
@@ -98,7 +86,7 @@ def make_plan(net, data, *, rows=None, n_threads=None, n_seen=0.0, is_stream=Fal
     -------
     Plan
     """
-    solver = make_solver(net, data.X.shape[0] if rows is None else len(rows), is_stream=is_stream)
+    solver = make_solver(net, data.X.shape[0], is_stream=is_stream)
     sizes = (data.X.shape[1], *hidden_layer_sizes(net), data.n_outputs)
     network = Network(sizes, ACTIVATIONS[net.activation])
     if network.n_parameters * data.X.dtype.itemsize > sys.maxsize:
@@ -106,11 +94,10 @@ def make_plan(net, data, *, rows=None, n_threads=None, n_seen=0.0, is_stream=Fal
     rule = check_rule(
         net.l2_mode, net.alpha, n_layers=network.n_layers, solver=solver, learning_rate=net.learning_rate_init
     )
-    task = Task(network, data.loss, data.X, data.Y, data.weights(rows), rows, n_threads)
+    task = Task(network, data.loss, data.X, data.Y, data.weights, n_threads=n_threads)
     early_stopping = None
     if net.early_stopping:
-        stratify = data.stratify if data.stratify is None or rows is None else data.stratify[rows]
-        early_stopping = EarlyStopping(float(net.validation_fraction), stratify)
+        early_stopping = EarlyStopping(float(net.validation_fraction), data.stratify)
     return Plan(
         Problem(task, rule, default_engine(), data.decoder, n_seen),
         solver,

@@ -1,4 +1,4 @@
-"""What is installed here: for bug reports."""
+"""Versions of the installed packages, for bug reports."""
 
 import sklearn
 

@@ -103,8 +103,8 @@ NUMBERS = {
     "epsilon": float,
 }
 for _name in NUMBERS:
-    REFUSED[f"True for {_name}"] = ({_name: True}, X, Y, None, rf"{_name}=True is a truth value. Pass a number")
-    REFUSED[f"10**400 for {_name}"] = ({_name: BIG}, X, Y, None, f"{_name} is an integer of 1329 bits")
+    REFUSED[f"True for {_name}"] = ({_name: True}, X, Y, None, rf"The '{_name}' parameter .* Got True instead")
+    REFUSED[f"10**400 for {_name}"] = ({_name: BIG}, X, Y, None, f"The '{_name}' parameter .* Got 10+ instead")
 REFUSED |= {
     "an array for hidden layers": ({"hidden_layer_sizes": np.array(5)}, X, Y, None, "integer or a sequence.*array"),
     "a set of hidden layers": ({"hidden_layer_sizes": {5}}, X, Y, None, r"integer or a sequence of integers.*\{5\}"),
@@ -387,9 +387,9 @@ SWARM_NUMBERS = ("n_particles", "inertia", "inertia_iterations", "cognitive", "s
 
 
 @pytest.mark.parametrize("name", [*SWARM_NUMBERS, "velocity_clamp", "bounds"])
-@pytest.mark.parametrize(("value", "message"), [(True, "=True is a truth value"), (BIG, " is an integer of 1329 bits")])
+@pytest.mark.parametrize(("value", "message"), [(True, "True"), (BIG, "10+")])
 def test_numbers_of_a_swarm_that_cannot_be_are_refused(name, value, message):
-    with pytest.raises(ValueError, match=f"{name}{message}"):
+    with pytest.raises(ValueError, match=f"The '{name}' parameter .* Got {message} instead"):
         small(L2NetClassifier, solver=ParticleSwarm(**{name: value})).fit(X, Y)
 
 
@@ -433,7 +433,7 @@ def test_strengths_of_a_search_that_are_no_numbers_are_refused(alphas):
 
 @pytest.mark.parametrize("name", ["step", "resolution", "min_units", "max_units"])
 def test_truth_values_are_no_sizes_of_a_sweep(name):
-    with pytest.raises(ValueError, match=f"{name}=True is a truth value"):
+    with pytest.raises(ValueError, match=f"The '{name}' parameter .* Got True instead"):
         NodeSweepCV(small(L2NetClassifier), **{name: True}).fit(X, Y)
 
 

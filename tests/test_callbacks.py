@@ -388,6 +388,7 @@ def test_a_search_that_is_interrupted_in_one_of_its_networks_is_torn_down(n_jobs
     recorder = Propagated(("end", "iteration", 3), raises(error))
     other = Recorder()
     search = L2NetClassifierCV((4,), alphas=[0.1, 1.0], cv=3, max_iter=20, n_jobs=n_jobs, random_state=0)
+    search.set_params(error_score="raise")
     with pytest.raises(error):
         search.set_callbacks(recorder, other).fit(X, y)
     assert_torn_down(search, recorder, other)

@@ -13,7 +13,6 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
-from skl2net._parameters import check_numbers, is_finite_number
 from skl2net._sklearn_private import (
     CallbackSupportMixin,
     Interval,
@@ -21,6 +20,7 @@ from skl2net._sklearn_private import (
     StrOptions,
     check_sample_weight,
     fit_context,
+    is_finite_number,
     validate_data,
 )
 from skl2net.activations import ACTIVATIONS
@@ -33,8 +33,8 @@ from skl2net.fitting import Watch, fit_network
 from skl2net.hints import ArrayLike, Estimator, Floats, MatrixLike, NDArray
 from skl2net.l2 import MODES
 from skl2net.network import Network
-from skl2net.notebook import DocumentationLink
 from skl2net.report import L2Report, make_report
+from skl2net.search_threads import limits_of_this_thread
 from skl2net.solvers.schedules import SCHEDULES
 from skl2net.solvers.swarm import ParticleSwarm, SwarmState
 from skl2net.training import hidden_layer_sizes, make_plan, make_start
@@ -42,7 +42,7 @@ from skl2net.training import hidden_layer_sizes, make_plan, make_start
 FLOATS = (np.float64, np.float32)
 
 
-class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
+class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
     """Base class of the classifier and the regressor."""
 
     coefs_: list[Floats]
@@ -333,7 +333,7 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
         state = self._training_state.solver_state
         return state if isinstance(state, SwarmState) else None
 
-    def _fit(self, X, y, sample_weight, *, is_stream=False, classes=None, is_cancelled=None):
+    def _fit(self, X, y, sample_weight, *, is_stream=False, classes=None):
         continues = hasattr(self, "coefs_") and (self.warm_start or is_stream)
         if is_stream and self.early_stopping:
             raise ValueError(
@@ -345,7 +345,9 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
         data = fitted._training_data(X, y, sample_weight, continues=continues, is_stream=is_stream, classes=classes)
         self._warn_if_clipped(data.X.shape[0])
         before, parameters = self._training_state if continues else None, None
-        plan = make_plan(self, data, n_seen=before.n_total if continues and is_stream else 0.0, is_stream=is_stream)
+        n_seen = before.n_total if continues and is_stream else 0.0
+        is_cancelled, n_threads = limits_of_this_thread()
+        plan = make_plan(self, data, n_threads=n_threads, n_seen=n_seen, is_stream=is_stream)
         network = plan.problem.network
         if continues:
             self._check_same_layers(network)
@@ -364,7 +366,7 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
         fitted._keep(network, state)
         for message, category in messages:  # before anything is changed: they may be errors
             if not (is_stream and category is ConvergenceWarning):  # one pass need not converge
-                warnings.warn(message, category, stacklevel=4)
+                warnings.warn(message, category)
         tasks.end(state)
         self._adopt(vars(fitted))
         if isinstance(self.random_state, np.random.RandomState):
@@ -372,7 +374,6 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
         return self
 
     def _validate_params(self):
-        check_numbers(self)
         alpha = getattr(self, "alpha", None)  # a search has none
         if isinstance(alpha, str):
             raise ValueError(
@@ -434,7 +435,6 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
         if self.solver in ("sgd", "adam") and self.batch_size != "auto" and self.batch_size > n_rows:
             warnings.warn(
                 f"batch_size={self.batch_size} is larger than the sample size {n_rows}. It is going to be clipped.",
-                stacklevel=5,
             )
 
     def _with_outputs(self, outputs):

@@ -11,8 +11,14 @@ from sklearn.utils import column_or_1d, gen_batches
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
-from skl2net._parameters import is_finite_number
-from skl2net._sklearn_private import StrOptions, available_if, check_partial_fit_first_call, fit_context, validate_data
+from skl2net._sklearn_private import (
+    StrOptions,
+    available_if,
+    check_partial_fit_first_call,
+    fit_context,
+    is_finite_number,
+    validate_data,
+)
 from skl2net.estimators.base import FLOATS, BaseL2Net, check_range
 from skl2net.estimators.persistence import fault_of_classes
 from skl2net.estimators.sparse_input import check_sparse
@@ -22,7 +28,6 @@ from skl2net.hints import (
     ClassWeight,
     Floats,
     L2Mode,
-    LearningRate,
     MatrixLike,
     NDArray,
     RandomState,
@@ -32,6 +37,7 @@ from skl2net.hints import (
 )
 from skl2net.losses import CLASSIFICATION_LOSSES
 from skl2net.problem import Decoder
+from skl2net.solvers.schedules import LearningRate
 from skl2net.solvers.swarm import ParticleSwarm
 from skl2net.training import TrainingData
 

@@ -192,7 +192,7 @@ def without_header(state, kind):
             f"{', '.join(unknown)}. Load it with the version that saved it."
         )
     if version != __version__:
-        warnings.warn(SavedVersionWarning(name, version, __version__), stacklevel=3)
+        warnings.warn(SavedVersionWarning(name, version, __version__))
     for key, parameter in signature(kind.__init__).parameters.items():
         if key in own and key not in state:
             if parameter.default is Parameter.empty:

@@ -16,7 +16,6 @@ from skl2net.hints import (
     ArrayLike,
     Floats,
     L2Mode,
-    LearningRate,
     MatrixLike,
     RandomState,
     Sizes,
@@ -25,6 +24,7 @@ from skl2net.hints import (
 )
 from skl2net.losses import REGRESSION_LOSSES
 from skl2net.problem import Decoder
+from skl2net.solvers.schedules import LearningRate
 from skl2net.solvers.swarm import ParticleSwarm
 from skl2net.training import TrainingData
 

@@ -116,7 +116,6 @@ def to_sklearn(net):
             f"{kind.__name__} predicts the same, but these cannot be carried to it and are missing when it is trained "
             f"further: {'; '.join(lost)}.",
             UserWarning,
-            stacklevel=3,
         )
     mlp = kind(**parameters)
     vars(mlp).update(_shared_attributes(net))

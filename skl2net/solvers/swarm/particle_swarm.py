@@ -19,13 +19,11 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.metrics import get_scorer_names
 
-from skl2net._parameters import check_numbers, is_finite_number
-from skl2net._sklearn_private import Interval, Options, StrOptions
+from skl2net._sklearn_private import Interval, Options, StrOptions, is_finite_number
 from skl2net.engines.random_numbers import new_generator, uniform_between
 from skl2net.engines.swarm import SwarmMotion, iterate
 from skl2net.engines.topology import N_INFORMED, links, neighbourhood_best
 from skl2net.hints import Scoring
-from skl2net.notebook import DocumentationLink
 from skl2net.solvers.base import Diverged, Solver
 from skl2net.solvers.curves import IterationTotals
 from skl2net.solvers.lbfgs import LBFGS
@@ -39,7 +37,7 @@ from skl2net.solvers.training_state import TrainingState
 _POLISH = StoppingRule(max_iter=15000, tol=1e-8, n_iter_no_change=np.inf)  # tol: largest entry of the gradient
 
 
-class ParticleSwarm(DocumentationLink, Solver, BaseEstimator):
+class ParticleSwarm(Solver, BaseEstimator):
     r"""Particle swarm optimisation, as a solver of `L2NetClassifier` and `L2NetRegressor`.
 
     Each particle `x` is the parameter vector of a whole network. `p` is its personal best, and `g` the best of the
@@ -247,10 +245,6 @@ class ParticleSwarm(DocumentationLink, Solver, BaseEstimator):
         if self.polish:
             return self._polish(problem, state, t, monitor, box)
         return None if monitor.has_converged else monitor.not_converged
-
-    def _validate_params(self):
-        check_numbers(self)
-        super()._validate_params()
 
     def _check(self, problem):
         """Validate the parameters; the objective as a function, or None."""
