@@ -5,20 +5,18 @@
  * and the cancellation of a search are heard. Once it is, products are left out and loops end. What has been written by
  * then is of no use, but for the state of a run of updates, which is that of the last whole one.
  */
+#ifndef SKL2NET_INTERRUPTION_H
+#define SKL2NET_INTERRUPTION_H
+
+#include "../kernels.h"
 #include "platform.h"
 
-typedef struct {
-    int (*is_wanted)(void *context); /* whether the call is to end; NULL if nobody wants that */
-    void *context;
-    index_t work;
-    double time; /* of the last question; 0 before the first look */
-    int is_over;
-} interruption_t;
+namespace {
 
-#define WORK_PER_LOOK ((index_t)1 << 20) /* multiplications, or the like: a millisecond at most */
-#define SECONDS_PER_QUESTION 0.1
+constexpr index_t WORK_PER_LOOK = 1 << 20; /* multiplications, or the like: a millisecond at most */
+constexpr double SECONDS_PER_QUESTION = 0.1;
 
-static int look_at_clock(interruption_t *interruption)
+int look_at_clock(interruption_t *interruption)
 {
     interruption->work = 0;
     if (interruption->is_over || !interruption->is_wanted)
@@ -33,8 +31,12 @@ static int look_at_clock(interruption_t *interruption)
 }
 
 /* Whether the call is over, asked before work of this size. */
-static inline int is_interrupted(interruption_t *interruption, index_t work)
+inline int is_interrupted(interruption_t *interruption, index_t work)
 {
     interruption->work += work;
     return interruption->work < WORK_PER_LOOK ? interruption->is_over : look_at_clock(interruption);
 }
+
+} // namespace
+
+#endif

@@ -2,52 +2,52 @@
  * for infinities and NaN as they are read. Very few rows are not worth a workspace: they go through the network one by
  * one, with sums in the order of `tile`, so that the results have the same bits. */
 
-#define FEW_ROWS 2
+constexpr index_t FEW_ROWS = 2;
 
 /* Vectors of a row's activations that are summed at once. */
-#define ROW_VECTORS (4 * TILE_VECTORS)
+constexpr index_t ROW_VECTORS = 4 * TILE_VECTORS;
 
 /* y[n] = x[in] @ W[in, n], for nv - 1 whole vectors and one that ends with the last column, LANES <= n <= nv * LANES. */
-INLINE void NAME(row_vectors)(const int nv, index_t in, index_t n, const REAL *x, const REAL *W, index_t ldw, REAL *y)
+INLINE void row_vectors(const int nv, index_t in, index_t n, const real *x, const real *W, index_t ldw, real *y)
 {
     V sum[ROW_VECTORS];
 #pragma GCC unroll 16
     for (int v = 0; v < nv; v++)
-        sum[v] = NAME(all)(0);
+        sum[v] = all(0);
     for (index_t p = 0; p < in; p++, W += ldw) {
-        const V a = NAME(all)(x[p]);
+        const V a = all(x[p]);
 #pragma GCC unroll 16
         for (int v = 0; v < nv - 1; v++)
-            sum[v] = NAME(multiply_add)(a, NAME(load)(W + v * LANES), sum[v]);
-        sum[nv - 1] = NAME(multiply_add)(a, NAME(load)(W + n - LANES), sum[nv - 1]);
+            sum[v] = multiply_add(a, load(W + v * LANES), sum[v]);
+        sum[nv - 1] = multiply_add(a, load(W + n - LANES), sum[nv - 1]);
     }
 #pragma GCC unroll 16
     for (int v = 0; v < nv - 1; v++)
-        NAME(store)(y + v * LANES, sum[v]);
-    NAME(store)(y + n - LANES, sum[nv - 1]);
+        store(y + v * LANES, sum[v]);
+    store(y + n - LANES, sum[nv - 1]);
 }
 
 /* The same for less than a vector of columns; y has room for a whole one. */
-FUNCTION void NAME(narrow_row)(index_t in, index_t n, const REAL *x, const REAL *W, REAL *y)
+void narrow_row(index_t in, index_t n, const real *x, const real *W, real *y)
 {
-    V sum = NAME(all)(0);
+    V sum = all(0);
     index_t p = 0;
     for (; p * n + LANES <= in * n; p++)
-        sum = NAME(multiply_add)(NAME(all)(x[p]), NAME(load)(W + p * n), sum);
+        sum = multiply_add(all(x[p]), load(W + p * n), sum);
     for (; p < in; p++) {
-        REAL last[VECTOR_BYTES / sizeof(REAL)] = {0};
+        real last[VECTOR_BYTES / sizeof(real)] = {0};
         for (index_t j = 0; j < n; j++)
             last[j] = W[p * n + j];
-        sum = NAME(multiply_add)(NAME(all)(x[p]), NAME(load)(last), sum);
+        sum = multiply_add(all(x[p]), load(last), sum);
     }
-    NAME(store)(y, sum);
+    store(y, sum);
 }
 
 /* y[n] = x[in] @ W[in, n], for any n. */
-FUNCTION void NAME(row_product)(index_t in, index_t n, const REAL *x, const REAL *W, REAL *y)
+void row_product(index_t in, index_t n, const real *x, const real *W, real *y)
 {
     if (n < LANES) {
-        NAME(narrow_row)(in, n, x, W, y);
+        narrow_row(in, n, x, W, y);
         return;
     }
     for (index_t j = 0; j < n; j += ROW_VECTORS * LANES) {
@@ -55,7 +55,7 @@ FUNCTION void NAME(row_product)(index_t in, index_t n, const REAL *x, const REAL
 #define VECTORS(nv)                                                                                               \
     case nv:                                                                                                      \
         if (nv <= ROW_VECTORS)                                                                                    \
-            NAME(row_vectors)(nv, in, width, x, W + first, n, y + first);                                         \
+            row_vectors(nv, in, width, x, W + first, n, y + first);                                         \
         break;
         switch ((width + LANES - 1) / LANES) {
             VECTORS(1) VECTORS(2) VECTORS(3) VECTORS(4) VECTORS(5) VECTORS(6) VECTORS(7) VECTORS(8)
@@ -66,52 +66,53 @@ FUNCTION void NAME(row_product)(index_t in, index_t n, const REAL *x, const REAL
 }
 
 /* Outputs of one row; x and y are padded buffers for the widest layer. */
-FUNCTION void NAME(predict_row)(const network_t *network, const layer_arrays_t *layers, const REAL *row, int raw,
-                                REAL *result, REAL *x, REAL *y)
+void predict_row(const network_t *network, const layer_arrays_t *layers, const real *row, int raw,
+                                real *result, real *x, real *y)
 {
     const index_t last = network->n_layers - 1, n_outputs = network->sizes[last + 1];
     for (index_t l = 0; l <= last; l++) {
         const index_t n = network->sizes[l + 1];
-        const REAL *biases = layers[l].biases;
-        NAME(row_product)(network->sizes[l], n, row, layers[l].weights, y);
+        const real *biases = (const real *)layers[l].biases;
+        row_product(network->sizes[l], n, row, (const real *)layers[l].weights, y);
         for (index_t j = 0; j < n; j++)
             y[j] += biases[j];
         if (l < last)
-            NAME(apply)(network->activation, y, round_up(n, ROW_STEP));
-        REAL *next = x;
+            apply(network->activation, y, round_up(n, ROW_STEP));
+        real *next = x;
         x = y, row = y, y = next;
     }
     if (!raw)
-        NAME(finish)(network->output, x, n_outputs, round_up(n_outputs, ROW_STEP));
-    memcpy(result, x, (size_t)n_outputs * sizeof(REAL));
+        apply_output(network->output, x, n_outputs, round_up(n_outputs, ROW_STEP));
+    memcpy(result, x, (size_t)n_outputs * sizeof(real));
 }
 
-FUNCTION int NAME(predict)(const network_t *network, const layer_arrays_t *layers, const void *rows, index_t n_rows,
+int predict(const network_t *network, const layer_arrays_t *layers, const void *rows, index_t n_rows,
                            int raw, void *result, int n_threads, interruption_t *interruption)
 {
     const index_t n_features = network->sizes[0], n_outputs = network->sizes[network->n_layers];
     if (n_rows > FEW_ROWS) {
-        const data_t data = {.n_rows = n_rows, .values = rows};
-        NAME(workspace) ws;
-        int failed = NAME(reserve)(&ws, network, n_threads, interruption, n_rows, NAME(FOR_OUTPUTS), 0, 0);
+        data_t data = {};
+        data.n_rows = n_rows, data.values = rows;
+        workspace_t ws;
+        int failed = reserve(&ws, network, n_threads, interruption, n_rows, FOR_OUTPUTS, 0, 0);
         for (index_t l = 0; l < network->n_layers && !failed; l++)
-            NAME(take_layer)(ws.layers + l, NAME(PARAMETERS), (REAL *)layers[l].weights, (REAL *)layers[l].biases);
+            take_layer(ws.layers + l, PARAMETERS, (real *)layers[l].weights, (real *)layers[l].biases);
         if (!failed)
-            failed = NAME(outputs_of_blocks)(&ws, &data, raw, result, 1);
-        NAME(release)(&ws);
+            failed = outputs_of_blocks(&ws, &data, raw, result, 1);
+        release(&ws);
         return failed;
     }
-    if (!NAME(are_finite)(rows, n_rows * n_features))
+    if (!are_finite((const real *)rows, n_rows * n_features))
         return NOT_FINITE;
     index_t width = 0;
     for (index_t l = 1; l <= network->n_layers; l++)
         width = max_index(width, round_up(network->sizes[l], ROW_STEP));
-    REAL *memory = calloc((size_t)(2 * width), sizeof(REAL));
+    real *memory = allocate_zeros<real>(2 * width);
     if (!memory)
         return -1;
     for (index_t i = 0; i < n_rows; i++)
-        NAME(predict_row)(network, layers, (const REAL *)rows + i * n_features, raw,
-                          (REAL *)result + i * n_outputs, memory, memory + width);
+        predict_row(network, layers, (const real *)rows + i * n_features, raw,
+                          (real *)result + i * n_outputs, memory, memory + width);
     free(memory);
     return 0;
 }

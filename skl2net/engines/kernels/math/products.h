@@ -3,67 +3,65 @@
  * There is no BLAS here: its threads and its lock belong to the process, so that trainings side by side would wait for
  * each other, and its sums depend on its number of threads. */
 
-#define TILE_ROWS 6
-#define PANEL (TILE_VECTORS * LANES)
+constexpr index_t TILE_ROWS = 6, PANEL = TILE_VECTORS * LANES;
 
 /* A product of any size goes through slices of k that keep a panel of B in the first-level cache; where B is scattered
  * over more memory than CACHE, the panel is copied together first. A is read where it is: copying its rows together made
  * the tiles no faster, not even where the rows lie a power of two apart, and took 7 % of a product. */
-#define SLICE ((index_t)128)
-#define CACHE (32 * 1024)
+constexpr index_t SLICE = 128, CACHE = 32 * 1024;
 
 /* Numbers of a thread's scratch: for a panel here, and for losses and gradients elsewhere. */
-#define SCRATCH ((index_t)1 << 16)
+constexpr index_t SCRATCH = 1 << 16;
 
 /* C[mr, nv vectors] = (accumulate ? C : 0) + A[mr, k] @ B[k, nv vectors]; mr, nv are constants where it is inlined. */
-INLINE void NAME(tile)(const int mr, const int nv, index_t k, const REAL *A, index_t row_step, index_t column_step,
-                       const REAL *B, index_t ldb, REAL *C, index_t ldc, int accumulate)
+INLINE void tile(const int mr, const int nv, index_t k, const real *A, index_t row_step, index_t column_step,
+                       const real *B, index_t ldb, real *C, index_t ldc, int accumulate)
 {
     V acc[6][TILE_VECTORS];
 #pragma GCC unroll 6
     for (int i = 0; i < mr; i++)
 #pragma GCC unroll 4
         for (int v = 0; v < nv; v++)
-            acc[i][v] = accumulate ? NAME(load)(C + i * ldc + v * LANES) : NAME(all)(0);
-    const REAL *low = A, *high = mr > 3 ? A + 3 * row_step : A;
+            acc[i][v] = accumulate ? load(C + i * ldc + v * LANES) : all(0);
+    const real *low = A, *high = mr > 3 ? A + 3 * row_step : A;
     for (index_t p = 0; p < k; p++, B += ldb, low += column_step, high += column_step) {
         V b[TILE_VECTORS];
 #pragma GCC unroll 4
         for (int v = 0; v < nv; v++)
-            b[v] = NAME(load)(B + v * LANES);
+            b[v] = load(B + v * LANES);
 #pragma GCC unroll 6
         for (int i = 0; i < mr; i++) {
-            V a = NAME(all)(i < 3 ? low[i * row_step] : high[(i - 3) * row_step]);
+            V a = all(i < 3 ? low[i * row_step] : high[(i - 3) * row_step]);
 #pragma GCC unroll 4
             for (int v = 0; v < nv; v++)
-                acc[i][v] = NAME(multiply_add)(a, b[v], acc[i][v]);
+                acc[i][v] = multiply_add(a, b[v], acc[i][v]);
         }
     }
 #pragma GCC unroll 6
     for (int i = 0; i < mr; i++)
 #pragma GCC unroll 4
         for (int v = 0; v < nv; v++)
-            NAME(store)(C + i * ldc + v * LANES, acc[i][v]);
+            store(C + i * ldc + v * LANES, acc[i][v]);
 }
 
 /* The tile that nearly all of a large product goes through: a function of its own, whose loop has the processor's
  * registers for itself. Inlined by GCC 12, it had its steps in memory and in vector registers, and took a fifth longer. */
-FUNCTION NOINLINE void NAME(full_tile)(index_t k, const REAL *A, index_t row_step, index_t column_step, const REAL *B,
-                                       index_t ldb, REAL *C, index_t ldc, int accumulate)
+NOINLINE void full_tile(index_t k, const real *A, index_t row_step, index_t column_step, const real *B,
+                                       index_t ldb, real *C, index_t ldc, int accumulate)
 {
-    NAME(tile)(TILE_ROWS, TILE_VECTORS, k, A, row_step, column_step, B, ldb, C, ldc, accumulate);
+    tile(TILE_ROWS, TILE_VECTORS, k, A, row_step, column_step, B, ldb, C, ldc, accumulate);
 }
 
 /* A panel of nv vectors of columns of C. */
-INLINE void NAME(panel)(const int nv, index_t m, index_t k, const REAL *A, index_t row_step, index_t column_step,
-                        const REAL *B, index_t ldb, REAL *C, index_t ldc, int accumulate)
+INLINE void panel(const int nv, index_t m, index_t k, const real *A, index_t row_step, index_t column_step,
+                        const real *B, index_t ldb, real *C, index_t ldc, int accumulate)
 {
     index_t i = 0;
 #define TILE(mr)                                                                                                  \
-    NAME(tile)(mr, nv, k, A + i * row_step, row_step, column_step, B, ldb, C + i * ldc, ldc, accumulate)
+    tile(mr, nv, k, A + i * row_step, row_step, column_step, B, ldb, C + i * ldc, ldc, accumulate)
     for (; i + TILE_ROWS <= m; i += TILE_ROWS)
         if (nv == TILE_VECTORS)
-            NAME(full_tile)(k, A + i * row_step, row_step, column_step, B, ldb, C + i * ldc, ldc, accumulate);
+            full_tile(k, A + i * row_step, row_step, column_step, B, ldb, C + i * ldc, ldc, accumulate);
         else
             TILE(TILE_ROWS);
     for (; i + 4 <= m; i += 4)
@@ -77,46 +75,46 @@ INLINE void NAME(panel)(const int nv, index_t m, index_t k, const REAL *A, index
 #undef TILE
 }
 
-FUNCTION void NAME(any_panel)(index_t n, index_t m, index_t k, const REAL *A, index_t row_step, index_t column_step,
-                              const REAL *B, index_t ldb, REAL *C, index_t ldc, int accumulate)
+void any_panel(index_t n, index_t m, index_t k, const real *A, index_t row_step, index_t column_step,
+                              const real *B, index_t ldb, real *C, index_t ldc, int accumulate)
 {
     index_t j = 0;
     if (n == PANEL) {
-        NAME(panel)(TILE_VECTORS, m, k, A, row_step, column_step, B, ldb, C, ldc, accumulate);
+        panel(TILE_VECTORS, m, k, A, row_step, column_step, B, ldb, C, ldc, accumulate);
         return;
     }
     for (; j + 2 * LANES <= n; j += 2 * LANES)
-        NAME(panel)(2, m, k, A, row_step, column_step, B + j, ldb, C + j, ldc, accumulate);
+        panel(2, m, k, A, row_step, column_step, B + j, ldb, C + j, ldc, accumulate);
     if (j < n)
-        NAME(panel)(1, m, k, A, row_step, column_step, B + j, ldb, C + j, ldc, accumulate);
+        panel(1, m, k, A, row_step, column_step, B + j, ldb, C + j, ldc, accumulate);
 }
 
 /* C[m, n] = A[m, k] @ B[k, n]; n is a multiple of ROW_STEP, A has any strides. For operands that fit in the cache. */
-FUNCTION void NAME(multiply)(index_t m, index_t n, index_t k, const REAL *A, index_t row_step, index_t column_step,
-                             const REAL *B, index_t ldb, REAL *C, index_t ldc)
+void multiply(index_t m, index_t n, index_t k, const real *A, index_t row_step, index_t column_step,
+                             const real *B, index_t ldb, real *C, index_t ldc)
 {
     for (index_t j = 0; j < n; j += PANEL)
-        NAME(any_panel)(min_index(PANEL, n - j), m, k, A, row_step, column_step, B + j, ldb, C + j, ldc, 0);
+        any_panel(min_index(PANEL, n - j), m, k, A, row_step, column_step, B + j, ldb, C + j, ldc, 0);
 }
 
 /* P[k, n] = B[k, n] together. A vector at a time: memcpy of such short rows became `rep movs`, 5 % of an update. */
-FUNCTION void NAME(pack_columns)(index_t k, index_t n, const REAL *B, index_t ldb, REAL *P)
+void pack_columns(index_t k, index_t n, const real *B, index_t ldb, real *P)
 {
     for (index_t p = 0; p < k; p++)
         for (index_t j = 0; j < n; j += LANES)
-            NAME(store)(P + p * n + j, NAME(load)(B + p * ldb + j));
+            store(P + p * n + j, load(B + p * ldb + j));
 }
 
 /* T[columns, n] = A[rows, columns] transposed, with zeros beyond the rows; n is a multiple of ROW_STEP. A few columns and
  * four rows of A at a time: whole lines of it, which stay in the cache. */
-FUNCTION void NAME(transpose)(index_t rows, index_t columns, const REAL *A, index_t lda, index_t n, REAL *T, index_t ldt)
+void transpose(index_t rows, index_t columns, const real *A, index_t lda, index_t n, real *T, index_t ldt)
 {
     for (index_t start = 0; start < columns; start += ROW_STEP)
         for (index_t i = 0; i < n; i += 4) {
             const index_t end = min_index(columns, start + ROW_STEP);
             index_t j = start;
             for (; i + 4 <= rows && j + 4 <= end; j += 4)
-                NAME(transpose_four)(A + i * lda + j, lda, T + j * ldt + i, ldt);
+                transpose_four(A + i * lda + j, lda, T + j * ldt + i, ldt);
             for (; j < end; j++)
                 for (index_t row = i; row < i + 4; row++)
                     T[j * ldt + row] = row < rows ? A[row * lda + j] : 0;
@@ -128,129 +126,128 @@ FUNCTION void NAME(transpose)(index_t rows, index_t columns, const REAL *A, inde
  * and the update. Row by row, half of the weights went from cache to cache in each update of 784-256-10 by two threads,
  * which took a sixth of it. The last band may be narrower. `element` is the place of an element; `step` is what its row
  * takes there. */
-#define BAND (4 * ROW_STEP)
-INLINE REAL *NAME(element)(const REAL *M, index_t rows, index_t ld, int banded, index_t row, index_t column,
+constexpr index_t BAND = 4 * ROW_STEP;
+INLINE real *element(const real *M, index_t rows, index_t ld, int banded, index_t row, index_t column,
                            index_t *step)
 {
     const index_t first = banded ? column / BAND * BAND : 0;
     *step = banded ? min_index(BAND, ld - first) : ld;
-    return (REAL *)M + first * rows + row * *step + column - first;
+    return (real *)M + first * rows + row * *step + column - first;
 }
 
-enum { NAME(PLAIN), NAME(ACTIVATE), NAME(DERIVE) };
+enum { PLAIN, ACTIVATE, DERIVE };
 
 /* C[m, n] = (accumulate ? C : 0) + A[m, k] @ B, where B is [k, n], or [n_valid, k] if it is given transposed; n is a
  * multiple of ROW_STEP, A has any strides. Then, in the rows of C that are still in the cache, `finish`: ACTIVATE adds
  * `other`, the biases, and applies the activation; DERIVE multiplies by the activation's derivative where its values are
  * `other`, laid out like C. */
-typedef struct {
+struct product_t {
     index_t m, n, k;
-    const REAL *A;
+    const real *A;
     index_t row_step, column_step;
-    const REAL *B;
+    const real *B;
     index_t ldb;
     int transposed;
     index_t n_valid;
-    REAL *C;
+    real *C;
     index_t ldc;
     int accumulate, finish, activation;
-    const REAL *other;
+    const real *other;
     int banded_b, banded_c; /* B, or C, is stored in bands */
     index_t rows_per_chunk, columns_per_chunk;
-    REAL *scratch;
-} NAME(product);
+    real *scratch;
+};
 
-INLINE void NAME(activate)(int activation, REAL *z, const REAL *bias, index_t n, index_t ld)
+INLINE void activate(int activation, real *z, const real *bias, index_t n, index_t ld)
 {
 #define EACH(expression)                                                                                          \
     for (index_t i = 0; i < n; i++)                                                                               \
         for (index_t j = 0; j < ld; j += LANES) {                                                                 \
-            V x = NAME(load)(z + i * ld + j) + NAME(load)(bias + j);                                              \
-            NAME(store)(z + i * ld + j, expression);                                                              \
+            V x = load(z + i * ld + j) + load(bias + j);                                              \
+            store(z + i * ld + j, expression);                                                              \
         }
     switch (activation) {
-    case ACT_LOGISTIC: EACH(NAME(logistic)(x)) break;
-    case ACT_TANH: EACH(NAME(tanh)(x)) break;
-    case ACT_RELU: EACH(NAME(relu)(x)) break;
-    case ACT_SOFTPLUS: EACH(NAME(softplus)(x)) break;
+    case ACT_LOGISTIC: EACH(logistic(x)) break;
+    case ACT_TANH: EACH(tanh(x)) break;
+    case ACT_RELU: EACH(relu(x)) break;
+    case ACT_SOFTPLUS: EACH(softplus(x)) break;
     default: EACH(x)
     }
 #undef EACH
 }
 
-INLINE void NAME(apply)(int activation, REAL *z, index_t n)
+INLINE void apply(int activation, real *z, index_t n)
 {
-    const REAL none[ROW_BYTES / sizeof(REAL)] = {0};
+    const real none[ROW_BYTES / sizeof(real)] = {0};
     for (index_t j = 0; j < n && activation != ACT_IDENTITY; j += ROW_STEP)
-        NAME(activate)(activation, z + j, none, 1, ROW_STEP);
+        activate(activation, z + j, none, 1, ROW_STEP);
 }
 
 /* delta *= derivative of the activation, from the activation's value. */
-INLINE void NAME(derive)(int activation, REAL *delta, const REAL *a, index_t n)
+INLINE void derive(int activation, real *delta, const real *a, index_t n)
 {
 #define EACH(expression)                                                                                          \
     for (index_t i = 0; i < n; i += LANES) {                                                                      \
-        V x = NAME(load)(a + i), d = NAME(load)(delta + i);                                                       \
-        NAME(store)(delta + i, expression);                                                                       \
+        V x = load(a + i), d = load(delta + i);                                                       \
+        store(delta + i, expression);                                                                       \
     }
     switch (activation) {
     case ACT_LOGISTIC: EACH(d * x * (1 - x)) break;
     case ACT_TANH: EACH(d * (1 - x * x)) break;
-    case ACT_RELU: EACH(NAME(select)(x > 0, d, NAME(all)(0))) break;
-    case ACT_SOFTPLUS: EACH(d * NAME(softplus_slope)(x)) break;
+    case ACT_RELU: EACH(select(x > 0, d, all(0))) break;
+    case ACT_SOFTPLUS: EACH(d * softplus_slope(x)) break;
     default: break;
     }
 #undef EACH
 }
 
-INLINE void NAME(finish_rows)(const NAME(product) *x, index_t first, index_t m, index_t left, index_t n)
+INLINE void finish_rows(const product_t *x, index_t first, index_t m, index_t left, index_t n)
 {
-    REAL *C = x->C + first * x->ldc + left;
-    const REAL *other = x->other + left;
+    real *C = x->C + first * x->ldc + left;
+    const real *other = x->other + left;
     const index_t n_rows = n == x->ldc ? m : 1; /* at a time */
     for (index_t i = 0; i < m; i += n_rows)
-        if (x->finish == NAME(ACTIVATE))
-            NAME(activate)(x->activation, C + i * x->ldc, other, n_rows, n);
-        else if (x->finish == NAME(DERIVE))
-            NAME(derive)(x->activation, C + i * x->ldc, other + (first + i) * x->ldc, n_rows * n);
+        if (x->finish == ACTIVATE)
+            activate(x->activation, C + i * x->ldc, other, n_rows, n);
+        else if (x->finish == DERIVE)
+            derive(x->activation, C + i * x->ldc, other + (first + i) * x->ldc, n_rows * n);
 }
 
 /* The rows and columns of one chunk of a product, whose chunks go through the rows first. */
-FUNCTION void NAME(product_chunk)(void *context, int64_t chunk, int worker)
+void product_chunk(const product_t *x, index_t chunk, int worker)
 {
-    const NAME(product) *x = context;
     const index_t n_row_chunks = (x->m + x->rows_per_chunk - 1) / x->rows_per_chunk;
     const index_t first = chunk % n_row_chunks * x->rows_per_chunk, m = min_index(x->rows_per_chunk, x->m - first);
     const index_t left = chunk / n_row_chunks * x->columns_per_chunk, n = min_index(x->columns_per_chunk, x->n - left);
-    REAL *panel = x->scratch + worker * SCRATCH;
+    real *panel = x->scratch + worker * SCRATCH;
     for (index_t p = 0; p < x->k; p += SLICE) {
         const index_t slice = min_index(SLICE, x->k - p);
-        const REAL *a = x->A + first * x->row_step + p * x->column_step;
+        const real *a = x->A + first * x->row_step + p * x->column_step;
         for (index_t j = left; j < left + n; j += PANEL) {
             const index_t width = min_index(PANEL, left + n - j), valid = min_index(width, max_index(0, x->n_valid - j));
             index_t ldb, ldc;
-            REAL *C = NAME(element)(x->C, x->m, x->ldc, x->banded_c, first, j, &ldc);
-            const REAL *b = panel;
+            real *C = element(x->C, x->m, x->ldc, x->banded_c, first, j, &ldc);
+            const real *b = panel;
             if (x->transposed) {
                 for (index_t q = 0; q < slice; q += BAND) {
-                    const REAL *rows = NAME(element)(x->B, x->n_valid, x->ldb, x->banded_b, j, p + q, &ldb);
-                    NAME(transpose)(valid, min_index(BAND, slice - q), rows, ldb, width, panel + q * width, width);
+                    const real *rows = element(x->B, x->n_valid, x->ldb, x->banded_b, j, p + q, &ldb);
+                    transpose(valid, min_index(BAND, slice - q), rows, ldb, width, panel + q * width, width);
                 }
                 ldb = width;
             } else {
-                b = NAME(element)(x->B, x->k, x->ldb, x->banded_b, p, j, &ldb);
-                if (m >= 16 && slice * ldb * (index_t)sizeof(REAL) > CACHE) {
-                    NAME(pack_columns)(slice, width, b, ldb, panel);
+                b = element(x->B, x->k, x->ldb, x->banded_b, p, j, &ldb);
+                if (m >= 16 && slice * ldb * (index_t)sizeof(real) > CACHE) {
+                    pack_columns(slice, width, b, ldb, panel);
                     b = panel, ldb = width;
                 }
             }
-            NAME(any_panel)(width, m, slice, a, x->row_step, x->column_step, b, ldb, C, ldc, x->accumulate || p);
+            any_panel(width, m, slice, a, x->row_step, x->column_step, b, ldb, C, ldc, x->accumulate || p);
         }
     }
-    NAME(finish_rows)(x, first, m, left, n);
+    finish_rows(x, first, m, left, n);
 }
 
-FUNCTION void NAME(do_product)(NAME(product) *x, int n_threads, interruption_t *interruption)
+void do_product(product_t *x, int n_threads, interruption_t *interruption)
 {
     const index_t work = x->m * x->n_valid * x->k;
     if (is_interrupted(interruption, work))
@@ -265,5 +262,6 @@ FUNCTION void NAME(do_product)(NAME(product) *x, int n_threads, interruption_t *
     const index_t n_row_chunks = n_chunks / n_column_chunks;
     x->rows_per_chunk = round_up((x->m + n_row_chunks - 1) / n_row_chunks, TILE_ROWS);
     x->columns_per_chunk = n_column_chunks == 1 ? x->n : n_bands / n_column_chunks * BAND;
-    share((x->m + x->rows_per_chunk - 1) / x->rows_per_chunk * n_column_chunks, n_chunks, NAME(product_chunk), x);
+    share((x->m + x->rows_per_chunk - 1) / x->rows_per_chunk * n_column_chunks, n_chunks,
+          [x](index_t chunk, int worker) { product_chunk(x, chunk, worker); });
 }

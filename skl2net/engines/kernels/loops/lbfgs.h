@@ -1,9 +1,9 @@
 /* Iterations of L-BFGS, as `skl2net.solvers.lbfgs.step` does them in NumPy. Its vectors are in double precision. */
 
 /* Sums over a vector are made of so many sums, whatever the instruction set. */
-#define STRIPES 16
+constexpr int STRIPES = 16;
 
-FUNCTION double NAME(dot)(const double *a, const double *b, index_t n)
+double dot(const double *a, const double *b, index_t n)
 {
     double sums[STRIPES] = {0}, total = 0;
     index_t i = 0;
@@ -18,7 +18,7 @@ FUNCTION double NAME(dot)(const double *a, const double *b, index_t n)
 }
 
 /* d = (d + share * v) * factor; its inner product with w. */
-FUNCTION double NAME(add_and_dot)(double *d, double share, const double *v, double factor, const double *w, index_t n)
+double add_and_dot(double *d, double share, const double *v, double factor, const double *w, index_t n)
 {
     double sums[STRIPES] = {0}, total = 0;
     index_t i = 0;
@@ -38,7 +38,7 @@ FUNCTION double NAME(add_and_dot)(double *d, double share, const double *v, doub
 }
 
 /* The two-loop recursion: s->direction, and the slope of the objective along it. */
-FUNCTION double NAME(find_direction)(lbfgs_t *s, index_t n)
+double find_direction(lbfgs_t *s, index_t n)
 {
     const index_t n_pairs = min_index(s->n_updates, LBFGS_PAIRS), first = s->n_updates - n_pairs;
     double *d = s->direction, shares[LBFGS_PAIRS];
@@ -46,15 +46,15 @@ FUNCTION double NAME(find_direction)(lbfgs_t *s, index_t n)
         d[i] = -s->gradient[i];
 #define ROW(array, pair) (s->array + (pair) % LBFGS_PAIRS * n)
 #define CURVATURE(pair) s->curvatures[(pair) % LBFGS_PAIRS]
-    double product = NAME(dot)(n_pairs ? ROW(steps, s->n_updates - 1) : s->gradient, d, n);
+    double product = dot(n_pairs ? ROW(steps, s->n_updates - 1) : s->gradient, d, n);
     for (index_t pair = s->n_updates - 1; pair >= first; pair--) {
         const double share = shares[pair - first] = product / CURVATURE(pair);
         const int is_last = pair == first;
-        product = NAME(add_and_dot)(d, -share, ROW(changes, pair), is_last ? 1 / s->scale : 1,
+        product = add_and_dot(d, -share, ROW(changes, pair), is_last ? 1 / s->scale : 1,
                                     is_last ? ROW(changes, first) : ROW(steps, pair - 1), n);
     }
     for (index_t pair = first; pair < s->n_updates; pair++)
-        product = NAME(add_and_dot)(d, shares[pair - first] - product / CURVATURE(pair), ROW(steps, pair), 1,
+        product = add_and_dot(d, shares[pair - first] - product / CURVATURE(pair), ROW(steps, pair), 1,
                                     pair == s->n_updates - 1 ? s->gradient : ROW(changes, pair + 1), n);
 #undef ROW
 #undef CURVATURE
@@ -62,21 +62,21 @@ FUNCTION double NAME(find_direction)(lbfgs_t *s, index_t n)
 }
 
 /* Objective and gradient after a step along s->direction; the slope there. */
-FUNCTION double NAME(try_step)(lbfgs_t *s, NAME(full_batch) *batch, double step)
+double try_step(lbfgs_t *s, full_batch_t *batch, double step)
 {
     const network_t *network = batch->network;
     const index_t n = batch->n_parameters;
-    REAL *w = s->trial.real_parameters, *g = s->trial.real_gradient;
+    real *w = (real *)s->trial.real_parameters, *g = (real *)s->trial.real_gradient;
     for (index_t i = 0; i < n; i++) {
         s->trial.parameters[i] = s->parameters[i] + step * s->direction[i];
-        w[i] = (REAL)s->trial.parameters[i];
+        w[i] = (real)s->trial.parameters[i];
     }
-    s->trial.loss = s->trial.data_loss = NAME(evaluate_gradient)(batch, w, g);
+    s->trial.loss = s->trial.data_loss = evaluate_gradient(batch, w, g);
     s->trial.weight_norm = 0;
     for (index_t l = 0; l < network->n_layers; l++) {
         const index_t n_weights = network->sizes[l] * network->sizes[l + 1];
-        const double squares = NAME(sum_of_squares)(w, n_weights);
-        const REAL coefficient = (REAL)s->penalty[l];
+        const double squares = sum_of_squares(w, n_weights);
+        const real coefficient = (real)s->penalty[l];
         s->trial.loss += 0.5 * s->penalty[l] * squares;
         s->trial.weight_norm += squares;
         for (index_t i = 0; i < n_weights; i++)
@@ -84,14 +84,14 @@ FUNCTION double NAME(try_step)(lbfgs_t *s, NAME(full_batch) *batch, double step)
         w += n_weights;
         g += n_weights;
     }
-    g = s->trial.real_gradient;
+    g = (real *)s->trial.real_gradient;
     for (index_t i = 0; i < n; i++)
         s->trial.gradient[i] = (double)g[i];
     s->n_evaluations++;
-    return NAME(dot)(s->trial.gradient, s->direction, n);
+    return dot(s->trial.gradient, s->direction, n);
 }
 
-FUNCTION double NAME(largest_size)(const double *a, index_t n)
+double largest_size(const double *a, index_t n)
 {
     double largest = 0;
     for (index_t i = 0; i < n; i++) {
@@ -103,28 +103,28 @@ FUNCTION double NAME(largest_size)(const double *a, index_t n)
 
 /* Search along s->direction; whether the trial is the next iterate. It is not if all steps were too short to change
  * the loss. */
-FUNCTION int NAME(search)(lbfgs_t *s, NAME(full_batch) *batch, line_search_t *search, double *slope)
+int search_line(lbfgs_t *s, full_batch_t *batch, line_search_t *search, double *slope)
 {
     const index_t n = batch->n_parameters;
-    const double length = s->n_iterations ? 1 : sqrt(NAME(dot)(s->direction, s->direction, n));
+    const double length = s->n_iterations ? 1 : sqrt(dot(s->direction, s->direction, n));
     begin_line_search(search, s->loss, *slope, fmin(1 / length, LARGEST_STEP));
     for (int i = 0; i < MAX_TRIALS; i++) {
-        *slope = NAME(try_step)(s, batch, search->step);
+        *slope = try_step(s, batch, search->step);
         if (batch->interruption->is_over)
             return 0;
         if (line_search_ends(search, s->trial.loss, *slope))
             return search->is_satisfied || s->trial.loss < s->loss ||
-                   NAME(largest_size)(s->trial.gradient, n) <= s->gtol;
+                   largest_size(s->trial.gradient, n) <= s->gtol;
     }
     return 0;
 }
 
 /* Go where a line search has ended, and remember the pair. */
-FUNCTION void NAME(finish_iteration)(lbfgs_t *s, double step, double slope, double slope_before, index_t n)
+void finish_iteration(lbfgs_t *s, double step, double slope, double slope_before, index_t n)
 {
     const double curvature = (slope - slope_before) * step, loss_before = s->loss;
-    const REAL *w = s->trial.real_parameters;
-    REAL zero = 0; /* NaN, where one is not finite */
+    const real *w = (const real *)s->trial.real_parameters;
+    real zero = 0; /* NaN, where one is not finite */
     for (index_t i = 0; i < n; i++)
         zero += w[i] - w[i];
     if (!(zero == 0 && fabs(s->trial.loss) < INFINITY)) {
@@ -139,7 +139,7 @@ FUNCTION void NAME(finish_iteration)(lbfgs_t *s, double step, double slope, doub
             changes[i] = s->trial.gradient[i] - s->gradient[i];
         }
         s->curvatures[at] = curvature;
-        s->scale = NAME(dot)(changes, changes, n) / curvature;
+        s->scale = dot(changes, changes, n) / curvature;
         s->n_updates++;
     }
     memcpy(s->parameters, s->trial.parameters, (size_t)n * sizeof(double));
@@ -153,25 +153,25 @@ FUNCTION void NAME(finish_iteration)(lbfgs_t *s, double step, double slope, doub
     s->n_done++;
     if ((double)s->n_evaluations > s->max_fun)
         s->status = LBFGS_MAX_FUN;
-    else if (NAME(largest_size)(s->gradient, n) <= s->gtol)
+    else if (largest_size(s->gradient, n) <= s->gtol)
         s->status = LBFGS_GRADIENT;
     else if (step < LARGEST_STEP &&
              loss_before - s->loss <= s->ftol * fmax(1, fmax(fabs(loss_before), fabs(s->loss))))
         s->status = LBFGS_REDUCTION;
 }
 
-FUNCTION int NAME(iterate_lbfgs)(const network_t *network, const data_t *data, lbfgs_t *s, int n_threads,
+int iterate_lbfgs(const network_t *network, const data_t *data, lbfgs_t *s, int n_threads,
                                  interruption_t *interruption)
 {
-    NAME(full_batch) batch;
-    const int failed = NAME(open_full_batch)(&batch, network, data, n_threads, interruption);
+    full_batch_t batch;
+    const int failed = open_full_batch(&batch, network, data, n_threads, interruption);
     const index_t n = batch.n_parameters;
     while (!failed && s->status == LBFGS_RUNNING && s->n_done < s->n_wanted && s->n_evaluations < s->enough) {
         line_search_t search;
-        const double slope_before = NAME(find_direction)(s, n);
+        const double slope_before = find_direction(s, n);
         double slope = slope_before;
-        if (slope < 0 && NAME(search)(s, &batch, &search, &slope)) {
-            NAME(finish_iteration)(s, search.step, slope, slope_before, n);
+        if (slope < 0 && search_line(s, &batch, &search, &slope)) {
+            finish_iteration(s, search.step, slope, slope_before, n);
             continue;
         }
         if (interruption->is_over)
@@ -181,6 +181,6 @@ FUNCTION int NAME(iterate_lbfgs)(const network_t *network, const data_t *data, l
         s->n_updates = 0; /* along the gradient next */
         s->scale = 1;
     }
-    NAME(close_full_batch)(&batch);
+    close_full_batch(&batch);
     return failed;
 }

@@ -1,29 +1,29 @@
 /* Epochs of updates: by mini-batches here, or online. */
 
-FUNCTION void NAME(epoch_of_batches)(NAME(workspace) *ws, const data_t *data, updates_t *updates)
+void epoch_of_batches(workspace_t *ws, const data_t *data, updates_t *updates)
 {
     const index_t n_parameters = count_parameters(ws->network);
-    NAME(plan_epoch)(ws, data, updates);
+    plan_epoch(ws, data, updates);
     for (index_t u = 0; u < updates->n_updates && !is_interrupted(ws->interruption, n_parameters); u++) {
         const double n_samples = updates->n_samples.values[u * updates->n_samples.strides[1]];
         const index_t first = updates->bounds[u], stop = updates->bounds[u + 1];
         const double size = (double)(stop - first);
         if (ws->is_sorted)
-            NAME(find_batch)(ws, data, updates, u);
+            find_batch(ws, data, updates, u);
         if (n_samples == 0 || stop == first)
             continue;
         updates->totals.data_loss +=
-            NAME(loss_and_gradient)(ws, data, updates->order, first, stop, n_samples) / n_samples * size;
+            loss_and_gradient(ws, data, updates->order, first, stop, n_samples) / n_samples * size;
         if (ws->interruption->is_over)
             break;
         updates->totals.n_rows += stop - first;
         begin_update(updates, u);
         for (index_t l = 0; l < ws->n_layers; l++) {
-            const NAME(layer) *layer = ws->layers + l;
+            const layer_t *layer = ws->layers + l;
             const l2_t l2 = l2_of(updates, u, l);
-            const double squares = l == 0 && ws->is_sorted ? NAME(update_sparse_weights)(ws, updates, l2)
-                                                           : NAME(update_weights)(ws, layer, updates, l2);
-            NAME(update_biases)(ws, layer, updates);
+            const double squares = l == 0 && ws->is_sorted ? update_sparse_weights(ws, updates, l2)
+                                                           : update_weights(ws, layer, updates, l2);
+            update_biases(layer, updates);
             updates->totals.penalty += 0.5 * l2.penalty * squares * size;
         }
     }
@@ -31,25 +31,25 @@ FUNCTION void NAME(epoch_of_batches)(NAME(workspace) *ws, const data_t *data, up
 
 /* Enter an epoch into the curves and go on to the next; whether the parameters are finite, without which neither is
  * done. */
-FUNCTION int NAME(finish_epoch)(const NAME(workspace) *ws, updates_t *updates)
+int finish_epoch(const workspace_t *ws, updates_t *updates)
 {
     double squares = 0;
-    V zero = NAME(all)(0); /* NaN, where one is not finite */
+    V zero = all(0); /* NaN, where one is not finite */
     LAYERS(ws) {
-        const REAL *w = layer->part[NAME(PARAMETERS)].weights, *biases = layer->part[NAME(PARAMETERS)].biases;
+        const real *w = layer->part[PARAMETERS].weights, *biases = layer->part[PARAMETERS].biases;
         for (index_t i = 0; i < layer->in; i++, w += layer->ld) {
-            V sum = NAME(all)(0);
+            V sum = all(0);
             for (index_t j = 0; j < layer->ld; j += LANES) {
-                const V x = NAME(load)(w + j);
+                const V x = load(w + j);
                 sum += x * x;
                 zero += x - x;
             }
-            squares += (double)NAME(sum)(sum);
+            squares += (double)sum_of_lanes(sum);
         }
         for (index_t j = 0; j < layer->ld; j += LANES)
-            zero += NAME(load)(biases + j) - NAME(load)(biases + j);
+            zero += load(biases + j) - load(biases + j);
     }
-    if (NAME(sum)(zero) != 0)
+    if (sum_of_lanes(zero) != 0)
         return 0;
     double *curve = updates->curves + 4 * updates->n_done++;
     curve[0] = updates->totals.data_loss, curve[1] = updates->totals.penalty;
@@ -65,41 +65,41 @@ FUNCTION int NAME(finish_epoch)(const NAME(workspace) *ws, updates_t *updates)
     return 1;
 }
 
-FUNCTION int NAME(run_updates)(const network_t *network, const data_t *data, updates_t *updates, void *parameters,
+int run_updates(const network_t *network, const data_t *data, updates_t *updates, void *parameters,
                                void *const *moments, int n_threads, interruption_t *interruption)
 {
     const int n_moments = n_moments_of[updates->optimiser];
-    const size_t n_bytes = (size_t)count_parameters(network) * sizeof(REAL);
+    const size_t n_bytes = (size_t)count_parameters(network) * sizeof(real);
     index_t largest = 1;
     for (index_t u = 0; u < updates->n_updates; u++)
         largest = max_index(largest, updates->bounds[u + 1] - updates->bounds[u]);
-    NAME(workspace) ws;
+    workspace_t ws;
     const int gathers = updates->order && !data->indptr, online = largest == 1 && !data->indptr;
-    if (NAME(reserve)(&ws, network, n_threads, interruption, largest, NAME(MOMENTS) + n_moments, gathers,
+    if (reserve(&ws, network, n_threads, interruption, largest, MOMENTS + n_moments, gathers,
                       !online && !data->indptr)) {
-        NAME(release)(&ws);
+        release(&ws);
         return -1;
     }
-    NAME(take)(&ws, NAME(PARAMETERS), parameters);
+    take(&ws, PARAMETERS, (real *)parameters);
     for (int k = 0; k < n_moments; k++)
-        NAME(take)(&ws, NAME(MOMENTS) + k, moments[k]);
+        take(&ws, MOMENTS + k, (real *)moments[k]);
     memset(&updates->totals, 0, sizeof updates->totals);
     updates->n_done = 0;
     int is_finished;
     do {
         if (online)
-            NAME(online_epoch)(&ws, data, updates);
+            online_epoch(&ws, data, updates);
         else
-            NAME(epoch_of_batches)(&ws, data, updates);
-        is_finished = !interruption->is_over && NAME(finish_epoch)(&ws, updates);
+            epoch_of_batches(&ws, data, updates);
+        is_finished = !interruption->is_over && finish_epoch(&ws, updates);
         if (is_finished && updates->each) {
-            NAME(give_back)(&ws, NAME(PARAMETERS), parameters);
+            give_back(&ws, PARAMETERS, (real *)parameters);
             memcpy((char *)updates->each + (size_t)(updates->n_done - 1) * n_bytes, parameters, n_bytes);
         }
     } while (is_finished && updates->n_done < updates->n_epochs);
-    NAME(give_back)(&ws, NAME(PARAMETERS), parameters);
+    give_back(&ws, PARAMETERS, (real *)parameters);
     for (int k = 0; k < n_moments; k++)
-        NAME(give_back)(&ws, NAME(MOMENTS) + k, moments[k]);
-    NAME(release)(&ws);
+        give_back(&ws, MOMENTS + k, (real *)moments[k]);
+    release(&ws);
     return 0;
 }

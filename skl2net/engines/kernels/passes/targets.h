@@ -2,22 +2,22 @@
  * rows in them. */
 
 /* The targets of one row. */
-INLINE void NAME(take_targets)(const data_t *data, index_t row, index_t out, REAL *y)
+INLINE void take_targets(const data_t *data, index_t row, index_t out, real *y)
 {
     if (data->classes) {
-        memset(y, 0, (size_t)out * sizeof(REAL));
+        memset(y, 0, (size_t)out * sizeof(real));
         y[data->classes[row]] = 1;
     } else {
-        memcpy(y, (const REAL *)data->targets + row * out, (size_t)out * sizeof(REAL));
+        memcpy(y, (const real *)data->targets + row * out, (size_t)out * sizeof(real));
     }
 }
 
 /* T[columns, n] = the given rows of A, transposed, with zeros beyond them. */
-INLINE void NAME(transpose_rows)(const index_t *order, index_t start, index_t n_rows, index_t columns, const REAL *A,
-                                 index_t n, REAL *T)
+INLINE void transpose_rows(const index_t *order, index_t start, index_t n_rows, index_t columns, const real *A,
+                                 index_t n, real *T)
 {
     if (!order) {
-        NAME(transpose)(n_rows, columns, A + start * columns, columns, n, T, LANE_ROWS);
+        transpose(n_rows, columns, A + start * columns, columns, n, T, LANE_ROWS);
         return;
     }
     for (index_t j = 0; j < columns; j++) {
@@ -29,15 +29,15 @@ INLINE void NAME(transpose_rows)(const index_t *order, index_t start, index_t n_
 }
 
 /* T[out, n] = the targets of the given rows, transposed, with zeros beyond them. */
-FUNCTION void NAME(transpose_targets)(const data_t *data, const index_t *order, index_t start, index_t n_rows,
-                                      index_t out, index_t n, REAL *T)
+void transpose_targets(const data_t *data, const index_t *order, index_t start, index_t n_rows,
+                                      index_t out, index_t n, real *T)
 {
     if (!data->classes) {
-        NAME(transpose_rows)(order, start, n_rows, out, data->targets, n, T);
+        transpose_rows(order, start, n_rows, out, (const real *)data->targets, n, T);
         return;
     }
     for (index_t j = 0; j < out; j++)
-        memset(T + j * LANE_ROWS, 0, (size_t)n * sizeof(REAL));
+        memset(T + j * LANE_ROWS, 0, (size_t)n * sizeof(real));
     for (index_t i = 0; i < n_rows; i++)
         T[data->classes[row_of(order, start + i)] * LANE_ROWS + i] = 1;
 }
