@@ -67,16 +67,6 @@ class L2Coefficients:
         """The coefficients of some of the updates."""
         return L2Coefficients(self.penalty[key], self.decay_before[key], self.decay_after[key])
 
-    def added_loss(self, sum_of_squares):
-        """What the rule adds to the loss, ½·Σ penalty·Σw² over the layers; 0 for a decay.
-
-        Parameters
-        ----------
-        sum_of_squares : array-like of shape (..., n_layers)
-            Σw² of each layer.
-        """
-        return 0.5 * np.vecdot(self.penalty, sum_of_squares)
-
 
 def l2_coefficients(mode, alpha, *, n=None, n_total=None, learning_rate=None):
     """Compute the three coefficients of an L2 rule.

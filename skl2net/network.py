@@ -1,8 +1,8 @@
-"""The network: its layer sizes, its functions, and its parameters as one flat vector.
+"""The network: its layer sizes, its activation function, and its parameters as one flat vector.
 
 All weights come first, layer by layer, then all biases, in one contiguous array. So the penalised part is one slice,
-a swarm is a two-dimensional array, and `coefs_`/`intercepts_` are views. The functions themselves are computed by
-the engines (`skl2net.engines`).
+a swarm is a two-dimensional array, and `coefs_`/`intercepts_` are views. The output function belongs to the loss
+(`skl2net.losses`).
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 
-ACTIVATIONS = ("identity", "logistic", "tanh", "relu", "softplus")
+from skl2net.activations import Activation
 
 
 @dataclass(frozen=True)
@@ -22,15 +22,12 @@ class Network:
     ----------
     layer_sizes : tuple of int
         Number of units of the input, of each hidden layer, and of the output.
-    activation : {"identity", "logistic", "tanh", "relu", "softplus"}
+    activation : Activation
         Activation function of the hidden units.
-    output : {"identity", "logistic", "softmax", "exp"}
-        Activation function of the output units.
     """
 
     layer_sizes: tuple[int, ...]
-    activation: str
-    output: str
+    activation: Activation
 
     @cached_property
     def shapes(self):
@@ -62,20 +59,21 @@ class Network:
         """Slice of each layer's biases in the flat vector."""
         return _slices(self.layer_sizes[1:], start=self.n_weights)
 
-    def unpack(self, parameters):
+    def unpack(self, parameters, xp=np):
         """Split a flat vector into the lists of weight matrices and bias vectors, as views.
 
         Parameters
         ----------
         parameters : array of shape (n_parameters,)
+        xp : module, default=numpy
+            Array namespace of the vector.
 
         Returns
         -------
         coefs : list of arrays of shape (fan_in, fan_out)
         intercepts : list of arrays of shape (fan_out,)
         """
-        reshape = parameters.__array_namespace__().reshape
-        coefs = [reshape(parameters[s], shape) for s, shape in zip(self.weight_slices, self.shapes, strict=True)]
+        coefs = [xp.reshape(parameters[s], shape) for s, shape in zip(self.weight_slices, self.shapes, strict=True)]
         return coefs, [parameters[s] for s in self.bias_slices]
 
     def pack(self, coefs, intercepts):
@@ -136,8 +134,8 @@ class Network:
     def initial_parameters(self, random_state, dtype):
         """Draw the initial weights and biases, uniform within Glorot's bounds, in scikit-learn's order.
 
-        The bound of a layer is √(6 / (fan_in + fan_out)), and √(2 / (fan_in + fan_out)) with logistic units
-        (Glorot & Bengio, AISTATS 2010).
+        The bound of a layer is √(c / (fan_in + fan_out)), where c is the activation's `initial_scale` (Glorot & Bengio,
+        AISTATS 2010).
 
         Parameters
         ----------
@@ -149,9 +147,8 @@ class Network:
         ndarray of shape (n_parameters,)
         """
         parameters = np.empty(self.n_parameters, dtype=dtype)
-        factor = 2.0 if self.activation == "logistic" else 6.0
         for coef, intercept in zip(*self.unpack(parameters), strict=True):
-            bound = np.sqrt(factor / sum(coef.shape))
+            bound = np.sqrt(self.activation.initial_scale / sum(coef.shape))
             coef[...] = random_state.uniform(-bound, bound, coef.shape)
             intercept[...] = random_state.uniform(-bound, bound, intercept.shape)
         return parameters
@@ -160,9 +157,34 @@ class Network:
         """Σw² of each layer in double precision, shape (..., n_layers), for parameters of (..., n_parameters)."""
         sums = np.empty((*parameters.shape[:-1], self.n_layers))
         for layer, s in enumerate(self.weight_slices):
-            weights = parameters[..., s]
-            sums[..., layer] = np.einsum("...i,...i->...", weights, weights, dtype=np.float64)
+            sums[..., layer] = _sum_of_squares(parameters[..., s])
         return sums
+
+    def weight_norm(self, parameters):
+        """Σw² over all weights, in double precision."""
+        return float(_sum_of_squares(parameters[: self.n_weights]))
+
+    def penalty(self, parameters, coefficients):
+        """Penalty ½·Σ coefficient·Σw² over the layers, in double precision.
+
+        Parameters
+        ----------
+        parameters : ndarray of shape (..., n_parameters)
+        coefficients : ndarray of shape (n_layers,)
+            `L2Coefficients.penalty`; 0 for a decay.
+
+        Returns
+        -------
+        ndarray of shape (...,)
+        """
+        if np.any(coefficients != coefficients[0]):
+            return 0.5 * np.vecdot(coefficients, self.layer_sums_of_squares(parameters))
+        return 0.5 * coefficients[0] * _sum_of_squares(parameters[..., : self.n_weights])
+
+
+def _sum_of_squares(weights):
+    # not np.dot: it wakes BLAS threads, which keep spinning and slow down the threads of the engine
+    return np.einsum("...i,...i->...", weights, weights, dtype=np.float64)
 
 
 def _slices(lengths, start):

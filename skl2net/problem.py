@@ -6,11 +6,10 @@ A solver (`skl2net.solvers`) sees nothing else of the data and the network.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from types import ModuleType
 
 import numpy as np
 
-from skl2net.engines.interface import Batches, Task
+from skl2net.engines.base import Batches, Engine, Task
 from skl2net.l2 import L2Rule
 
 
@@ -49,7 +48,7 @@ class Problem:
     task : Task
         Network, loss and data.
     rule : L2Rule
-    engine : module
+    engine : Engine
         See `skl2net.engines`.
     decoder : Decoder
         Converts targets and outputs for validation scores and user-defined objectives.
@@ -59,9 +58,14 @@ class Problem:
 
     task: Task
     rule: L2Rule
-    engine: ModuleType
+    engine: Engine
     decoder: Decoder | None = None
     n_seen: float = 0.0
+
+    @cached_property
+    def session(self):
+        """The task, opened by the engine."""
+        return self.engine.open(self.task)
 
     @property
     def network(self):
@@ -73,7 +77,7 @@ class Problem:
 
     @property
     def dtype(self):
-        return self.task.dtype
+        return self.session.dtype
 
     @property
     def n_parameters(self):
@@ -93,22 +97,10 @@ class Problem:
     def is_weighted(self):
         return self.task.sample_weight is not None
 
-    @property
-    def loss_name(self):
-        """Name of the loss in `skl2net.convert_alpha`, which distinguishes multilabel targets."""
-        is_multilabel = self.network.output == "logistic" and self.network.layer_sizes[-1] > 1
-        return "multilabel_log_loss" if self.task.loss == "log_loss" and is_multilabel else self.task.loss
-
     @cached_property
     def coefficients(self):
         """Coefficients of a penalty for an update over all samples; those of a decay do not matter here."""
         return self.rule.coefficients(n=self.n_samples, n_total=self.n_total, learning_rate=0.0)
-
-    @cached_property
-    def _common_coefficients(self):
-        """The coefficients of one layer if all layers have the same; else None."""
-        penalty = self.coefficients.penalty
-        return None if np.any(penalty != penalty[0]) else self.coefficients[:1]
 
     def penalty(self, parameters):
         """Penalty part of the objective, in double precision; 0 for a decay.
@@ -121,28 +113,11 @@ class Problem:
         -------
         ndarray of shape (...,)
         """
-        if self._common_coefficients is None:
-            return self.coefficients.added_loss(self.network.layer_sums_of_squares(parameters))
-        weights = parameters[..., : self.network.n_weights]
-        total = np.einsum("...i,...i->...", weights, weights, dtype=np.float64)
-        return self._common_coefficients.added_loss(total[..., np.newaxis])
+        return self.network.penalty(parameters, self.coefficients.penalty)
 
     def objective_and_gradient(self, parameters):
-        """Data loss over all rows plus penalty, and its gradient.
-
-        Parameters
-        ----------
-        parameters : ndarray of shape (n_parameters,)
-
-        Returns
-        -------
-        objective : float
-        gradient : ndarray of shape (n_parameters,)
-        """
-        value, gradient = self.engine.loss_and_gradient(self.task, parameters)
-        for s, coefficient in zip(self.network.weight_slices, self.coefficients.penalty, strict=True):
-            gradient[s] += gradient.dtype.type(coefficient) * parameters[s]
-        return value + float(self.penalty(parameters)), gradient
+        """Data loss over all rows plus penalty, and its gradient, see `Session.objective_and_gradient`."""
+        return self.session.objective_and_gradient(parameters, self.coefficients.penalty)
 
     def data_losses(self, vectors):
         """Data loss over all rows of each of several parameter vectors.
@@ -155,7 +130,7 @@ class Problem:
         -------
         ndarray of shape (n_vectors,), float64
         """
-        return self.engine.losses(self.task, vectors)
+        return self.session.losses(vectors)
 
     def data_loss(self, parameters):
         """Data loss over all rows at the given parameters."""
@@ -163,18 +138,7 @@ class Problem:
 
     def outputs(self, parameters, *, raw=False):
         """Outputs for all rows, ndarray of shape (n_rows, n_outputs); logits if `raw`."""
-        return self.engine.outputs(self.task, parameters, raw=raw)
-
-    def weight_norm(self, parameters):
-        """Σw² over all weights, in double precision."""
-        weights = parameters[: self.network.n_weights]
-        # not np.dot: it wakes BLAS threads, which keep spinning and slow down the threads of the engine
-        return float(np.einsum("i,i", weights, weights, dtype=np.float64))
-
-    @property
-    def epochs_per_call(self):
-        """Largest number of epochs that one call of the engine should run."""
-        return self.engine.epochs_per_call(self.task)
+        return self.session.outputs(parameters, raw=raw)
 
     def batches(self, orders, bounds, n_epochs, n_samples=None):
         """The batches of the next epochs.
@@ -206,7 +170,3 @@ class Problem:
     def coefficients_of(self, batches, learning_rate):
         """Coefficients of the L2 rule in each update."""
         return self.rule.coefficients(n=batches.n_samples, n_total=self.n_total, learning_rate=learning_rate)
-
-    def run_updates(self, state, batches, coefficients, optimiser, learning_rates, each=None):
-        """Run mini-batch updates, changing `state` in place; see `skl2net.engines.reference.run_updates`."""
-        return self.engine.run_updates(self.task, state, batches, coefficients, optimiser, learning_rates, each)

@@ -2,7 +2,7 @@
 
 import sklearn
 
-from skl2net.engines import available_engines, reference, why_reference
+from skl2net.engines import available_engines, why_reference
 
 
 def show_versions() -> None:
@@ -19,9 +19,9 @@ def show_versions() -> None:
     import skl2net
 
     engine = available_engines()[0]
-    if engine is reference:
+    if engine.name == "reference":
         description = f"reference (the slow one: {why_reference()})"
     else:
-        description = f"{engine.name} ({engine.instruction_sets()[-1]})"
+        description = f"{engine.name} ({engine.instruction_set})"
     print(f"\nskl2net: {skl2net.__version__}\n engine: {description}")
     sklearn.show_versions()

@@ -11,9 +11,10 @@ import scipy.sparse as sp
 from sklearn.exceptions import ConvergenceWarning
 
 import skl2net
-from skl2net.engines import default_engine
-from skl2net.engines.interface import Batches, EpochTotals, OptimiserState, Task
+from skl2net.activations import ACTIVATIONS
+from skl2net.engines.base import Batches, EpochTotals, OptimiserState, Task
 from skl2net.l2 import MODES, PENALTIES, l2_coefficients
+from skl2net.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES, Loss
 from skl2net.network import Network
 from skl2net.solvers.optimisers import SGD, Adam
 
@@ -21,14 +22,9 @@ PACKAGE = str(Path(skl2net.__file__).parent)
 # a lock's `with` statement is left without releasing it at bytecodes where no real signal arrives
 LOCKS = str(Path(PACKAGE, "engines", "threads.py"))
 
-OUTPUT_LOSSES = [
-    ("softmax", "log_loss"),
-    ("logistic", "log_loss"),
-    ("softmax", "squared_error"),
-    ("logistic", "squared_error"),
-    ("identity", "squared_error"),
-    ("exp", "poisson"),
-]
+_LOSSES = [loss for kinds in CLASSIFICATION_LOSSES.values() for loss in kinds.values()] + [*REGRESSION_LOSSES.values()]
+LOSS_OF = {(loss.output.name, loss.name): loss for loss in _LOSSES}
+OUTPUT_LOSSES = [*LOSS_OF]
 
 # optimisers, each with a learning rate
 STEPS = {
@@ -48,7 +44,7 @@ class Case:
     """What an engine is called with."""
 
     network: Network
-    loss: str
+    loss: Loss
     parameters: np.ndarray
     X: np.ndarray
     Y: np.ndarray
@@ -58,7 +54,7 @@ class Case:
     @property
     def task(self):
         """What an engine is given besides the parameters."""
-        return Task(self.network, self.X, self.Y, self.sample_weight, self.loss, self.rows)
+        return Task(self.network, self.loss, self.X, self.Y, self.sample_weight, self.rows)
 
     def taken(self):
         """The same case with copies of the rows that count."""
@@ -81,7 +77,7 @@ def make_case(
 ):
     """Draw a network and data for it; about a third of the entries of sparse data are not zero."""
     rng = np.random.default_rng(seed)
-    network = Network(tuple(layer_sizes), activation, output)
+    network = make_network(layer_sizes, activation)
     parameters = rng.normal(size=network.n_parameters) / np.sqrt(max(layer_sizes[:-1]))
     X = rng.normal(size=(n_rows, layer_sizes[0]))
     if sparse:
@@ -90,7 +86,12 @@ def make_case(
     weight = rng.uniform(0.2, 2.0, n_rows) if weighted else None
     if weighted and n_rows > 2:
         weight[1] = 0.0
-    return Case(network, loss, parameters, X, Y, weight).astype(dtype)
+    return Case(network, LOSS_OF[output, loss], parameters, X, Y, weight).astype(dtype)
+
+
+def make_network(layer_sizes, activation):
+    """A network, by the name of its activation."""
+    return Network(tuple(layer_sizes), ACTIVATIONS[activation])
 
 
 def targets(output, loss, n_rows, n_outputs, rng):
@@ -112,7 +113,7 @@ def hidden_values(case):
         "tanh": np.tanh,
         "relu": lambda Z: np.maximum(Z, 0),
         "softplus": lambda Z: np.logaddexp(0, Z),
-    }[case.network.activation]
+    }[case.network.activation.name]
     coefs, intercepts = case.network.unpack(case.parameters)
     A, values = case.X, []
     for coef, intercept in zip(coefs[:-1], intercepts[:-1], strict=True):
@@ -153,17 +154,16 @@ def run(engine, case, step, mode, alpha, batches):
     optimiser, learning_rate = step
     coefficients = coefficients_of(case, mode, alpha, batches, learning_rate)
     state = new_state(case.parameters, optimiser)
-    curves = engine.run_updates(case.task, state, batches, coefficients, optimiser, rates_of(batches, learning_rate))
+    curves = engine.open(case.task).run_updates(
+        state, batches, coefficients, optimiser, rates_of(batches, learning_rate)
+    )
     assert curves.shape == (len(batches.n_samples), 4)
     return state, EpochTotals(*curves[-1].tolist())
 
 
-def iterating_function(solver):
-    """Name of the function of the default engine in which a solver spends its iterations."""
-    in_engine = {"lbfgs": "iterate_lbfgs", "pso": "iterate_swarm"}.get(solver, "run_updates")
-    if hasattr(default_engine(), in_engine):
-        return in_engine
-    return {"lbfgs": "loss_and_gradient", "pso": "losses"}[solver]
+def iterating_method(solver):
+    """Name of the method of a session in which a solver spends its iterations."""
+    return {"lbfgs": "iterate_lbfgs", "pso": "iterate_swarm"}.get(solver, "run_updates")
 
 
 @contextmanager

@@ -55,7 +55,8 @@ def failing_engine(monkeypatch):
     """Function that lets the default engine raise an error at the end of a call, counted from 1, of a function."""
 
     def fail(function, call, error=KeyboardInterrupt):
-        original = getattr(engines.default_engine(), function)
+        session = engines.default_engine().session
+        original = getattr(session, function)
         n_calls = 0
 
         def failing(*args, **kwargs):
@@ -66,7 +67,7 @@ def failing_engine(monkeypatch):
                 raise error
             return result
 
-        monkeypatch.setattr(engines.default_engine(), function, failing)
+        monkeypatch.setattr(session, function, failing)
 
     return fail
 
@@ -76,17 +77,15 @@ def iterations_per_call(monkeypatch):
     """Function that sets how many epochs, or iterations of a swarm or L-BFGS, the default engine does in one call."""
 
     def limit(n):
-        engine = engines.default_engine()
-        monkeypatch.setattr(engine, "epochs_per_call", lambda task: n)
-        if hasattr(engine, "iterate_swarm"):
-            monkeypatch.setattr(engine, "swarm_iterations_per_call", lambda task, swarm, motion: n)
-        if hasattr(engine, "iterate_lbfgs"):
-            iterate = engine.iterate_lbfgs
+        session = engines.default_engine().session
+        iterate = session.iterate_lbfgs
 
-            def iterate_some(task, state, penalty, limits, n_iterations):
-                return iterate(task, state, penalty, limits, min(n, n_iterations))
+        def iterate_some(self, state, penalty, limits, n_iterations):
+            return iterate(self, state, penalty, limits, min(n, n_iterations))
 
-            monkeypatch.setattr(engine, "iterate_lbfgs", iterate_some)
+        monkeypatch.setattr(session, "epochs_per_call", n)
+        monkeypatch.setattr(session, "swarm_iterations_per_call", lambda self, state, motion: n)
+        monkeypatch.setattr(session, "iterate_lbfgs", iterate_some)
 
     return limit
 

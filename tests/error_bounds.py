@@ -13,12 +13,13 @@ from scipy.special import expit
 
 _FUNCTION = 12  # roundings, in units of u, of an elementary function and the operations around it
 
+# value, and change of the slope with the value
 _ACTIVATIONS = {
-    "identity": (lambda Z: Z, np.ones_like, lambda A: np.zeros_like(A)),
-    "logistic": (expit, lambda Z: np.full_like(Z, 0.25), lambda A: np.abs(1 - 2 * A)),
-    "tanh": (np.tanh, np.ones_like, lambda A: 2 * np.abs(A)),
-    "relu": (lambda Z: np.maximum(Z, 0), np.ones_like, lambda A: np.zeros_like(A)),
-    "softplus": (lambda Z: np.logaddexp(0, Z), np.ones_like, lambda A: np.exp(-A)),
+    "identity": (lambda Z: Z, np.zeros_like),
+    "logistic": (expit, lambda A: np.abs(1 - 2 * A)),
+    "tanh": (np.tanh, lambda A: 2 * np.abs(A)),
+    "relu": (lambda Z: np.maximum(Z, 0), np.zeros_like),
+    "softplus": (lambda Z: np.logaddexp(0, Z), lambda A: np.exp(-A)),
 }
 
 
@@ -53,7 +54,7 @@ def error_bounds(case, dtype):
     weight = np.ones(n_rows) if case.sample_weight is None else case.sample_weight
     weight = weight / weight.sum()
     coefs, intercepts = network.unpack(case.parameters)
-    value, lipschitz, slope_change = _ACTIVATIONS[network.activation]
+    value, slope_change = _ACTIVATIONS[network.activation.name]
 
     A, E = [X], [np.zeros_like(X)]
     Zs, E_Zs = [], []
@@ -63,13 +64,13 @@ def error_bounds(case, dtype):
         E_Zs.append(E[-1] @ np.abs(coef) + (len(coef) + 1) * u * size)
         if layer < network.n_layers - 1:
             A.append(value(Zs[-1]))
-            E.append(lipschitz(Zs[-1]) * E_Zs[-1] + _FUNCTION * u * np.abs(A[-1]) + tiny)
+            E.append(network.activation.lipschitz * E_Zs[-1] + _FUNCTION * u * np.abs(A[-1]) + tiny)
     Z, E_Z = Zs[-1], E_Zs[-1]
 
-    P, E_P = _outputs(network.output, Z, E_Z, u)
+    P, E_P = _outputs(case.loss.output.name, Z, E_Z, u)
     E_P = E_P + tiny
-    row_loss, E_row_loss = _row_loss(case.loss, network.output, Z, E_Z, P, E_P, Y, u)
-    D, E_D = _delta(case.loss, network.output, P, E_P, Y, u)
+    row_loss, E_row_loss = _row_loss(case.loss.name, case.loss.output.name, Z, E_Z, P, E_P, Y, u)
+    D, E_D = _delta(case.loss.name, case.loss.output.name, P, E_P, Y, u)
     # a derivative close to the subnormal numbers may be zero
     D, E_D = D * weight[:, None], (E_D + 4 * u * np.abs(D)) * weight[:, None] + tiny / u
 
@@ -81,9 +82,9 @@ def error_bounds(case, dtype):
         if layer:
             coef, hidden = np.abs(coefs[layer]), A[layer]
             S, E_S = D @ coefs[layer].T, E_D @ coef.T + coef.shape[1] * u * (np.abs(D) @ coef.T)
-            slope = _slope(network.activation, hidden)
-            E_slope = slope_change(hidden) * E[layer] + (_FUNCTION if network.activation == "softplus" else 3) * u
-            if network.activation == "relu":  # the slope jumps where the sign of the input is in doubt
+            slope = _slope(network.activation.name, hidden)
+            E_slope = slope_change(hidden) * E[layer] + (_FUNCTION if network.activation.name == "softplus" else 3) * u
+            if network.activation.name == "relu":  # the slope jumps where the sign of the input is in doubt
                 E_slope = 1.0 * (np.abs(Zs[layer - 1]) <= 2 * E_Zs[layer - 1])
             D, E_D = S * slope, E_S * slope + np.abs(S) * E_slope + u * np.abs(S * slope)
     loss = weight @ (E_row_loss + (n_rows + 2) * u * np.abs(row_loss) + tiny)

@@ -4,14 +4,14 @@ import itertools
 
 import numpy as np
 import pytest
-from cases import classes, regression
+from cases import LOSS_OF, classes, make_network, regression
 from sklearn.datasets import make_multilabel_classification
 
 from skl2net import L2NetClassifier, L2NetRegressor
-from skl2net.engines import available_engines, reference
-from skl2net.engines.interface import Task
+from skl2net.engines import available_engines
+from skl2net.engines.base import Task
+from skl2net.engines.reference import engine as reference
 from skl2net.l2 import L2Rule
-from skl2net.network import Network
 from skl2net.problem import Problem
 from skl2net.solvers.base import SolverStart
 from skl2net.solvers.monitor import Monitor
@@ -54,16 +54,18 @@ INFORMANTS = {
 def make_problem(network, loss, X, Y, *, mode="penalty", alpha=0.0, sample_weight=None, engine=reference):
     """An objective with the same alpha in each layer, or an alpha for each."""
     alphas = np.broadcast_to(alpha, network.n_layers).tolist()
-    return Problem(Task(network, X, Y, sample_weight, loss), L2Rule(mode, tuple(alphas)), engine)
+    return Problem(Task(network, LOSS_OF[loss], X, Y, sample_weight), L2Rule(mode, tuple(alphas)), engine)
 
 
 def small_problem(mode="penalty", alpha=(0.1, 0.3), engine=reference):
     """Two weight layers, 13 parameters, five rows of unequal weight."""
     rng = np.random.default_rng(0)
-    network = Network((2, 3, 1), "tanh", "identity")
+    network = make_network((2, 3, 1), "tanh")
     weight = np.array([1.0, 2.0, 0.5, 1.0, 1.5])
     X, Y = rng.normal(size=(5, 2)), rng.normal(size=(5, 1))
-    return make_problem(network, "squared_error", X, Y, mode=mode, alpha=alpha, sample_weight=weight, engine=engine)
+    return make_problem(
+        network, ("identity", "squared_error"), X, Y, mode=mode, alpha=alpha, sample_weight=weight, engine=engine
+    )
 
 
 class Flight:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import sklearn
-from cases import SOLVER_MODES, classes, converging_or_not, fit, flat, iterating_function, regression
+from cases import SOLVER_MODES, classes, converging_or_not, fit, flat, iterating_method, regression
 from sklearn.base import clone
 from sklearn.exceptions import FitFailedWarning
 from sklearn.metrics import get_scorer, make_scorer
@@ -26,7 +26,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skl2net import L2NetClassifier, L2NetClassifierCV, L2NetRegressor, L2NetRegressorCV
 from skl2net.engines import default_engine
-from skl2net.engines.interface import Cancelled
+from skl2net.engines.base import Cancelled
 from skl2net.model_selection.search import _Cancellation
 
 PAIRS = [(L2NetClassifier, L2NetClassifierCV), (L2NetRegressor, L2NetRegressorCV)]
@@ -468,7 +468,7 @@ def test_an_interrupted_refit_leaves_the_estimator_as_it_was(solver, monkeypatch
     iterations_per_call(1)
     search = fit(small(L2NetClassifierCV, alphas=ALPHAS, cv=2, solver=solver), X, y)
     before = joblib.hash(search)
-    name = iterating_function(solver)
+    name = iterating_method(solver)
     original, n_calls = getattr(default_engine(), name), 0
 
     def interrupted(task, *args):

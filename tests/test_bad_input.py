@@ -6,7 +6,7 @@ import joblib
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from cases import classes, fit, flat, iterating_function, regression
+from cases import classes, fit, flat, iterating_method, regression
 from sklearn.exceptions import ConvergenceWarning
 
 from skl2net import L2NetClassifier, L2NetClassifierCV, L2NetRegressor, NodeSweepCV, ParticleSwarm
@@ -172,7 +172,7 @@ def test_a_fit_that_fails_halfway_leaves_a_fitted_estimator_as_it_was(
     iterations_per_call(2)
     net = fit(small(estimator, solver=solver, warm_start=warm), X, Y)
     state = fitted_state(net)
-    failing_engine(iterating_function(solver), 2, error)
+    failing_engine(iterating_method(solver), 2, error)
     with pytest.raises(error):
         net.fit(X, Y)
     assert fitted_state(net) == state

@@ -18,24 +18,25 @@ from test_engine_agreement import assert_evaluations_agree, assert_updates_agree
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from skl2net.engines import effective_n_threads, reference
-from skl2net.engines.interface import Batches, SwarmMotion
+from skl2net.engines.base import Batches, SwarmMotion
+from skl2net.engines.swarm import step as swarm_step
+from skl2net.engines.topology import links
 from skl2net.l2 import l2_coefficients
 from skl2net.network import ACTIVATIONS
-from skl2net.solvers.swarm.flight import SwarmState
-from skl2net.solvers.swarm.flight import step as swarm_step
-from skl2net.solvers.swarm.topology import links
+from skl2net.solvers.swarm.state import SwarmState
 
-compiled = pytest.importorskip("skl2net.engines._compiled", reason="the compiled engine was not built")
+_compiled = pytest.importorskip("skl2net.engines._compiled", reason="the compiled engine was not built")
+compiled = _compiled.engine
 
 LARGE = ((200, 256, 128, 10), "tanh", "softmax", "log_loss")  # large enough to be shared among threads
 
 
-@pytest.fixture(params=compiled.instruction_sets())
+@pytest.fixture(params=_compiled.instruction_sets())
 def instruction_set(request):
     """Run each instruction set of this processor."""
-    compiled._use_instruction_set(request.param)
+    _compiled._use_instruction_set(request.param)
     yield request.param
-    compiled._use_instruction_set(compiled.instruction_sets()[-1])
+    _compiled._use_instruction_set(_compiled.instruction_sets()[-1])
 
 
 def test_instruction_sets_are_those_of_the_processor():
@@ -46,7 +47,7 @@ def test_instruction_sets_are_those_of_the_processor():
         expected.append("avx2")
         if features["AVX512_SKX"]:  # F, CD, DQ, BW and VL
             expected.append("avx512")
-    assert compiled.instruction_sets() == expected
+    assert _compiled.instruction_sets() == expected
 
 
 def logistic(x):
@@ -77,20 +78,20 @@ def test_elementary_functions_are_accurate_to_4_ulp(instruction_set, name, dtype
         x = rng.uniform(low, high, 20_000).astype(dtype)
         exact = function(x.astype(np.longdouble))
         ulp = np.spacing(np.abs(exact).astype(dtype)).astype(np.longdouble)
-        assert np.max(np.abs(compiled._function(name, x) - exact) / ulp) <= 4
+        assert np.max(np.abs(_compiled._function(name, x) - exact) / ulp) <= 4
 
 
 @each_dtype
 def test_elementary_functions_at_the_edges(instruction_set, dtype):
     x = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1e4, -1e4], dtype=dtype)
     with np.errstate(over="ignore"):
-        np.testing.assert_array_equal(compiled._function("exp", x), np.exp(x))
-        np.testing.assert_array_equal(compiled._function("logistic", x), logistic(x))
-        np.testing.assert_array_equal(compiled._function("softplus", x), softplus(x).astype(dtype))
-    tanh = compiled._function("tanh", x)
+        np.testing.assert_array_equal(_compiled._function("exp", x), np.exp(x))
+        np.testing.assert_array_equal(_compiled._function("logistic", x), logistic(x))
+        np.testing.assert_array_equal(_compiled._function("softplus", x), softplus(x).astype(dtype))
+    tanh = _compiled._function("tanh", x)
     np.testing.assert_array_equal(tanh, np.tanh(x))
     np.testing.assert_array_equal(np.signbit(tanh[1:]), np.signbit(x[1:]))
-    assert np.isnan(compiled._function("log", x[:2])).all()
+    assert np.isnan(_compiled._function("log", x[:2])).all()
 
 
 @each_dtype
@@ -147,10 +148,10 @@ def evaluate_everything(case, step, n_threads=None):
     optimiser, learning_rate = STEPS[step]
     batches = make_batches(case.X.shape[0], 2, 500)
     state, coefficients = new_state(case.parameters, optimiser), coefficients_of(case, "penalty", 0.1, batches, None)
-    curves = compiled.run_updates(task, state, batches, coefficients, optimiser, rates_of(batches, learning_rate))
-    _, gradient = compiled.loss_and_gradient(task, case.parameters)
-    losses = compiled.losses(task, np.stack([case.parameters, 2 * case.parameters, -case.parameters]))
-    outputs = compiled.outputs(task, case.parameters)
+    curves = compiled.open(task).run_updates(state, batches, coefficients, optimiser, rates_of(batches, learning_rate))
+    _, gradient = compiled.open(task).loss_and_gradient(case.parameters)
+    losses = compiled.open(task).losses(np.stack([case.parameters, 2 * case.parameters, -case.parameters]))
+    outputs = compiled.open(task).outputs(case.parameters)
     return [array.tobytes() for array in (state.parameters, state.moments, curves, gradient, outputs, losses)]
 
 
@@ -197,7 +198,7 @@ def test_many_callers_with_changing_limits(sparse):
 
     def iterate(n_threads):
         task = replace(swarm.task, n_threads=n_threads)
-        state, _ = compiled.iterate_swarm(task, make_swarm(swarm, 40), penalty_of(swarm), make_motion(1))
+        state, _ = compiled.open(task).iterate_swarm(make_swarm(swarm, 40), penalty_of(swarm), make_motion(1))
         return state.positions.tobytes()
 
     expected = evaluate_everything(case, "adam", 1), iterate(1)
@@ -353,7 +354,7 @@ def evaluation(case):
     """What `swarm_step` asks for: losses with and without penalty, by the reference engine."""
 
     def evaluate(positions):
-        data_losses = reference.losses(case.task, positions)
+        data_losses = reference.open(case.task).losses(positions)
         return data_losses + penalties(case, positions), data_losses
 
     return evaluate
@@ -371,10 +372,10 @@ def test_iterations_of_a_swarm_are_those_in_numpy(instruction_set, swarm, sizes,
         # both from the same swarm, and each with losses of its own, since a rounding error may decide between particles
         before = copy.deepcopy(state)
         if state.n_iterations:
-            losses = compiled.losses(case.task, before.best_positions)
+            losses = compiled.open(case.task).losses(before.best_positions)
             before.best_losses, before.best_data_losses = losses + penalties(case, before.best_positions), losses
         state = swarm_step(state, motion, evaluate)
-        fast, curves = compiled.iterate_swarm(case.task, before, penalty_of(case), motion)
+        fast, curves = compiled.open(case.task).iterate_swarm(before, penalty_of(case), motion)
         tolerance = 20 * np.finfo(dtype).eps
         for name in ("positions", "velocities", "best_positions", "best_losses", "best_data_losses"):
             computed, expected = getattr(fast, name), getattr(state, name)
@@ -398,7 +399,7 @@ def test_a_swarm_has_the_same_bits_for_any_number_of_threads(instruction_set, si
 
     def iterate(n_threads):
         task = replace(case.task, n_threads=n_threads)
-        state, curves = compiled.iterate_swarm(task, make_swarm(case), penalty_of(case), make_motion(3))
+        state, curves = compiled.open(task).iterate_swarm(make_swarm(case), penalty_of(case), make_motion(3))
         return state.positions.tobytes(), state.best_losses.tobytes(), curves.tobytes()
 
     expected = iterate(1)
@@ -414,7 +415,7 @@ def test_a_swarm_on_rows_of_a_task_is_the_swarm_on_their_copies(sizes, sparse, d
     case.rows = np.random.default_rng(0).permutation(400)[:301]
     ends = []
     for c in (case, case.taken()):
-        state, curves = compiled.iterate_swarm(c.task, make_swarm(case), penalty_of(case), make_motion(5))
+        state, curves = compiled.open(c.task).iterate_swarm(make_swarm(case), penalty_of(case), make_motion(5))
         ends.append([state.positions.tobytes(), curves.tobytes()])
     assert ends[0] == ends[1]
 
@@ -425,8 +426,8 @@ def test_links_are_true_or_false_whatever_their_numbers(form, variant):
     case = swarm_case()
     swarm, motion = make_swarm(case, topology="ring"), make_motion(5, variant=variant)
     other = replace(copy.deepcopy(swarm), links=form(swarm.links))
-    expected, _ = compiled.iterate_swarm(case.task, swarm, penalty_of(case), motion)
-    state, _ = compiled.iterate_swarm(case.task, other, penalty_of(case), motion)
+    expected, _ = compiled.open(case.task).iterate_swarm(swarm, penalty_of(case), motion)
+    state, _ = compiled.open(case.task).iterate_swarm(other, penalty_of(case), motion)
     np.testing.assert_array_equal(state.positions, expected.positions)
 
 
@@ -444,13 +445,15 @@ def test_links_are_true_or_false_whatever_their_numbers(form, variant):
 def test_swarms_that_do_not_fit_are_refused(change, message):
     case = swarm_case()
     with pytest.raises(ValueError, match=message):
-        compiled.iterate_swarm(case.task, replace(make_swarm(case), **change), penalty_of(case), make_motion())
+        compiled.open(case.task).iterate_swarm(replace(make_swarm(case), **change), penalty_of(case), make_motion())
 
 
 def test_a_call_iterates_a_swarm_for_a_tenth_of_a_second():
     case = swarm_case(n_rows=1000)
-    few = compiled.swarm_iterations_per_call(case.task, make_swarm(case, 100), make_motion())
-    many = compiled.swarm_iterations_per_call(case.task.with_rows(np.arange(10)), make_swarm(case, 100), make_motion())
+    few = compiled.open(case.task).swarm_iterations_per_call(make_swarm(case, 100), make_motion())
+    many = compiled.open(case.task.with_rows(np.arange(10))).swarm_iterations_per_call(
+        make_swarm(case, 100), make_motion()
+    )
     assert 1 <= few < many
 
 
@@ -545,7 +548,7 @@ def test_arrays_that_do_not_fit_are_refused(change, message):
     for name, value in change(case).items():
         setattr(case, name, value)
     with pytest.raises(ValueError, match=message):
-        compiled.loss_and_gradient(case.task, case.parameters)
+        compiled.open(case.task).loss_and_gradient(case.parameters)
 
 
 def test_an_optimiser_of_more_constants_than_there_is_room_for_is_refused():
@@ -558,7 +561,7 @@ def test_an_optimiser_of_more_constants_than_there_is_room_for_is_refused():
 def test_classes_of_other_outputs_than_softmax_are_refused():
     case = make_case((4, 5, 3), "tanh", "logistic", "log_loss").with_classes()
     with pytest.raises(ValueError, match="for softmax outputs"):
-        compiled.loss_and_gradient(case.task, case.parameters)
+        compiled.open(case.task).loss_and_gradient(case.parameters)
 
 
 def broken_csr(**arrays):
@@ -587,13 +590,13 @@ def test_csr_out_of_range_is_refused(arrays, dtype, rows):
     case = make_case((4, 5, 3), "tanh", "softmax", "log_loss", n_rows=3)
     case.X, case.rows = broken_csr(**{name: np.array(array, dtype=dtype) for name, array in arrays.items()}), rows
     with pytest.raises(ValueError, match="no CSR"):
-        compiled.outputs(case.task, case.parameters)
+        compiled.open(case.task).outputs(case.parameters)
 
 
 def test_sparse_input_other_than_csr_is_refused():
     case = make_case((4, 5, 3), "tanh", "softmax", "log_loss")
     with pytest.raises(TypeError, match="CSR, got csc"):
-        compiled.outputs(replace(case.task, X=sp.csc_array(case.X)), case.parameters)
+        compiled.open(replace(case.task, X=sp.csc_array(case.X))).outputs(case.parameters)
 
 
 BATCHES = Batches(np.array([[0, 1, 2, 3]]), np.array([0, 2, 4]), np.array([[2.0, 2.0]]))
@@ -636,7 +639,7 @@ def test_states_that_do_not_fit_are_refused(change):
     state = replace(new_state(case.parameters, optimiser), **change(new_state(case.parameters, optimiser)))
     coefficients = coefficients_of(case, "penalty", 0.1, BATCHES, learning_rate)
     with pytest.raises(ValueError, match="solver's state needs a writeable array"):
-        compiled.run_updates(case.task, state, BATCHES, coefficients, optimiser, rates_of(BATCHES, learning_rate))
+        compiled.open(case.task).run_updates(state, BATCHES, coefficients, optimiser, rates_of(BATCHES, learning_rate))
 
 
 def test_coefficients_that_do_not_fit_are_refused():
@@ -645,7 +648,7 @@ def test_coefficients_that_do_not_fit_are_refused():
     coefficients = l2_coefficients("penalty", (0.1, 0.1), n=np.ones((1, 3)))
     state, rates = new_state(case.parameters, optimiser), rates_of(BATCHES, learning_rate)
     with pytest.raises(ValueError, match=r"penalty must have shape \(1, 2, 2\)"):
-        compiled.run_updates(case.task, state, BATCHES, coefficients, optimiser, rates)
+        compiled.open(case.task).run_updates(state, BATCHES, coefficients, optimiser, rates)
 
 
 def test_learning_rates_that_do_not_fit_are_refused():
@@ -653,8 +656,8 @@ def test_learning_rates_that_do_not_fit_are_refused():
     optimiser, learning_rate = STEPS["adam"]
     coefficients = coefficients_of(case, "penalty", 0.1, BATCHES, learning_rate)
     with pytest.raises(ValueError, match=r"learning_rates must have shape \(1, 2\)"):
-        compiled.run_updates(
-            case.task, new_state(case.parameters, optimiser), BATCHES, coefficients, optimiser, np.ones((1, 3))
+        compiled.open(case.task).run_updates(
+            new_state(case.parameters, optimiser), BATCHES, coefficients, optimiser, np.ones((1, 3))
         )
 
 
@@ -668,4 +671,4 @@ def test_an_update_of_no_rows_is_skipped_whatever_its_number_of_samples():
 
 def test_no_rows_are_no_outputs():
     case = make_case((4, 5, 3), "tanh", "softmax", "log_loss")
-    assert compiled.outputs(case.task.with_rows(np.array([], dtype=np.intp)), case.parameters).shape == (0, 3)
+    assert compiled.open(case.task.with_rows(np.array([], dtype=np.intp))).outputs(case.parameters).shape == (0, 3)

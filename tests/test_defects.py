@@ -271,7 +271,7 @@ def test_gradient_of_saturated_probabilities_does_not_vanish(output, loss):
     # scikit-learn clips probabilities in the loss, so that its L-BFGS sees a loss that no longer changes
     case = make_case((3, 3), "identity", output, loss)
     case.parameters *= 1000
-    value, gradient = default_engine().loss_and_gradient(case.task, case.parameters)
+    value, gradient = default_engine().open(case.task).loss_and_gradient(case.parameters)
     assert value > -np.log(np.finfo(float).eps)
     assert np.abs(gradient).max() > 0.1
 

@@ -10,8 +10,9 @@ from error_bounds import error_bounds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skl2net.engines import available_engines, reference
-from skl2net.engines.interface import Batches
+from skl2net.engines import available_engines
+from skl2net.engines.base import Batches
+from skl2net.engines.reference import engine as reference
 from skl2net.l2 import MODES
 from skl2net.network import ACTIVATIONS
 from skl2net.solvers.optimisers import Adam
@@ -41,13 +42,13 @@ def assert_evaluations_agree(engine, case, dtype):
     exact = narrow.astype(np.float64)
     bounds = error_bounds(exact, dtype)
     for raw, bound in ((True, bounds.raw), (False, bounds.outputs)):
-        outputs = engine.outputs(narrow.task, narrow.parameters, raw=raw)
-        assert_within(outputs, reference.outputs(exact.task, exact.parameters, raw=raw), bound)
-    value, gradient = engine.loss_and_gradient(narrow.task, narrow.parameters)
-    expected, expected_gradient = reference.loss_and_gradient(exact.task, exact.parameters)
+        outputs = engine.open(narrow.task).outputs(narrow.parameters, raw=raw)
+        assert_within(outputs, reference.open(exact.task).outputs(exact.parameters, raw=raw), bound)
+    value, gradient = engine.open(narrow.task).loss_and_gradient(narrow.parameters)
+    expected, expected_gradient = reference.open(exact.task).loss_and_gradient(exact.parameters)
     assert_within(value, expected, bounds.loss)
     assert_within(gradient, expected_gradient, bounds.gradient)
-    values = engine.losses(narrow.task, np.stack([narrow.parameters] * 3))
+    values = engine.open(narrow.task).losses(np.stack([narrow.parameters] * 3))
     assert_within(values, expected, bounds.loss)
 
 
@@ -188,11 +189,13 @@ def test_parameters_after_each_epoch(engine, sizes, batch_size, dtype):
     coefficients = coefficients_of(case, "penalty", 0.1, batches, learning_rate)
     each = np.full((4, case.parameters.size), np.nan, dtype=dtype)
     rates = rates_of(batches, learning_rate)
-    engine.run_updates(case.task, new_state(case.parameters, optimiser), batches, coefficients, optimiser, rates, each)
+    engine.open(case.task).run_updates(
+        new_state(case.parameters, optimiser), batches, coefficients, optimiser, rates, each
+    )
     for n_epochs in range(1, 5):
         state = new_state(case.parameters, optimiser)
         first = Batches(batches.order[:n_epochs], batches.bounds, batches.n_samples[:n_epochs])
-        engine.run_updates(case.task, state, first, coefficients[:n_epochs], optimiser, rates[:n_epochs])
+        engine.open(case.task).run_updates(state, first, coefficients[:n_epochs], optimiser, rates[:n_epochs])
         np.testing.assert_array_equal(each[n_epochs - 1], state.parameters)
 
 
@@ -266,10 +269,12 @@ def test_inputs_may_be_strided_or_read_only(engine, form, dtype, sparse):
     for c, v, b in ((other, form(vectors), formed), (case, vectors, batches)):
         state = new_state(np.ascontiguousarray(case.parameters), optimiser)
         coefficients = coefficients_of(c, "penalty", (0.1, 0.2), batches, None)
-        engine.run_updates(c.task, state, b, coefficients, optimiser, rates_of(b, learning_rate))
-        loss, gradient = engine.loss_and_gradient(c.task, c.parameters)
-        outputs = engine.outputs(c.task, c.parameters)
-        results.append([loss, *(a.tobytes() for a in (gradient, outputs, engine.losses(c.task, v), state.parameters))])
+        engine.open(c.task).run_updates(state, b, coefficients, optimiser, rates_of(b, learning_rate))
+        loss, gradient = engine.open(c.task).loss_and_gradient(c.parameters)
+        outputs = engine.open(c.task).outputs(c.parameters)
+        results.append(
+            [loss, *(a.tobytes() for a in (gradient, outputs, engine.open(c.task).losses(v), state.parameters))]
+        )
     assert results[0] == results[1]
 
 
@@ -290,12 +295,12 @@ def test_rows_of_a_task_have_the_bits_of_their_copies(engine, batch_size, step, 
     order = np.stack([np.random.default_rng(i).permutation(301) for i in range(2)])
     results = []
     for c, row_numbers in ((case, case.rows), (copied, np.arange(301))):
-        loss, gradient = engine.loss_and_gradient(c.task, c.parameters)
+        loss, gradient = engine.open(c.task).loss_and_gradient(c.parameters)
         states = [
             run(engine, c, STEPS[step], "penalty", 0.1, Batches(rows, bounds, n_samples))
             for rows in (None, row_numbers[order])
         ]
-        arrays = [gradient, engine.outputs(c.task, c.parameters), engine.losses(c.task, vectors)]
+        arrays = [gradient, engine.open(c.task).outputs(c.parameters), engine.open(c.task).losses(vectors)]
         arrays += [array for state, _ in states for array in (state.parameters, state.moments)]
         results.append([loss, *(array.tobytes() for array in arrays), *(totals for _, totals in states)])
     assert results[0] == results[1]
@@ -315,9 +320,9 @@ def test_numbers_of_classes_have_the_bits_of_one_hot_targets(engine, batch_size,
     for rows in (None, np.random.default_rng(0).permutation(200)[:150]):
         results = []
         for c in (replace(case, rows=rows), replace(case.with_classes(), rows=rows)):
-            value, gradient = engine.loss_and_gradient(c.task, c.parameters)
+            value, gradient = engine.open(c.task).loss_and_gradient(c.parameters)
             state, totals = run(engine, c, STEPS["adam"], "penalty", 0.1, batches)
-            arrays = gradient, engine.losses(c.task, vectors), state.parameters, state.moments
+            arrays = gradient, engine.open(c.task).losses(vectors), state.parameters, state.moments
             results.append([value, *(array.tobytes() for array in arrays), totals])
         assert results[0] == results[1]
 
@@ -327,9 +332,9 @@ def test_numbers_of_classes_have_the_bits_of_one_hot_targets(engine, batch_size,
 def test_floating_point_environment_stays_as_it_was(engine, call):
     case = make_case((4, 6, 3), "relu", "softmax", "log_loss", n_rows=12)
     if call == "outputs":
-        engine.outputs(case.task, case.parameters)
+        engine.open(case.task).outputs(case.parameters)
     elif call == "loss_and_gradient":
-        engine.loss_and_gradient(case.task, case.parameters)
+        engine.open(case.task).loss_and_gradient(case.parameters)
     else:
         run(engine, case, STEPS["adam"], "penalty", 0.1, make_batches(12, 5, 4))
     # a process that flushes subnormal numbers to zero would make this zero

@@ -14,6 +14,7 @@ from cases import (
     hidden_values,
     make_batches,
     make_case,
+    make_network,
     new_state,
     rates_of,
     run,
@@ -21,10 +22,11 @@ from cases import (
 from scipy.special import expit, log_expit, log_softmax, softmax
 
 from skl2net import engines
-from skl2net.engines import available_engines, default_engine, reference
-from skl2net.engines.interface import Batches, OptimiserState, Task
+from skl2net.activations import ACTIVATIONS
+from skl2net.engines import available_engines, default_engine
+from skl2net.engines.base import Batches, OptimiserState, Task
+from skl2net.engines.reference import engine as reference
 from skl2net.l2 import MODES
-from skl2net.network import ACTIVATIONS, Network
 from skl2net.solvers.optimisers import SGD
 
 each_engine = pytest.mark.parametrize("engine", available_engines(), ids=lambda engine: engine.name)
@@ -50,8 +52,8 @@ def assert_derivative(engine, case):
     """
     h, parameters = np.finfo(np.float64).eps ** (1 / 3), case.parameters
     shifted = np.concatenate([parameters + h * np.eye(len(parameters)), parameters - h * np.eye(len(parameters))])
-    numeric = np.subtract(*np.split(engine.losses(case.task, shifted), 2)) / (2 * h)
-    _, gradient = engine.loss_and_gradient(case.task, parameters)
+    numeric = np.subtract(*np.split(engine.open(case.task).losses(shifted), 2)) / (2 * h)
+    _, gradient = engine.open(case.task).loss_and_gradient(parameters)
     assert np.linalg.norm(gradient - numeric) <= 1e-6 * np.linalg.norm(numeric)
 
 
@@ -72,19 +74,19 @@ def test_gradient_of_the_log_loss_is_exact_where_probabilities_saturate(engine, 
     # logits of ±60: exp(-60) is far below eps, so that a loss of rounded probabilities would be constant or infinite
     X, Y = np.array([[1.0], [-1.0]]), np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
     parameters = np.array([60.0, -60.0, 20.0, 0.5, -0.3, 0.1])
-    assert_derivative(engine, Case(Network((1, 3), "identity", output), "log_loss", parameters, X, Y))
+    assert_derivative(engine, Case(make_network((1, 3), "identity"), "log_loss", parameters, X, Y))
 
 
 @each_engine
 def test_loss_of_saturated_probabilities_is_their_logit(engine):
     # log(1 + exp(800)) = 800 + exp(-800), whose last term is below any rounding
     X, Y = np.array([[1.0]]), np.array([[0.0]])
-    task = Task(Network((1, 1), "identity", "logistic"), X, Y, loss="log_loss")
-    loss, gradient = engine.loss_and_gradient(task, np.array([800.0, 0.0]))
+    task = Task(make_network((1, 1), "identity"), X, Y, loss="log_loss")
+    loss, gradient = engine.open(task).loss_and_gradient(np.array([800.0, 0.0]))
     assert loss == 800.0
     np.testing.assert_array_equal(gradient, [1.0, 1.0])
-    task = Task(Network((1, 2), "identity", "softmax"), X, np.array([[0.0, 1.0]]), loss="log_loss")
-    loss, gradient = engine.loss_and_gradient(task, np.array([800.0, 0.0, 0.0, 0.0]))
+    task = Task(make_network((1, 2), "identity"), X, np.array([[0.0, 1.0]]), loss="log_loss")
+    loss, gradient = engine.open(task).loss_and_gradient(np.array([800.0, 0.0, 0.0, 0.0]))
     assert loss == 800.0
     np.testing.assert_array_equal(gradient, [1.0, -1.0, 1.0, -1.0])
 
@@ -97,19 +99,19 @@ def test_loss_of_saturated_probabilities_is_their_logit(engine):
 def test_softmax_is_right_however_far_all_raw_outputs_are_below_zero(engine, n_classes, n_rows, loss, dtype):
     # logits -c, -2c, -3c, ...: the first class has all of the probability, however large c is
     scale = np.finfo(dtype).max / 100
-    network = Network((1, n_classes), "identity", "softmax")
+    network = make_network((1, n_classes), "identity")
     Y = np.eye(n_classes, dtype=dtype)[np.full(n_rows, 1)]
     parameters = np.append(-scale * np.arange(1, n_classes + 1), np.zeros(n_classes)).astype(dtype)
     task = Task(network, np.ones((n_rows, 1), dtype=dtype), Y, loss=loss)
     expected = np.tile(np.eye(n_classes)[0], (n_rows, 1))
-    np.testing.assert_array_equal(engine.outputs(task, parameters), expected)
-    value, gradient = engine.loss_and_gradient(task, parameters)
+    np.testing.assert_array_equal(engine.open(task).outputs(parameters), expected)
+    value, gradient = engine.open(task).loss_and_gradient(parameters)
     if loss == "log_loss":
         np.testing.assert_allclose(value, scale, rtol=1e-6)
         np.testing.assert_allclose(gradient[:n_classes], expected[0] - Y[0], rtol=1e-6)
     else:
         assert value == 1
-    np.testing.assert_array_equal(engine.losses(task, parameters[np.newaxis]), [value])
+    np.testing.assert_array_equal(engine.open(task).losses(parameters[np.newaxis]), [value])
 
 
 def expected_outputs(case):
@@ -128,7 +130,7 @@ def expected_outputs(case):
         A = functions[case.network.activation](values[-1])
     Z = A @ coefs[-1] + intercepts[-1]
     output = {"identity": np.asarray, "logistic": expit, "softmax": lambda Z: softmax(Z, axis=1), "exp": np.exp}
-    return output[case.network.output](Z), Z
+    return output[case.loss.output.name](Z), Z
 
 
 def expected_loss(case):
@@ -139,7 +141,7 @@ def expected_loss(case):
         terms = 0.5 * (P - Y) ** 2
     elif case.loss == "poisson":
         terms = np.where(Y > 0, Y * np.log(np.where(Y > 0, Y, 1) / P), 0) - Y + P
-    elif case.network.output == "softmax":
+    elif case.loss.output.name == "softmax":
         terms = -Y * log_softmax(Z, axis=1)
     else:
         terms = -Y * log_expit(Z) - (1 - Y) * log_expit(-Z)
@@ -155,9 +157,9 @@ def test_outputs_and_losses_are_those_of_the_definition(engine, activation, hidd
     P, Z = expected_outputs(case)
     # three to five products of a few terms of size one, and functions with a condition of about the logit's size
     close = {"rtol": 0, "atol": 100 * np.finfo(np.float64).eps * (1 + np.abs(Z).max()) * (1 + np.abs(P).max())}
-    np.testing.assert_allclose(engine.outputs(case.task, case.parameters, raw=True), Z, **close)
-    np.testing.assert_allclose(engine.outputs(case.task, case.parameters), P, **close)
-    value, _ = engine.loss_and_gradient(case.task, case.parameters)
+    np.testing.assert_allclose(engine.open(case.task).outputs(case.parameters, raw=True), Z, **close)
+    np.testing.assert_allclose(engine.open(case.task).outputs(case.parameters), P, **close)
+    value, _ = engine.open(case.task).loss_and_gradient(case.parameters)
     np.testing.assert_allclose(value, expected_loss(case), **close)
 
 
@@ -167,8 +169,8 @@ def test_outputs_and_losses_are_those_of_the_definition(engine, activation, hidd
 def test_losses_of_many_vectors_are_the_losses_of_each(engine, output, loss, sparse):
     case = make_case((3, 4, 3), "tanh", output, loss, sparse=sparse, weighted=True, n_rows=11)
     swarm = case.parameters * np.linspace(-1, 1, 7)[:, None]
-    many = engine.losses(case.task, swarm)
-    each = [engine.loss_and_gradient(case.task, parameters)[0] for parameters in swarm]
+    many = engine.open(case.task).losses(swarm)
+    each = [engine.open(case.task).loss_and_gradient(parameters)[0] for parameters in swarm]
     assert many.shape == (7,)
     assert many.dtype == np.float64
     # sums of 11 rows of 3 terms, in another order perhaps
@@ -180,8 +182,8 @@ def test_losses_of_many_vectors_are_the_losses_of_each(engine, output, loss, spa
 @each_output_loss
 def test_engines_keep_the_dtype(engine, output, loss, dtype):
     case = make_case((3, 4, 3), "tanh", output, loss, dtype=dtype, weighted=True)
-    assert engine.outputs(case.task, case.parameters).dtype == dtype
-    value, gradient = engine.loss_and_gradient(case.task, case.parameters)
+    assert engine.open(case.task).outputs(case.parameters).dtype == dtype
+    value, gradient = engine.open(case.task).loss_and_gradient(case.parameters)
     assert isinstance(value, float)
     assert gradient.dtype == dtype
     state, totals = run(engine, case, STEPS["adam"], "decoupled", 0.1, make_batches(6, 4, 3))
@@ -195,8 +197,8 @@ def test_a_row_of_weight_two_is_two_rows(engine, output, loss):
     case = make_case((3, 4, 3), "tanh", output, loss)
     weight = np.array([2.0, 1.0, 1.0, 0.0, 3.0, 1.0])
     rows = np.repeat(np.arange(6), weight.astype(int))
-    weighted = engine.loss_and_gradient(replace(case.task, sample_weight=weight), case.parameters)
-    repeated = engine.loss_and_gradient(case.task.with_rows(rows), case.parameters)
+    weighted = engine.open(replace(case.task, sample_weight=weight)).loss_and_gradient(case.parameters)
+    repeated = engine.open(case.task.with_rows(rows)).loss_and_gradient(case.parameters)
     for u, v in zip(weighted, repeated, strict=True):
         np.testing.assert_allclose(u, v, rtol=0, atol=100 * np.finfo(np.float64).eps * (1 + np.abs(v).max()))
 
@@ -210,7 +212,7 @@ def test_weights_may_be_as_small_as_their_dtype_allows(engine, output, loss, bat
     case = make_case((3, 4, n_outputs), "tanh", output, loss, n_rows=20, dtype=dtype)
     tiny = replace(case, sample_weight=np.full(20, 2.0**exponent, dtype))
     (value, gradient), (tiny_value, tiny_gradient) = (
-        engine.loss_and_gradient(each.task, case.parameters) for each in (case, tiny)
+        engine.open(each.task).loss_and_gradient(case.parameters) for each in (case, tiny)
     )
     # sums of 20 rows, or five updates of batches
     eps = 100 * np.finfo(dtype).eps * (1 + abs(gradient).max() + abs(case.parameters).max())
@@ -236,19 +238,19 @@ def test_a_row_of_weight_zero_counts_for_nothing_even_if_its_loss_overflows(engi
     other = replace(case, Y=case.Y.copy())
     other.Y[row] = np.finfo(dtype).max ** 0.75
     (value, gradient), (other_value, other_gradient) = (
-        engine.loss_and_gradient(each.task, case.parameters) for each in (case, other)
+        engine.open(each.task).loss_and_gradient(case.parameters) for each in (case, other)
     )
     assert value == other_value
     np.testing.assert_array_equal(gradient, other_gradient)
-    losses, other_losses = (engine.losses(each.task, case.parameters[np.newaxis]) for each in (case, other))
+    losses, other_losses = (engine.open(each.task).losses(case.parameters[np.newaxis]) for each in (case, other))
     np.testing.assert_array_equal(losses, other_losses)
 
 
 @each_engine
 def test_a_loss_of_zero_is_reached_where_outputs_are_the_targets(engine):
     case = make_case((3, 4, 2), "relu", "identity", "squared_error")
-    Y = engine.outputs(case.task, case.parameters)
-    value, gradient = engine.loss_and_gradient(replace(case.task, Y=Y), case.parameters)
+    Y = engine.open(case.task).outputs(case.parameters)
+    value, gradient = engine.open(replace(case.task, Y=Y)).loss_and_gradient(case.parameters)
     assert value == 0
     np.testing.assert_array_equal(gradient, 0)
 
@@ -256,9 +258,9 @@ def test_a_loss_of_zero_is_reached_where_outputs_are_the_targets(engine):
 @each_engine
 def test_poisson_loss_takes_targets_of_zero(engine):
     # y·log(y) → 0, so that the half deviance of a prediction p is p
-    network = Network((1, 1), "identity", "exp")
+    network = make_network((1, 1), "identity")
     task = Task(network, np.array([[1.0]]), np.array([[0.0]]), loss="poisson")
-    value, gradient = engine.loss_and_gradient(task, np.array([0.0, np.log(2.0)]))
+    value, gradient = engine.open(task).loss_and_gradient(np.array([0.0, np.log(2.0)]))
     np.testing.assert_allclose([value, *gradient], 2.0, rtol=4 * np.finfo(np.float64).eps)
 
 
@@ -288,8 +290,8 @@ def test_nan_and_infinity_in_a_weight_reach_the_loss(engine, activation, output,
     case = make_case((3, 4, 3), activation, output, loss)
     case.parameters[0] = bad
     with np.errstate(all="ignore"):
-        value, gradient = engine.loss_and_gradient(case.task, case.parameters)
-        expected, expected_gradient = reference.loss_and_gradient(case.task, case.parameters)
+        value, gradient = engine.open(case.task).loss_and_gradient(case.parameters)
+        expected, expected_gradient = reference.open(case.task).loss_and_gradient(case.parameters)
     if np.isnan(bad):
         assert np.isnan(value)
         assert not np.isfinite(gradient).all()
@@ -306,7 +308,9 @@ def test_updates_from_a_nan_end_in_parameters_that_are_not_finite(engine, step):
     optimiser, learning_rate = STEPS[step]
     state = new_state(case.parameters, optimiser)
     coefficients = coefficients_of(case, "penalty", 0.1, batches, learning_rate)
-    curves = engine.run_updates(case.task, state, batches, coefficients, optimiser, rates_of(batches, learning_rate))
+    curves = engine.open(case.task).run_updates(
+        state, batches, coefficients, optimiser, rates_of(batches, learning_rate)
+    )
     assert not np.isfinite(state.parameters).all()
     assert curves.shape == (0, 4)
 
@@ -317,7 +321,7 @@ def test_updates_from_a_nan_end_in_parameters_that_are_not_finite(engine, step):
 def test_a_run_ends_with_the_epoch_that_diverges(engine, where, batch_size):
     # a linear unit with a constant input of 1 or 0: with a learning rate of 1e20 it takes some epochs to overflow
     case = Case(
-        Network((1, 1), "identity", "identity"),
+        make_network((1, 1), "identity"),
         "squared_error",
         np.array([0.5, 0.7]),
         np.full((4, 1), float(where == "weight")),
@@ -332,7 +336,7 @@ def test_a_run_ends_with_the_epoch_that_diverges(engine, where, batch_size):
         part = Batches(None, bounds, batches.n_samples[:n_epochs])
         rates = rates_of(part, 1e20)
         with np.errstate(all="ignore"):
-            curves = engine.run_updates(case.task, state, part, coefficients[:n_epochs], optimiser, rates)
+            curves = engine.open(case.task).run_updates(state, part, coefficients[:n_epochs], optimiser, rates)
         ends.append((len(curves), bool(np.isfinite(state.parameters).all())))
     n_done = ends[-1][0]
     assert 0 < n_done < 20
@@ -358,7 +362,7 @@ def test_epochs_in_one_call_are_epochs_in_calls_of_their_own(engine, mode, step,
         order = batches.order if in_order else batches.order[epochs]
         part = Batches(order, batches.bounds, batches.n_samples[epochs])
         rates = rates_of(part, learning_rate)
-        return engine.run_updates(case.task, state, part, coefficients[epochs], optimiser, rates)
+        return engine.open(case.task).run_updates(state, part, coefficients[epochs], optimiser, rates)
 
     expected = np.concatenate([train(pieces, slice(i, i + 1)) for i in range(3)])
     np.testing.assert_array_equal(train(whole, slice(3)), expected)
@@ -375,7 +379,7 @@ def test_same_input_same_bits(engine, sparse):
     for _ in range(2):
         state, totals = run(engine, case, STEPS["adam"], "penalty", 0.01, make_batches(50, 20, 7))
         results.append(
-            (state.parameters.tobytes(), totals, engine.loss_and_gradient(case.task, case.parameters)[1].tobytes())
+            (state.parameters.tobytes(), totals, engine.open(case.task).loss_and_gradient(case.parameters)[1].tobytes())
         )
     assert results[0] == results[1]
 
@@ -384,9 +388,9 @@ def test_same_input_same_bits(engine, sparse):
 def test_engines_leave_what_they_are_given_as_it_was(engine):
     case = make_case((3, 4, 3), "relu", "softmax", "log_loss", weighted=True, sparse=True)
     before = [array.copy() for array in (case.parameters, case.X.data, case.Y, case.sample_weight)]
-    engine.outputs(case.task, case.parameters)
-    engine.loss_and_gradient(case.task, case.parameters)
-    engine.losses(case.task, case.parameters[None])
+    engine.open(case.task).outputs(case.parameters)
+    engine.open(case.task).loss_and_gradient(case.parameters)
+    engine.open(case.task).losses(case.parameters[None])
     run(engine, case, STEPS["adam"], "decay_after", 0.1, make_batches(6, 4, 3))
     for array, copy in zip((case.parameters, case.X.data, case.Y, case.sample_weight), before, strict=True):
         np.testing.assert_array_equal(array, copy)
@@ -405,8 +409,8 @@ def test_csr_is_taken_unsorted_with_duplicates_and_with_either_index(engine):
         X.has_sorted_indices = X.has_canonical_format = False
         sparse = replace(dense, X=X)
         close = {"rtol": 0, "atol": 100 * np.finfo(np.float64).eps}
-        value, gradient = engine.loss_and_gradient(sparse.task, sparse.parameters)
-        expected, expected_gradient = engine.loss_and_gradient(dense.task, dense.parameters)
+        value, gradient = engine.open(sparse.task).loss_and_gradient(sparse.parameters)
+        expected, expected_gradient = engine.open(dense.task).loss_and_gradient(dense.parameters)
         np.testing.assert_allclose(value, expected, **close)
         np.testing.assert_allclose(gradient, expected_gradient, **close)
         batches = make_batches(3, 5, 2)
@@ -432,13 +436,13 @@ def test_reference_engine_runs_on_the_array_api_standard(activation, hidden_size
     parameters, task = xp.asarray(case.parameters), strict_task(case)
     # the same operations by the same NumPy underneath
     for raw in (False, True):
-        strict = reference.outputs(task, parameters, raw=raw, xp=xp)
-        np.testing.assert_array_equal(np.asarray(strict), reference.outputs(case.task, case.parameters, raw=raw))
-    value, gradient = reference.loss_and_gradient(task, parameters, xp=xp)
-    expected, expected_gradient = reference.loss_and_gradient(case.task, case.parameters)
+        strict = reference.open(task).outputs(parameters, raw=raw, xp=xp)
+        np.testing.assert_array_equal(np.asarray(strict), reference.open(case.task).outputs(case.parameters, raw=raw))
+    value, gradient = reference.open(task).loss_and_gradient(parameters, xp=xp)
+    expected, expected_gradient = reference.open(case.task).loss_and_gradient(case.parameters)
     assert value == expected
     np.testing.assert_array_equal(np.asarray(gradient), expected_gradient)
-    assert float(reference.losses(task, parameters[None, :], xp=xp)[0]) == expected
+    assert float(reference.open(task).losses(parameters[None, :], xp=xp)[0]) == expected
 
 
 @pytest.mark.parametrize("rows", [None, [4, 0, 0, 2]], ids=["all rows", "some rows"])
@@ -458,7 +462,7 @@ def test_updates_of_the_reference_engine_run_on_the_array_api_standard(step, mod
     state = OptimiserState(xp.asarray(case.parameters), xp.zeros((optimiser.n_moments, case.parameters.size)))
     coefficients = coefficients_of(case, mode, 0.1, batches, learning_rate)
     rates = rates_of(batches, learning_rate)
-    curves = reference.run_updates(strict_task(case), state, strict_batches, coefficients, optimiser, rates, xp=xp)
+    curves = reference.open(strict_task(case)).run_updates(state, strict_batches, coefficients, optimiser, rates, xp=xp)
     np.testing.assert_array_equal(np.asarray(state.parameters), expected.parameters)
     assert tuple(curves[0]) == expected_totals
 
@@ -473,11 +477,11 @@ def test_each_update_has_a_learning_rate_of_its_own(engine, step, batch_size):
     coefficients = coefficients_of(case, "penalty", 0.1, batches, None)
     rates = np.geomspace(0.1, 0.001, 6).reshape(2, 3)
     whole, parts = new_state(case.parameters, optimiser), new_state(case.parameters, optimiser)
-    engine.run_updates(case.task, whole, batches, coefficients, optimiser, rates)
+    engine.open(case.task).run_updates(whole, batches, coefficients, optimiser, rates)
     for epoch, i in np.ndindex(2, 3):
         one = slice(epoch, epoch + 1), slice(i, i + 1)
         part = Batches(batches.order[one[0]], batches.bounds[i : i + 2], batches.n_samples[one])
-        engine.run_updates(case.task, parts, part, coefficients[one], optimiser, rates_of(part, rates[epoch, i]))
+        engine.open(case.task).run_updates(parts, part, coefficients[one], optimiser, rates_of(part, rates[epoch, i]))
     np.testing.assert_array_equal(whole.parameters, parts.parameters)
 
 
@@ -491,17 +495,17 @@ def test_an_epoch_in_parts_is_the_epoch_in_one(engine):
     coefficients = coefficients_of(case, "penalty", (0.1, 0.2), batches, learning_rate)
     rates = rates_of(batches, learning_rate)
     whole, parts = new_state(case.parameters, optimiser), new_state(case.parameters, optimiser)
-    curves = engine.run_updates(case.task, whole, batches, coefficients, optimiser, rates)
+    curves = engine.open(case.task).run_updates(whole, batches, coefficients, optimiser, rates)
     expected = []
     for i in range(3):
         part = Batches(order, batches.bounds[i : i + 2], batches.n_samples[:, i : i + 1])
         updates = coefficients[:, i : i + 1]
-        expected.append(engine.run_updates(case.task, parts, part, updates, optimiser, rates[:, i : i + 1])[0])
+        expected.append(engine.open(case.task).run_updates(parts, part, updates, optimiser, rates[:, i : i + 1])[0])
     np.testing.assert_array_equal(whole.parameters, parts.parameters)
     assert whole.n_updates == parts.n_updates == 3
     np.testing.assert_allclose(curves[0, :3], np.sum(expected, axis=0)[:3], rtol=10 * np.finfo(float).eps)
     assert curves[0, 3] == expected[-1][3]
-    assert engine.epochs_per_call(case.task) == 1
+    assert engine.open(case.task).epochs_per_call == 1
 
 
 def test_default_engine_is_the_first_of_the_available_ones():

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import sklearn
-from cases import SOLVER_MODES, classes, converging_or_not, fit, flat, iterating_function, regression
+from cases import SOLVER_MODES, classes, converging_or_not, fit, flat, iterating_method, regression
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import AdaBoostClassifier
@@ -609,7 +609,7 @@ def test_an_interruption_while_iterations_are_recorded_takes_all_of_one_call_bac
 def test_an_interrupted_fit_goes_on_as_if_nothing_had_been(solver, failing_engine, iterations_per_call):
     iterations_per_call(2)
     X, y = classes()
-    function = iterating_function(solver)
+    function = iterating_method(solver)
     n_finished = 2 if function == "losses" else 4
     whole = fit(small(L2NetClassifier, solver=solver, max_iter=10), X, y)
     failing_engine(function, 3)
@@ -626,7 +626,7 @@ def test_an_interruption_before_the_first_iteration_is_finished_changes_nothing(
     X, y = classes()
     net = fit(small(L2NetClassifier, solver=solver), X, y)
     before = joblib.hash(vars(net))
-    failing_engine(iterating_function(solver), 1)
+    failing_engine(iterating_method(solver), 1)
     with pytest.raises(KeyboardInterrupt):
         net.fit(X, y)
     assert joblib.hash(vars(net)) == before
@@ -663,7 +663,7 @@ def test_an_interruption_under_early_stopping_keeps_the_best_weights(failing_eng
 def test_an_interrupted_lbfgs_keeps_the_last_finished_iteration(failing_engine, iterations_per_call):
     X, y = classes()
     iterations_per_call(2)
-    failing_engine(iterating_function("lbfgs"), 4)
+    failing_engine(iterating_method("lbfgs"), 4)
     with pytest.warns(UserWarning, match="interrupted"):
         net = small(L2NetClassifier, solver="lbfgs", max_iter=50).fit(X, y)
     assert 0 < net.n_iter_ == len(net.loss_curve_) <= 6

@@ -13,15 +13,14 @@ import joblib
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from cases import AtBytecode, classes, converging_or_not, count_bytecodes, fit, flat, regression
+from cases import AtBytecode, classes, converging_or_not, count_bytecodes, fit, flat, make_network, regression
 from sklearn.base import clone
 
 from skl2net import L2NetClassifier, L2NetRegressor, ParticleSwarm
 from skl2net.engines import default_engine
-from skl2net.engines.interface import Task
+from skl2net.engines.base import Task
 from skl2net.fitting import EarlyStopping, Start, Watch, fit_network
 from skl2net.l2 import L2Rule
-from skl2net.network import Network
 from skl2net.problem import Decoder, Problem
 from skl2net.solvers.base import Iterate
 from skl2net.solvers.curves import Curve, IterationTotals
@@ -55,7 +54,7 @@ def problem(rows=None, *, weighted=False, sparse=False):
         lambda Y, outputs, weight: np.average(Y.argmax(axis=1) == outputs.argmax(axis=1), weights=weight),
         raw=True,
     )
-    task = Task(Network((4, 5, 3), "tanh", "softmax"), X, np.eye(3)[y], weight, "log_loss", rows)
+    task = Task(make_network((4, 5, 3), "tanh"), X, np.eye(3)[y], weight, "log_loss", rows)
     return Problem(task, L2Rule("prior", (1.0, 1.0)), default_engine(), decoder)
 
 

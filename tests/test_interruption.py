@@ -15,7 +15,7 @@ from cases import STEPS, coefficients_of, make_case, new_state, rates_of
 from test_compiled import make_motion, make_swarm, penalty_of
 
 from skl2net.engines import available_engines, default_engine
-from skl2net.engines.interface import Batches, Cancelled, LBFGSLimits, LBFGSState
+from skl2net.engines.base import Batches, Cancelled, LBFGSLimits, LBFGSState
 from skl2net.solvers.lbfgs import N_PAIRS
 
 # fits whose first call of the engine takes seconds; Ctrl-C comes 0.3 s after it has begun
@@ -89,7 +89,7 @@ def iterate_lbfgs(engine, case, task):
     state = LBFGSState(case.parameters.astype(np.float64), gradient, 100.0, *pairs, np.zeros(N_PAIRS))
     before = copy.deepcopy(state)
     try:
-        engine.iterate_lbfgs(task, state, penalty_of(case), LBFGSLimits(np.inf, 0.0, 0.0), 9)
+        engine.open(task).iterate_lbfgs(state, penalty_of(case), LBFGSLimits(np.inf, 0.0, 0.0), 9)
     finally:
         assert (state.n_iterations, state.n_updates, state.loss, state.status) == (0, 0, 100.0, "running")
         np.testing.assert_array_equal(state.parameters, before.parameters)
@@ -99,17 +99,17 @@ def iterate_lbfgs(engine, case, task):
 LARGE, SMALL = (50, 300, 300, 3), (256, 32, 32, 3)  # by blocks of rows, and with rows in the SIMD lanes
 
 CALLS = {
-    "outputs": (LARGE, lambda engine, case, task: engine.outputs(task, case.parameters)),
-    "gradient": (LARGE, lambda engine, case, task: engine.loss_and_gradient(task, case.parameters)),
-    "gradient, small": (SMALL, lambda engine, case, task: engine.loss_and_gradient(task, case.parameters)),
-    "losses": (LARGE, lambda engine, case, task: engine.losses(task, case.parameters[None])),
-    "losses, small": (SMALL, lambda engine, case, task: engine.losses(task, np.tile(case.parameters, (30, 1)))),
-    "batches": (LARGE, lambda engine, case, task: engine.run_updates(task, *updates(case, 200))),
-    "one batch": (LARGE, lambda engine, case, task: engine.run_updates(task, *updates(case, N_ROWS))),
-    "online": (LARGE, lambda engine, case, task: engine.run_updates(task, *updates(case, 1))),
+    "outputs": (LARGE, lambda engine, case, task: engine.open(task).outputs(case.parameters)),
+    "gradient": (LARGE, lambda engine, case, task: engine.open(task).loss_and_gradient(case.parameters)),
+    "gradient, small": (SMALL, lambda engine, case, task: engine.open(task).loss_and_gradient(case.parameters)),
+    "losses": (LARGE, lambda engine, case, task: engine.open(task).losses(case.parameters[None])),
+    "losses, small": (SMALL, lambda engine, case, task: engine.open(task).losses(np.tile(case.parameters, (30, 1)))),
+    "batches": (LARGE, lambda engine, case, task: engine.open(task).run_updates(*updates(case, 200))),
+    "one batch": (LARGE, lambda engine, case, task: engine.open(task).run_updates(*updates(case, N_ROWS))),
+    "online": (LARGE, lambda engine, case, task: engine.open(task).run_updates(*updates(case, 1))),
     "swarm": (
         SMALL,
-        lambda engine, case, task: engine.iterate_swarm(task, make_swarm(case), penalty_of(case), make_motion(9)),
+        lambda engine, case, task: engine.open(task).iterate_swarm(make_swarm(case), penalty_of(case), make_motion(9)),
     ),
     "lbfgs": (LARGE, lambda engine, case, task: iterate_lbfgs(engine, case, task)),
     "lbfgs, small": (SMALL, lambda engine, case, task: iterate_lbfgs(engine, case, task)),
@@ -136,7 +136,9 @@ class Cancellation:
 )
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_a_long_call_ends_when_its_result_is_no_longer_needed(name, sparse, n_threads):
-    engine = pytest.importorskip("skl2net.engines._compiled", reason="the reference engine asks between updates only")
+    engine = pytest.importorskip(
+        "skl2net.engines._compiled", reason="the reference engine asks between updates only"
+    ).engine
     sizes, call = CALLS[name]
     case, is_cancelled = long_case(sizes, sparse=sparse), Cancellation()
     with pytest.raises(Cancelled):
@@ -152,10 +154,10 @@ def test_cancelled_updates_leave_the_state_of_the_last_finished_update(engine, b
     case = long_case(LARGE)
     state, *arguments = updates(case, batch_size)
     with pytest.raises(Cancelled):
-        engine.run_updates(replace(case.task, is_cancelled=Cancellation()), state, *arguments)
+        engine.open(replace(case.task, is_cancelled=Cancellation())).run_updates(state, *arguments)
     assert 0 < state.n_updates < N_ROWS // batch_size
     expected, *arguments = updates(case, batch_size, state.n_updates * batch_size)
-    engine.run_updates(case.task, expected, *arguments)
+    engine.open(case.task).run_updates(expected, *arguments)
     np.testing.assert_array_equal(state.parameters, expected.parameters)
     np.testing.assert_array_equal(state.moments, expected.moments)
 
@@ -167,26 +169,30 @@ def test_what_a_question_raises_ends_the_call(engine):
 
     case = long_case(LARGE)
     with pytest.raises(ZeroDivisionError, match="asked"):
-        engine.run_updates(replace(case.task, is_cancelled=is_cancelled), *updates(case, 200))
+        engine.open(replace(case.task, is_cancelled=is_cancelled)).run_updates(*updates(case, 200))
 
 
 def test_a_short_call_asks_nothing():
-    engine = pytest.importorskip("skl2net.engines._compiled", reason="the reference engine asks before each update")
+    engine = pytest.importorskip(
+        "skl2net.engines._compiled", reason="the reference engine asks before each update"
+    ).engine
     case = make_case((4, 5, 3), "tanh", "softmax", "log_loss")
     case.rows = np.arange(6)
     is_cancelled = Cancellation()
-    engine.run_updates(replace(case.task, is_cancelled=is_cancelled), *updates(case, 2, 6))
+    engine.open(replace(case.task, is_cancelled=is_cancelled)).run_updates(*updates(case, 2, 6))
     assert is_cancelled.n_questions == 0
 
 
 def test_calls_of_several_threads_end_each_by_itself():
-    engine = pytest.importorskip("skl2net.engines._compiled", reason="the reference engine asks between updates only")
+    engine = pytest.importorskip(
+        "skl2net.engines._compiled", reason="the reference engine asks between updates only"
+    ).engine
     case = long_case(LARGE)
     cancellations = [Cancellation() for _ in range(3)]
 
     def call(is_cancelled):
         with pytest.raises(Cancelled):
-            engine.loss_and_gradient(replace(case.task, is_cancelled=is_cancelled), case.parameters)
+            engine.open(replace(case.task, is_cancelled=is_cancelled)).loss_and_gradient(case.parameters)
         return is_cancelled.thread is threading.current_thread()
 
     with ThreadPoolExecutor(3) as pool:

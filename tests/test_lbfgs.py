@@ -17,7 +17,7 @@ from sklearn.datasets import load_diabetes
 
 from skl2net import L2NetRegressor
 from skl2net.engines import available_engines, default_engine
-from skl2net.engines.interface import Cancelled, LBFGSLimits
+from skl2net.engines.base import Cancelled, LBFGSLimits
 from skl2net.fitting import Start, Watch, fit_network
 from skl2net.l2 import L2Rule
 from skl2net.problem import Problem
@@ -487,9 +487,9 @@ def test_states_that_do_not_fit_are_refused(change, message, engine):
     state = replace(first_state(problem, start, NEVER), **change)
     before = contents(state)
     with pytest.raises(ValueError, match=message):
-        engine.iterate_lbfgs(problem.task, state, [0.1, 0.2], NEVER, 5)
+        engine.open(problem.task).iterate_lbfgs(state, [0.1, 0.2], NEVER, 5)
     with pytest.raises(ValueError, match="penalty must have shape"):
-        engine.iterate_lbfgs(problem.task, first_state(problem, start, NEVER), [0.1], NEVER, 5)
+        engine.open(problem.task).iterate_lbfgs(first_state(problem, start, NEVER), [0.1], NEVER, 5)
     assert contents(state) == before
 
 

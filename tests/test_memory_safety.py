@@ -15,7 +15,7 @@ from test_engine_agreement import each_dtype
 
 from skl2net import L2NetClassifier, L2NetClassifierCV, L2NetRegressor, NodeSweepCV, ParticleSwarm
 from skl2net.engines import available_engines, default_engine
-from skl2net.engines.interface import Batches
+from skl2net.engines.base import Batches
 from skl2net.l2 import L2Coefficients
 from skl2net.solvers.gradient import RowOrder
 
@@ -151,10 +151,10 @@ def test_broken_csr_is_refused_by_every_function_of_an_engine(engine, name):
     rates = rates_of(batches, learning_rate)
     state = new_state(case.parameters, optimiser)
     for call in (
-        lambda: engine.outputs(case.task, case.parameters),
-        lambda: engine.loss_and_gradient(case.task, case.parameters),
-        lambda: engine.losses(case.task, case.parameters[None]),
-        lambda: engine.run_updates(case.task, state, batches, coefficients, optimiser, rates),
+        lambda: engine.open(case.task).outputs(case.parameters),
+        lambda: engine.open(case.task).loss_and_gradient(case.parameters),
+        lambda: engine.open(case.task).losses(case.parameters[None]),
+        lambda: engine.open(case.task).run_updates(state, batches, coefficients, optimiser, rates),
     ):
         with pytest.raises(ValueError):  # noqa: PT011 - the words are the engine's or scipy's
             call()
@@ -171,7 +171,9 @@ def test_broken_csr_is_refused_where_only_the_order_of_an_epoch_names_its_rows(e
     coefficients = coefficients_of(case, "penalty", 0.1, batches, learning_rate)
     rates = rates_of(batches, learning_rate)
     with pytest.raises(ValueError):  # noqa: PT011 - the words are the engine's or scipy's
-        engine.run_updates(case.task, new_state(case.parameters, optimiser), batches, coefficients, optimiser, rates)
+        engine.open(case.task).run_updates(
+            new_state(case.parameters, optimiser), batches, coefficients, optimiser, rates
+        )
 
 
 @pytest.mark.parametrize("variant", ["inertia", "fips"])
@@ -218,7 +220,7 @@ def unaligned(array):
 @pytest.mark.parametrize("sparse", [False, True], ids=["dense", "csr"])
 @pytest.mark.parametrize("with_classes", [False, True], ids=["one-hot", "classes"])
 def test_unaligned_arrays_give_the_same_bits(with_classes, dtype, sparse):
-    engine = pytest.importorskip("skl2net.engines._compiled")
+    engine = pytest.importorskip("skl2net.engines._compiled").engine
     case = make_case((9, 33, 3), "tanh", "softmax", "log_loss", n_rows=20, sparse=sparse, weighted=True, dtype=dtype)
     case.rows = np.arange(20)[::-1].copy()
     X = case.X
@@ -239,32 +241,34 @@ def test_unaligned_arrays_give_the_same_bits(with_classes, dtype, sparse):
     moved_batches = replace(batches, **{name: unaligned(array) for name, array in vars(batches).items()})
     moved_coefficients = L2Coefficients(*(unaligned(array) for array in vars(coefficients).values()))
     states = [new_state(case.parameters, optimiser) for _ in range(2)]
-    engine.run_updates(case.task, states[0], batches, coefficients, optimiser, rates)
+    engine.open(case.task).run_updates(states[0], batches, coefficients, optimiser, rates)
     moved_rates = unaligned(rates)
-    engine.run_updates(task, states[1], moved_batches, moved_coefficients, optimiser, moved_rates)
+    engine.open(task).run_updates(states[1], moved_batches, moved_coefficients, optimiser, moved_rates)
     np.testing.assert_array_equal(states[1].parameters, states[0].parameters)
     parameters = unaligned(case.parameters)
-    np.testing.assert_array_equal(engine.outputs(task, parameters), engine.outputs(case.task, case.parameters))
     np.testing.assert_array_equal(
-        engine.loss_and_gradient(task, parameters)[1], engine.loss_and_gradient(case.task, case.parameters)[1]
+        engine.open(task).outputs(parameters), engine.open(case.task).outputs(case.parameters)
     )
     np.testing.assert_array_equal(
-        engine.losses(task, parameters[None]), engine.losses(case.task, case.parameters[None])
+        engine.open(task).loss_and_gradient(parameters)[1], engine.open(case.task).loss_and_gradient(case.parameters)[1]
+    )
+    np.testing.assert_array_equal(
+        engine.open(task).losses(parameters[None]), engine.open(case.task).losses(case.parameters[None])
     )
     with pytest.raises(ValueError, match="writeable array"):
-        engine.run_updates(
-            task, replace(states[1], parameters=parameters), moved_batches, moved_coefficients, optimiser, moved_rates
+        engine.open(task).run_updates(
+            replace(states[1], parameters=parameters), moved_batches, moved_coefficients, optimiser, moved_rates
         )
 
 
 def test_an_unaligned_swarm_flies_the_same_way():
-    engine = pytest.importorskip("skl2net.engines._compiled")
+    engine = pytest.importorskip("skl2net.engines._compiled").engine
     case = swarm_case()
     names = ("positions", "velocities", "best_positions", "best_losses", "best_data_losses", "neighbourhood_best")
     swarm, other = make_swarm(case), make_swarm(case)
     other = replace(other, **{name: unaligned(getattr(other, name)) for name in names})
-    expected, _ = engine.iterate_swarm(case.task, swarm, penalty_of(case), make_motion(5))
-    state, _ = engine.iterate_swarm(case.task, other, penalty_of(case), make_motion(5))
+    expected, _ = engine.open(case.task).iterate_swarm(swarm, penalty_of(case), make_motion(5))
+    state, _ = engine.open(case.task).iterate_swarm(other, penalty_of(case), make_motion(5))
     np.testing.assert_array_equal(state.positions, expected.positions)
 
 
@@ -291,9 +295,9 @@ def test_softmax_of_raw_outputs_far_below_zero(engine, instruction_set, n_rows, 
     biases[:], biases[0] = lowest, lowest / 10
     expected = np.zeros((n_rows, n_outputs))
     expected[:, 0] = 1
-    np.testing.assert_array_equal(engine.outputs(case.task, case.parameters), expected)
+    np.testing.assert_array_equal(engine.open(case.task).outputs(case.parameters), expected)
     case.Y[:] = np.eye(n_outputs)[1]
-    value, gradient = engine.loss_and_gradient(case.task, case.parameters)
+    value, gradient = engine.open(case.task).loss_and_gradient(case.parameters)
     of_biases = case.network.unpack(gradient)[1][0]
     if loss == "log_loss":
         assert value == pytest.approx(-0.9 * float(lowest), rel=1e-6)

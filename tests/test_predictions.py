@@ -17,10 +17,11 @@ from cases import make_case
 from sklearn.exceptions import NotFittedError
 
 from skl2net import L2NetClassifier, L2NetRegressor
-from skl2net.engines import reference
+from skl2net.engines.reference import engine as reference
 from skl2net.network import ACTIVATIONS
 
-compiled = pytest.importorskip("skl2net.engines._compiled", reason="the compiled engine was not built")
+_compiled = pytest.importorskip("skl2net.engines._compiled", reason="the compiled engine was not built")
+compiled = _compiled.engine
 
 each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
 
@@ -43,12 +44,12 @@ def use(monkeypatch, engine):
     monkeypatch.setattr("skl2net.estimators.base.default_engine", lambda: engine)
 
 
-@pytest.fixture(params=compiled.instruction_sets())
+@pytest.fixture(params=_compiled.instruction_sets())
 def instruction_set(request):
     """Run each instruction set of this processor."""
-    compiled._use_instruction_set(request.param)
+    _compiled._use_instruction_set(request.param)
     yield request.param
-    compiled._use_instruction_set(compiled.instruction_sets()[-1])
+    _compiled._use_instruction_set(_compiled.instruction_sets()[-1])
 
 
 @each_dtype
@@ -62,7 +63,7 @@ def test_rows_one_by_one_have_the_bits_of_all_rows_at_once(instruction_set, hidd
     loss = "squared_error"
     case = make_case((9, *hidden, n_outputs), "tanh", output, loss, n_rows=7, dtype=dtype)
     layers = case.task.network.unpack(case.parameters)
-    expected = compiled.outputs(case.task, case.parameters, raw=raw)
+    expected = compiled.open(case.task).outputs(case.parameters, raw=raw)
     X = case.X
     for n_rows in (1, 2, 3, 7):
         parts = [
@@ -77,7 +78,7 @@ def test_every_activation_has_the_bits_of_all_rows_at_once(instruction_set, acti
     case = make_case((9, 40, 20, 3), activation, "softmax", "log_loss", n_rows=5, dtype=dtype)
     layers = case.task.network.unpack(case.parameters)
     rows = [compiled.predict(*layers, activation, "softmax", case.X[i : i + 1]) for i in range(5)]
-    np.testing.assert_array_equal(np.concatenate(rows), compiled.outputs(case.task, case.parameters))
+    np.testing.assert_array_equal(np.concatenate(rows), compiled.open(case.task).outputs(case.parameters))
 
 
 def fitted(kind, dtype=np.float64, **parameters):
@@ -346,7 +347,7 @@ def test_deep_networks_predict(n_layers):
     vars(net).update(coefs_=coefs, intercepts_=intercepts, n_features_in_=3, n_outputs_=3, _activation="tanh")
     task = make_case((3,) * (n_layers + 1), "tanh", "identity", "squared_error").task
     parameters = task.network.pack(coefs, intercepts)
-    np.testing.assert_allclose(net.predict(X), reference.outputs(replace(task, X=X), parameters))
+    np.testing.assert_allclose(net.predict(X), reference.open(replace(task, X=X)).outputs(parameters))
 
 
 @pytest.mark.parametrize("n_threads", [1, 2, 4])

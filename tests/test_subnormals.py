@@ -5,12 +5,11 @@ import time
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from cases import STEPS, coefficients_of, make_case, new_state, rates_of
+from cases import STEPS, coefficients_of, make_case, make_network, new_state, rates_of
 from test_engine_agreement import each_dtype
 
 from skl2net.engines import available_engines, default_engine
-from skl2net.engines.interface import Batches, Task
-from skl2net.network import Network
+from skl2net.engines.base import Batches, Task
 from skl2net.solvers.optimisers import SGD, Adam
 
 each_engine = pytest.mark.parametrize("engine", available_engines(), ids=lambda engine: engine.name)
@@ -29,7 +28,7 @@ def train(engine, case, optimiser, *, batch_size=5, n_updates=70, mode="penalty"
     batches = Batches(order, bounds, np.full((n_epochs, n_updates), float(batch_size)))
     state = new_state(case.parameters, optimiser) if state is None else state
     coefficients = coefficients_of(case, mode, alpha, batches, 0.01)
-    engine.run_updates(case.task, state, batches, coefficients, optimiser, rates_of(batches, 0.01))
+    engine.open(case.task).run_updates(state, batches, coefficients, optimiser, rates_of(batches, 0.01))
     return state
 
 
@@ -150,9 +149,11 @@ def test_training_with_dead_units_takes_no_longer(name):
 @pytest.mark.parametrize("output", ["logistic", "softmax"])
 def test_saturated_outputs_have_no_gradient_close_to_subnormal(output, sparse, dtype):
     # its products with the weights would be subnormal; next to the gradient of any other row it is nothing
-    engine = pytest.importorskip("skl2net.engines._compiled", reason="the reference engine computes as NumPy does")
+    engine = pytest.importorskip(
+        "skl2net.engines._compiled", reason="the reference engine computes as NumPy does"
+    ).engine
     n_outputs = 1 if output == "logistic" else 2
-    network = Network((1, n_outputs), "identity", output)
+    network = make_network((1, n_outputs), "identity")
     kept, dropped = (-66.0, -78.0) if dtype == np.float32 else (-665.0, -690.0)  # exp of them, beside 2^-102 or 2^-969
     for logit, is_kept in ((kept, True), (dropped, False)):
         X = np.full((1, 1), logit, dtype)
@@ -160,5 +161,5 @@ def test_saturated_outputs_have_no_gradient_close_to_subnormal(output, sparse, d
         Y = np.zeros((1, n_outputs), dtype)
         Y[0, 1:] = 1
         task = Task(network, sp.csr_array(X) if sparse else X, Y, None, "log_loss")
-        gradient = engine.loss_and_gradient(task, parameters)[1][network.n_weights]
+        gradient = engine.open(task).loss_and_gradient(parameters)[1][network.n_weights]
         assert gradient == (pytest.approx(np.exp(dtype(logit)), rel=1e-4) if is_kept else 0)

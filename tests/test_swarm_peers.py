@@ -7,14 +7,13 @@ import logging
 
 import numpy as np
 import pytest
-from cases import fit
+from cases import fit, make_network
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
 from sklearn.preprocessing import StandardScaler, scale
 from swarm_cases import make_problem
 
 from skl2net import L2NetClassifier, L2NetRegressor, ParticleSwarm
 from skl2net.engines import default_engine
-from skl2net.network import Network
 
 pyswarms_single = pytest.importorskip("pyswarms.single")
 turboswarm = pytest.importorskip("turboswarm")
@@ -48,7 +47,7 @@ def objective(name):
         Y, output, loss = y[:, np.newaxis], "logistic", "log_loss"
     else:
         Y, output, loss = np.eye(y.max() + 1)[y], "softmax", "log_loss"
-    network = Network((X.shape[1], n_hidden, Y.shape[1]), "tanh", output)
+    network = make_network((X.shape[1], n_hidden, Y.shape[1]), "tanh")
     problem = make_problem(network, loss, X, Y.astype(X.dtype, order="C"), alpha=ALPHA, engine=default_engine())
 
     def losses(swarm):

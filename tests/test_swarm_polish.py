@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from cases import classes, fit, flat, iterating_function
+from cases import classes, fit, flat, iterating_method, make_network
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.exceptions import ConvergenceWarning
@@ -12,10 +12,9 @@ from sklearn.preprocessing import StandardScaler
 from swarm_cases import TASKS, make_problem
 
 from skl2net import L2NetClassifier, L2NetRegressor, ParticleSwarm
-from skl2net.engines.interface import Cancelled
+from skl2net.engines.base import Cancelled
 from skl2net.fitting import Start, Watch, fit_network
 from skl2net.l2 import PENALTIES
-from skl2net.network import Network
 from skl2net.solvers.base import Iterate
 from skl2net.solvers.curves import IterationTotals
 from skl2net.solvers.lbfgs import LBFGS
@@ -32,7 +31,7 @@ def test_polish_reaches_a_stationary_point(task, mode):
     net = estimator((4,), "tanh", solver=solver, l2_mode=mode, alpha=0.1, max_iter=60, random_state=0, **kwargs)
     fit(net, X, y)
     Y = np.eye(3)[y] if task == "multiclass" else y.reshape(len(y), -1)
-    network = Network((4, 4, Y.shape[1]), "tanh", net.out_activation_)
+    network = make_network((4, 4, Y.shape[1]), "tanh")
     loss = kwargs.get("loss", "log_loss" if task == "multiclass" else "squared_error")
     problem = make_problem(network, loss, X, Y, mode=mode, alpha=0.1)
     value, gradient = problem.objective_and_gradient(flat(net))
@@ -50,7 +49,7 @@ def test_polish_reaches_a_stationary_point_of_a_large_loss(alpha):
     solver = ParticleSwarm(polish=True)
     net = L2NetRegressor((8,), "tanh", solver=solver, l2_mode="penalty", alpha=alpha, max_iter=100, random_state=0)
     net.fit(X, y)
-    network = Network((10, 8, 1), "tanh", "identity")
+    network = make_network((10, 8, 1), "tanh")
     problem = make_problem(network, "squared_error", X, y[:, np.newaxis], alpha=alpha)
     assert net.loss_ > 500
     assert np.abs(problem.objective_and_gradient(flat(net))[1]).max() <= 1e-5
@@ -65,7 +64,7 @@ def test_polish_stays_within_the_bounds_where_the_gradient_points_out_of_them():
     parameters = flat(net)
     assert parameters.min() == -0.3
     assert parameters.max() == 0.5
-    network = Network((4, 4, 3), "tanh", "softmax")
+    network = make_network((4, 4, 3), "tanh")
     problem = make_problem(network, "log_loss", X, np.eye(3)[y], alpha=0.001)
     gradient = problem.objective_and_gradient(parameters)[1]
     inside = (parameters > -0.3) & (parameters < 0.5)
@@ -136,7 +135,7 @@ def test_ctrl_c_in_the_polish_keeps_its_last_iteration(bounds, failing_engine, i
     swarm = ParticleSwarm(polish=True, bounds=bounds)
     net = L2NetClassifier((3,), "tanh", solver=swarm, alpha=0.1, max_iter=5, random_state=0)
     iterations_per_call(2)
-    failing_engine(iterating_function("lbfgs") if bounds is None else "loss_and_gradient", 6)
+    failing_engine(iterating_method("lbfgs") if bounds is None else "loss_and_gradient", 6)
     with pytest.warns(UserWarning, match="interrupted by user: the weights of iteration 6 are kept"):
         net.fit(X, y)
     assert net.n_iter_ == 6
@@ -165,7 +164,7 @@ def test_verbose_calls_the_polish_by_its_name(early_stopping, capsys):
 @pytest.mark.parametrize("bounds", [None, 10.0])
 def test_a_polish_that_is_no_longer_needed_ends(bounds):
     X, y = load_iris(return_X_y=True)
-    network = Network((4, 4, 3), "tanh", "softmax")
+    network = make_network((4, 4, 3), "tanh")
     problem = make_problem(network, "log_loss", X, np.eye(3)[y], mode="penalty", alpha=1e-3)
     solver, stopping = ParticleSwarm(polish=True, bounds=bounds), StoppingRule(max_iter=5, n_iter_no_change=5, tol=1e-4)
     n_questions = []

@@ -7,7 +7,7 @@ import pytest
 from swarm_cases import INFORMANTS, LIVELY, Flight, each_engine, small_problem
 
 from skl2net import ParticleSwarm
-from skl2net.solvers.swarm.topology import links
+from skl2net.engines.topology import links
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 7, 12, 30])

@@ -5,13 +5,12 @@ import pickle
 import joblib
 import numpy as np
 import pytest
-from cases import classes, fit, flat
+from cases import classes, fit, flat, make_network
 from sklearn.base import clone
 from swarm_cases import interrupted, make_problem
 
 from skl2net import L2NetClassifier, ParticleSwarm
 from skl2net.engines import default_engine
-from skl2net.network import Network
 
 
 @pytest.mark.parametrize(
@@ -52,7 +51,7 @@ def test_warm_start_evaluates_the_personal_bests_anew():
     np.testing.assert_allclose(net.loss_ - net.data_loss_, 0.5 * net.weight_norm_curve_[-1])
     np.testing.assert_array_equal(first.best_positions, bests)  # the old state is not touched
     fit(net, X[::2], y[::2])
-    network, X, Y = Network((4, 3, 3), "relu", "softmax"), X[::2], np.eye(3)[y[::2]]
+    network, X, Y = make_network((4, 3, 3), "relu"), X[::2], np.eye(3)[y[::2]]
     problem = make_problem(network, "log_loss", X, Y, alpha=1.0, engine=default_engine())
     state = net.swarm_
     expected = problem.data_losses(state.best_positions) + problem.penalty(state.best_positions)

@@ -6,14 +6,13 @@ and (output − target) for the bias: the updates below are written out from tha
 
 import numpy as np
 import pytest
-from cases import Case, run
+from cases import Case, make_network, run
 from sklearn.base import clone
 
 from skl2net import L2NetRegressor
 from skl2net.engines import available_engines
-from skl2net.engines.interface import Batches
+from skl2net.engines.base import Batches
 from skl2net.l2 import MODES
-from skl2net.network import Network
 from skl2net.solvers.optimisers import SGD, Adam
 
 ALPHA, RATE, MOMENTUM = 0.3, 0.1, 0.9
@@ -21,7 +20,7 @@ X = np.array([[1.0, -2.0], [0.5, 1.5], [-1.0, 0.25], [2.0, 1.0]])
 Y = np.array([[1.0], [-0.5], [2.0], [0.75]])
 W, B = np.array([0.8, -0.6]), 0.2
 BATCHES = [[0, 1, 2], [3]]  # the last batch is smaller, which changes n
-LINEAR = Network((2, 1), "identity", "identity")
+LINEAR = make_network((2, 1), "identity")
 
 CLOSE = {"rtol": 100 * np.finfo(np.float64).eps}  # a few dozen operations on numbers of size one
 
@@ -192,7 +191,7 @@ def test_textbook_factor_of_online_training():
 def test_each_layer_has_its_own_alpha(engine, mode, name):
     # one update of a network with one hidden unit: a layer's strength acts on that layer alone
     _, optimiser = OPTIMISERS[name]
-    network = Network((2, 1, 1), "tanh", "identity")
+    network = make_network((2, 1, 1), "tanh")
     ends = {
         alphas: by_engine(engine, mode, alphas, optimiser, network, (*W, 0.7, B, -0.1), sizes=(4,))
         for alphas in ((0.0, 0.0), (ALPHA, 0.0), (0.0, ALPHA), (ALPHA, ALPHA))

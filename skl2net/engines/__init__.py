@@ -1,7 +1,7 @@
 """How fast it is computed: the engines, which all compute the same.
 
-`interface` says what an engine is; `reference` is the readable one, the oracle that the others are tested against, and
-what runs where no extension was built; `_compiled` is the fast one. `threads` limits the threads of the latter, and
+`base` says what an engine is; `reference` is the readable one, the oracle that the others are tested against, and what
+runs where no extension was built; `_compiled` is the fast one. `threads` limits the threads of the latter, and
 `diagnosis` says why it is missing.
 """
 
@@ -12,8 +12,8 @@ from functools import cache
 import threadpoolctl
 
 from skl2net._sklearn_private import openmp_effective_n_threads
-from skl2net.engines import reference
 from skl2net.engines.diagnosis import why_not_imported
+from skl2net.engines.reference import engine as reference_engine
 
 try:  # a `from` import of a missing submodule would speak of a circular import
     _compiled = importlib.import_module("skl2net.engines._compiled")
@@ -27,13 +27,13 @@ else:
 
 def available_engines():
     """The engines of this installation, the fastest first."""
-    return [reference] if _compiled is None else [_compiled, reference]
+    return [reference_engine] if _compiled is None else [_compiled.engine, reference_engine]
 
 
 def default_engine():
     """The fastest engine that this installation has; warns once if that is the slow one."""
     engine = available_engines()[0]
-    if engine is reference:
+    if engine is reference_engine:
         _warn_slow()
     return engine
 

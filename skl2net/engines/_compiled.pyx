@@ -31,16 +31,13 @@ from libc.string cimport memset
 import numpy as np
 
 from skl2net._sklearn_private import openmp_effective_n_threads
-from skl2net.engines.interface import EpochTotals
+from skl2net.engines.base import Engine, EpochTotals, Session
 
 
 cdef extern from "kernels/kernels.h" nogil:
     ctypedef int64_t index_t
 
     int N_ACTIVATIONS, N_OUTPUTS, N_LOSSES, N_BOUNDARIES, N_FUNCTIONS, N_OPTIMISERS, N_LBFGS_STATUSES
-    const char *const *activation_names
-    const char *const *output_names
-    const char *const *loss_names
     const char *const *boundary_names
     const char *const *function_names
     const char *const *optimiser_names
@@ -171,9 +168,6 @@ cdef extern from "kernels/kernels.h" nogil:
     void skl2net_set_num_threads(int)
 
 
-name = "compiled"
-
-
 _FLOAT32 = np.dtype(np.float32)
 _NO_MEMORY = "The compiled engine could not allocate its workspace."
 
@@ -182,9 +176,6 @@ cdef dict _numbers(const char *const *names, int n):
     return {names[i].decode(): i for i in range(n)}
 
 
-_ACTIVATIONS = _numbers(activation_names, N_ACTIVATIONS)
-_OUTPUTS = _numbers(output_names, N_OUTPUTS)
-_LOSSES = _numbers(loss_names, N_LOSSES)
 _BOUNDARIES = _numbers(boundary_names, N_BOUNDARIES)
 _FUNCTIONS = _numbers(function_names, N_FUNCTIONS)
 _OPTIMISERS = _numbers(optimiser_names, N_OPTIMISERS)
@@ -221,89 +212,9 @@ def effective_n_threads():
     return min(openmp_effective_n_threads(), skl2net_get_num_threads())
 
 
-def outputs(task, parameters, *, raw=False):
-    """See `skl2net.engines.reference.outputs`."""
-    cdef _Call call = _Call(task, parameters.dtype, with_targets=False)
-    result = np.empty((call.data.n_rows, task.network.layer_sizes[-1]), dtype=call.dtype)
-    cdef const void *c_parameters = _address(call.vector(parameters))
-    cdef void *c_result = _address(result, True)
-    cdef int c_raw = raw, failed
-    with nogil:
-        failed = call.kernels.outputs(
-            &call.network, &call.data, c_parameters, c_raw, c_result, call.n_threads, &call.interruption
-        )
-    call.check(failed)
-    return result
-
-
 cdef enum:
     MAX_PREDICT_LAYERS = 16
     LONG_WORK = 1 << 28  # multiplications that take a hundredth of a second or so, for which Ctrl-C is looked for
-
-
-def predict(coefs, intercepts, activation, output, X, *, raw=False):
-    """Outputs of a network for arrays as they are, in little more time than the products take.
-
-    Parameters
-    ----------
-    coefs, intercepts : list of ndarray
-        As `Network.unpack` returns them; the arrays need not be parts of one vector.
-    activation, output : str
-        Those of the network.
-    X : ndarray of shape (n_rows, n_features)
-    raw : bool, default=False
-        Leave the output function out.
-
-    Returns
-    -------
-    ndarray of shape (n_rows, n_outputs), or None
-        None if anything would have to be converted or refused first: what is no list, arrays that are not all of
-        float32 or all of float64 in C order, shapes that do not fit, no rows, or values of `X` that are not finite.
-    """
-    if not isinstance(coefs, (list, tuple)) or not isinstance(intercepts, (list, tuple)):
-        return None
-    cdef index_t sizes[MAX_PREDICT_LAYERS + 1]
-    cdef layer_arrays_t layers[MAX_PREDICT_LAYERS]
-    cdef network_t network
-    cdef index_t l, n_rows, n_layers, n_weights = 0
-    held = tuple(coefs), tuple(intercepts)  # whatever another thread does to the lists
-    n_layers = len(held[0])
-    if not 1 <= n_layers <= MAX_PREDICT_LAYERS or len(held[1]) != n_layers:
-        return None
-    cdef char kind = b"f" if X.dtype == _FLOAT32 else b"d"
-    cdef const void *rows = _plain_address(X, 2, kind, &n_rows, &sizes[0])
-    if rows == NULL or n_rows == 0:
-        return None
-    cdef index_t fan_in = 0, length = 0
-    for l in range(n_layers):
-        layers[l].weights = _plain_address(held[0][l], 2, kind, &fan_in, &sizes[l + 1])
-        layers[l].biases = _plain_address(held[1][l], 1, kind, &length, NULL)
-        if layers[l].weights == NULL or layers[l].biases == NULL or fan_in != sizes[l] or length != sizes[l + 1]:
-            return None
-        n_weights += fan_in * sizes[l + 1]
-    network.n_layers, network.sizes = n_layers, sizes
-    network.activation, network.output = _ACTIVATIONS[activation], _OUTPUTS[output]
-    cdef int n_threads = 1
-    if n_rows * n_weights >= SHARED_WORK:
-        n_threads = max(1, min(effective_n_threads(), MAX_THREADS))
-    result = np.empty((n_rows, sizes[n_layers]), dtype=X.dtype)
-    cdef void *c_result = _address(result, True)
-    cdef const kernels_t *kernels = kernels_float(_target) if kind == b"f" else kernels_double(_target)
-    cdef interruption_t interruption
-    cdef list reasons = []
-    memset(&interruption, 0, sizeof(interruption))
-    if n_rows * n_weights >= LONG_WORK and threading.current_thread() is threading.main_thread():
-        interruption.is_wanted, interruption.context = _has_signal, <void *>reasons
-    cdef int c_raw = raw, status
-    with nogil:
-        status = kernels.predict(&network, layers, rows, n_rows, c_raw, c_result, n_threads, &interruption)
-    if reasons:
-        raise reasons[0]
-    if status == NOT_FINITE:
-        return None
-    if status:
-        raise MemoryError(_NO_MEMORY)
-    return result
 
 
 cdef int _has_signal(void *reasons) noexcept with gil:
@@ -337,250 +248,301 @@ cdef const void *_plain_address(object array, int n_dimensions, char kind, index
     return address
 
 
-def loss_and_gradient(task, parameters):
-    """See `skl2net.engines.reference.loss_and_gradient`."""
-    cdef _Call call = _Call(task, parameters.dtype)
-    gradient = np.empty(call.n_parameters, dtype=call.dtype)
-    cdef const void *c_parameters = _address(call.vector(parameters))
-    cdef void *c_gradient = _address(gradient, True)
-    cdef double value
-    cdef int failed
-    with nogil:
-        failed = call.kernels.gradient(
-            &call.network, &call.data, c_parameters, &value, c_gradient, call.n_threads, &call.interruption
-        )
-    call.check(failed)
-    return value, gradient
+class CompiledSession(Session):
+    """See `Session`."""
+
+    def __init__(self, task):
+        super().__init__(task)
+        self._call = _Call(task)
+
+    def outputs(self, parameters, *, raw=False):
+        """See `Session.outputs`."""
+        cdef _Call call = self._call
+        call.begin(with_targets=False)
+        result = np.empty((call.data.n_rows, self.task.network.layer_sizes[-1]), dtype=call.dtype)
+        cdef const void *c_parameters = _address(call.vector(parameters))
+        cdef void *c_result = _address(result, True)
+        cdef int c_raw = raw, failed
+        with nogil:
+            failed = call.kernels.outputs(
+                &call.network, &call.data, c_parameters, c_raw, c_result, call.n_threads, &call.interruption
+            )
+        call.check(failed)
+        return result
+
+    def loss_and_gradient(self, parameters):
+        """See `Session.loss_and_gradient`."""
+        cdef _Call call = self._call
+        call.begin()
+        gradient = np.empty(call.n_parameters, dtype=call.dtype)
+        cdef const void *c_parameters = _address(call.vector(parameters))
+        cdef void *c_gradient = _address(gradient, True)
+        cdef double value
+        cdef int failed
+        with nogil:
+            failed = call.kernels.gradient(
+                &call.network, &call.data, c_parameters, &value, c_gradient, call.n_threads, &call.interruption
+            )
+        call.check(failed)
+        return value, gradient
+
+    def losses(self, vectors):
+        """See `Session.losses`."""
+        cdef _Call call = self._call
+        call.begin()
+        if vectors.ndim != 2 or vectors.shape[1] != call.n_parameters:
+            raise ValueError(f"The vectors must have shape (n, {call.n_parameters}), got {vectors.shape}.")
+        vectors = call.hold(vectors)
+        values = np.empty(len(vectors))
+        cdef const void *c_vectors = _address(vectors)
+        cdef double *c_values = <double *>_address(values, True)
+        cdef index_t n_vectors = len(vectors)
+        cdef int failed
+        with nogil:
+            failed = call.kernels.losses(
+                &call.network, &call.data, c_vectors, n_vectors, c_values, call.n_threads, &call.interruption
+            )
+        call.check(failed)
+        return values
+
+    @property
+    def epochs_per_call(self):
+        """Largest number of epochs of a call of `run_updates`: for about 0.1 s, which Ctrl-C may take back."""
+        # six operations a weight, forward and backward, and some a row, at ten a nanosecond or more
+        work = max(1, self.task.n_rows) * (6 * self.task.network.n_weights + 10000)
+        return max(1, int(1e9 / work))
+
+    def run_updates(self, state, batches, coefficients, optimiser, learning_rates, each=None):
+        """See `Session.run_updates`."""
+        cdef _Call call = self._call
+        call.begin()
+        cdef updates_t updates
+        cdef void *moments[MAX_MOMENTS]
+        cdef int k
+        updates.optimiser = _OPTIMISERS[optimiser.name]
+        if len(optimiser.constants) > MAX_CONSTANTS:
+            raise ValueError(f"An optimiser has {MAX_CONSTANTS} constants at most, got {optimiser.constants}.")
+        for k in range(MAX_CONSTANTS):
+            updates.constants[k] = 0
+        for k, constant in enumerate(optimiser.constants):
+            updates.constants[k] = constant
+        n_moments = n_moments_of[updates.optimiser]
+        cdef void *parameters = _address(_in_place(state.parameters, (call.n_parameters,), call.dtype), True)
+        cdef char *c_moments = <char *>_address(_in_place(state.moments, (n_moments, call.n_parameters), call.dtype), True)
+        for k in range(n_moments):
+            moments[k] = c_moments + k * call.n_parameters * <index_t>call.dtype.itemsize
+        updates.t = state.n_updates
+
+        n_epochs, n_updates = batches.n_samples.shape
+        curves = np.zeros((n_epochs, len(EpochTotals._fields)))
+        if n_epochs == 0:
+            return curves
+        updates.n_epochs, updates.n_updates = n_epochs, n_updates
+        updates.each = NULL
+        if each is not None:
+            updates.each = _address(_in_place(each, (n_epochs, call.n_parameters), call.dtype), True)
+        updates.curves = <double *>_address(curves, True)
+        updates.order, updates.order_stride = call.data.order, 0
+        n_rows = call.data.n_rows
+        if batches.order is not None:
+            order = call.indices(batches.order)
+            if order.ndim != 2 or len(order) != n_epochs:
+                raise ValueError(f"The order must have shape ({n_epochs}, n_rows), got {order.shape}.")
+            n_rows = order.shape[1]
+            updates.order, updates.order_stride = <const index_t *>_address(order), n_rows
+            if not are_within(updates.order, order.size, self.task.X.shape[0]):
+                raise ValueError(f"The order must hold numbers of the {self.task.X.shape[0]} rows of X.")
+        bounds = call.indices(batches.bounds)
+        if bounds.shape != (n_updates + 1,):
+            raise ValueError(f"{n_updates} updates need {n_updates + 1} bounds, got an array of shape {bounds.shape}.")
+        updates.bounds = <const index_t *>_address(bounds)
+        if not are_bounds(updates.bounds, n_updates, n_rows):
+            raise ValueError(f"The bounds must rise from 0 or more to {n_rows} or less, the number of rows of an epoch.")
+        call.set_strided(&updates.learning_rate, learning_rates, (n_epochs, n_updates), "learning_rates")
+        call.set_strided(&updates.n_samples, batches.n_samples, (n_epochs, n_updates), "n_samples")
+        shape = n_epochs, n_updates, len(self.task.network.layer_sizes) - 1
+        call.set_strided(&updates.penalty, coefficients.penalty, shape, "penalty")
+        call.set_strided(&updates.decay_before, coefficients.decay_before, shape, "decay_before")
+        call.set_strided(&updates.decay_after, coefficients.decay_after, shape, "decay_after")
+
+        cdef int failed
+        with nogil:
+            failed = call.kernels.run_updates(
+                &call.network, &call.data, &updates, parameters, moments, call.n_threads, &call.interruption
+            )
+        state.n_updates = updates.t
+        call.check(failed)
+        return curves[: updates.n_done]
+
+    def iterate_swarm(self, swarm, penalty, motion):
+        """See `Session.iterate_swarm`."""
+        cdef _Call call = self._call
+        call.begin()
+        cdef swarm_t c_swarm
+        n = len(swarm.positions)
+        vectors = n, call.n_parameters
+        moved = {
+            "positions": _copy(swarm.positions, vectors, call.dtype, "positions"),
+            "velocities": _copy(swarm.velocities, vectors, call.dtype, "velocities"),
+            "best_positions": _copy(swarm.best_positions, vectors, call.dtype, "best_positions"),
+            "best_losses": _copy(swarm.best_losses, (n,), np.float64, "best_losses"),
+            "best_data_losses": _copy(swarm.best_data_losses, (n,), np.float64, "best_data_losses"),
+            "neighbourhood_best": _copy(swarm.neighbourhood_best, (n,), np.int64, "neighbourhood_best"),
+            "links": _copy(swarm.links, (n, n), np.bool_, "links"),
+        }
+        inertia = _copy(motion.inertia, (len(motion.inertia),), np.float64, "inertia")
+        penalty = _copy(np.asarray(penalty), (call.network.n_layers,), np.float64, "penalty")
+        curves = np.empty((len(inertia), 3 + n))
+        c_swarm.n_particles, c_swarm.n_iterations = n, len(inertia)
+        c_swarm.positions = _address(moved["positions"], True)
+        c_swarm.velocities = _address(moved["velocities"], True)
+        c_swarm.best_positions = _address(moved["best_positions"], True)
+        c_swarm.best_losses = <double *>_address(moved["best_losses"], True)
+        c_swarm.best_data_losses = <double *>_address(moved["best_data_losses"], True)
+        c_swarm.neighbourhood_best = <index_t *>_address(moved["neighbourhood_best"], True)
+        c_swarm.links = <unsigned char *>_address(moved["links"], True)
+        if n == 0 or not are_within(c_swarm.neighbourhood_best, n, n):
+            raise ValueError(f"neighbourhood_best must hold numbers of the {n} particles.")
+        bit_generator = swarm.generator.bit_generator
+        c_swarm.generator = <bit_generator_t *>PyCapsule_GetPointer(bit_generator.capsule, "BitGenerator")
+        c_swarm.t = swarm.n_iterations
+        c_swarm.inertia = <const double *>_address(inertia)
+        c_swarm.cognitive, c_swarm.social, c_swarm.velocity_clamp = motion.cognitive, motion.social, motion.velocity_clamp
+        c_swarm.low, c_swarm.high = motion.box
+        c_swarm.fully_informed = motion.variant == "fips"
+        c_swarm.boundary = _BOUNDARIES[motion.boundary]
+        c_swarm.n_informed = motion.n_informed
+        c_swarm.is_global = not motion.n_informed and moved["links"].all()
+        c_swarm.penalty = <const double *>_address(penalty)
+        c_swarm.curves = <double *>_address(curves, True)
+        cdef int failed
+        with bit_generator.lock, nogil:
+            failed = call.kernels.iterate_swarm(
+                &call.network, &call.data, &c_swarm, call.n_threads, &call.interruption
+            )
+        call.check(failed)
+        moved["neighbourhood_best"] = moved["neighbourhood_best"].astype(np.intp, copy=False)
+        return replace(swarm, n_iterations=c_swarm.t, **moved), curves[: c_swarm.n_done]
+
+    def iterate_lbfgs(self, state, penalty, limits, n_iterations):
+        """See `Session.iterate_lbfgs`."""
+        cdef _Call call = self._call
+        call.begin()
+        cdef lbfgs_t c_state
+        n, of_state = call.n_parameters, np.dtype(np.float64)
+        c_state.parameters = <double *>_address(_in_place(state.parameters, (n,), of_state), True)
+        c_state.gradient = <double *>_address(_in_place(state.gradient, (n,), of_state), True)
+        c_state.steps = <double *>_address(_in_place(state.steps, (LBFGS_PAIRS, n), of_state), True)
+        c_state.changes = <double *>_address(_in_place(state.changes, (LBFGS_PAIRS, n), of_state), True)
+        c_state.curvatures = <double *>_address(_in_place(state.curvatures, (LBFGS_PAIRS,), of_state), True)
+        c_state.loss, c_state.scale = state.loss, state.scale
+        c_state.n_updates, c_state.n_iterations = state.n_updates, state.n_iterations
+        c_state.n_evaluations = state.n_evaluations
+        if state.status not in _LBFGS_STATUSES:
+            raise ValueError(f"L-BFGS has no status {state.status!r}, only {', '.join(_LBFGS_STATUSES)}.")
+        c_state.status = _LBFGS_STATUSES.index(state.status)
+        if c_state.n_updates < 0:
+            raise ValueError(f"L-BFGS cannot have remembered {state.n_updates} pairs.")
+        c_state.max_fun, c_state.gtol, c_state.ftol = limits
+        penalty = _copy(np.asarray(penalty), (call.network.n_layers,), np.float64, "penalty")
+        c_state.penalty = <const double *>_address(penalty)
+        # evaluations as in `epochs_per_call`, and the vectors of an iteration
+        per_call = max(1, int(1e9 / (call.data.n_rows * (6 * self.task.network.n_weights + 10000) + 500 * n)))
+        c_state.enough = c_state.n_evaluations + per_call
+        c_state.n_wanted, c_state.n_done = max(0, min(n_iterations, per_call)), 0
+        curves = np.empty((c_state.n_wanted, 3))
+        c_state.curves = <double *>_address(curves, True)
+        vectors, reals = np.empty((3, n)), np.empty((2, n), dtype=call.dtype)
+        c_state.direction = <double *>_address(vectors[0], True)
+        c_state.trial.parameters = <double *>_address(vectors[1], True)
+        c_state.trial.gradient = <double *>_address(vectors[2], True)
+        c_state.trial.real_parameters = _address(reals[0], True)
+        c_state.trial.real_gradient = _address(reals[1], True)
+        cdef int failed
+        with nogil:
+            failed = call.kernels.iterate_lbfgs(
+                &call.network, &call.data, &c_state, call.n_threads, &call.interruption
+            )
+        state.loss, state.scale = c_state.loss, c_state.scale
+        state.n_updates, state.n_iterations = c_state.n_updates, c_state.n_iterations
+        state.n_evaluations, state.status = c_state.n_evaluations, _LBFGS_STATUSES[c_state.status]
+        call.check(failed)
+        return curves[: c_state.n_done]
+
+    def swarm_iterations_per_call(self, swarm, motion):
+        """How many iterations `iterate_swarm` should be asked for at most: for about 0.1 s, which Ctrl-C may take back."""
+        n, network = len(swarm.positions), self.task.network
+        # two operations a weight and row, and some for each random number and pair of particles, at no less than one a
+        # nanosecond
+        n_pulls = np.count_nonzero(swarm.links) if motion.variant == "fips" else 2 * n
+        work = 2 * n * self.task.n_rows * network.n_weights + 10 * n_pulls * network.n_parameters + n * n
+        return max(1, int(1e8 / work))
 
 
-def losses(task, vectors):
-    """See `skl2net.engines.reference.losses`."""
-    cdef _Call call = _Call(task, vectors.dtype)
-    if vectors.ndim != 2 or vectors.shape[1] != call.n_parameters:
-        raise ValueError(f"The vectors must have shape (n, {call.n_parameters}), got {vectors.shape}.")
-    vectors = call.hold(vectors)
-    values = np.empty(len(vectors))
-    cdef const void *c_vectors = _address(vectors)
-    cdef double *c_values = <double *>_address(values, True)
-    cdef index_t n_vectors = len(vectors)
-    cdef int failed
-    with nogil:
-        failed = call.kernels.losses(
-            &call.network, &call.data, c_vectors, n_vectors, c_values, call.n_threads, &call.interruption
-        )
-    call.check(failed)
-    return values
+class CompiledEngine(Engine):
+    """See `Engine`."""
+
+    @property
+    def instruction_set(self):
+        """Name of the instruction set in use."""
+        return kernels_float(_target).target.decode()
+
+    def predict(self, coefs, intercepts, activation, output, X, *, raw=False):
+        """See `Engine.predict`. None too for rows that are not finite, and for more than `MAX_PREDICT_LAYERS` layers."""
+        if not isinstance(coefs, (list, tuple)) or not isinstance(intercepts, (list, tuple)):
+            return None
+        cdef index_t sizes[MAX_PREDICT_LAYERS + 1]
+        cdef layer_arrays_t layers[MAX_PREDICT_LAYERS]
+        cdef network_t network
+        cdef index_t l, n_rows, n_layers, n_weights = 0
+        held = tuple(coefs), tuple(intercepts)  # whatever another thread does to the lists
+        n_layers = len(held[0])
+        if not 1 <= n_layers <= MAX_PREDICT_LAYERS or len(held[1]) != n_layers:
+            return None
+        cdef char kind = b"f" if X.dtype == _FLOAT32 else b"d"
+        cdef const void *rows = _plain_address(X, 2, kind, &n_rows, &sizes[0])
+        if rows == NULL or n_rows == 0:
+            return None
+        cdef index_t fan_in = 0, length = 0
+        for l in range(n_layers):
+            layers[l].weights = _plain_address(held[0][l], 2, kind, &fan_in, &sizes[l + 1])
+            layers[l].biases = _plain_address(held[1][l], 1, kind, &length, NULL)
+            if layers[l].weights == NULL or layers[l].biases == NULL or fan_in != sizes[l] or length != sizes[l + 1]:
+                return None
+            n_weights += fan_in * sizes[l + 1]
+        network.n_layers, network.sizes = n_layers, sizes
+        network.activation, network.output = _number(activation, N_ACTIVATIONS), _number(output, N_OUTPUTS)
+        cdef int n_threads = 1
+        if n_rows * n_weights >= SHARED_WORK:
+            n_threads = max(1, min(effective_n_threads(), MAX_THREADS))
+        result = np.empty((n_rows, sizes[n_layers]), dtype=X.dtype)
+        cdef void *c_result = _address(result, True)
+        cdef const kernels_t *kernels = kernels_float(_target) if kind == b"f" else kernels_double(_target)
+        cdef interruption_t interruption
+        cdef list reasons = []
+        memset(&interruption, 0, sizeof(interruption))
+        if n_rows * n_weights >= LONG_WORK and threading.current_thread() is threading.main_thread():
+            interruption.is_wanted, interruption.context = _has_signal, <void *>reasons
+        cdef int c_raw = raw, status
+        with nogil:
+            status = kernels.predict(&network, layers, rows, n_rows, c_raw, c_result, n_threads, &interruption)
+        if reasons:
+            raise reasons[0]
+        if status == NOT_FINITE:
+            return None
+        if status:
+            raise MemoryError(_NO_MEMORY)
+        return result
 
 
-def epochs_per_call(task):
-    """How many epochs `run_updates` should be asked for at most: for about 0.1 s, which Ctrl-C may take back."""
-    # six operations a weight, forward and backward, and some a row, at ten a nanosecond or more
-    work = max(1, task.n_rows) * (6 * task.network.n_weights + 10000)
-    return max(1, int(1e9 / work))
+engine = CompiledEngine("compiled", CompiledSession)
 
 
-def run_updates(task, state, batches, coefficients, optimiser, learning_rates, each=None):
-    """See `skl2net.engines.reference.run_updates`."""
-    cdef _Call call = _Call(task, state.parameters.dtype)
-    cdef updates_t updates
-    cdef void *moments[MAX_MOMENTS]
-    cdef int k
-    updates.optimiser = _OPTIMISERS[optimiser.name]
-    if len(optimiser.constants) > MAX_CONSTANTS:
-        raise ValueError(f"An optimiser has {MAX_CONSTANTS} constants at most, got {optimiser.constants}.")
-    for k in range(MAX_CONSTANTS):
-        updates.constants[k] = 0
-    for k, constant in enumerate(optimiser.constants):
-        updates.constants[k] = constant
-    n_moments = n_moments_of[updates.optimiser]
-    cdef void *parameters = _address(_in_place(state.parameters, (call.n_parameters,), call.dtype), True)
-    cdef char *c_moments = <char *>_address(_in_place(state.moments, (n_moments, call.n_parameters), call.dtype), True)
-    for k in range(n_moments):
-        moments[k] = c_moments + k * call.n_parameters * <index_t>call.dtype.itemsize
-    updates.t = state.n_updates
-
-    n_epochs, n_updates = batches.n_samples.shape
-    curves = np.zeros((n_epochs, len(EpochTotals._fields)))
-    if n_epochs == 0:
-        return curves
-    updates.n_epochs, updates.n_updates = n_epochs, n_updates
-    updates.each = NULL
-    if each is not None:
-        updates.each = _address(_in_place(each, (n_epochs, call.n_parameters), call.dtype), True)
-    updates.curves = <double *>_address(curves, True)
-    updates.order, updates.order_stride = call.data.order, 0
-    n_rows = call.data.n_rows
-    if batches.order is not None:
-        order = call.indices(batches.order)
-        if order.ndim != 2 or len(order) != n_epochs:
-            raise ValueError(f"The order must have shape ({n_epochs}, n_rows), got {order.shape}.")
-        n_rows = order.shape[1]
-        updates.order, updates.order_stride = <const index_t *>_address(order), n_rows
-        if not are_within(updates.order, order.size, task.X.shape[0]):
-            raise ValueError(f"The order must hold numbers of the {task.X.shape[0]} rows of X.")
-        if task.rows is not None:
-            call.check_csr(task.X, NULL, task.X.shape[0])
-    bounds = call.indices(batches.bounds)
-    if bounds.shape != (n_updates + 1,):
-        raise ValueError(f"{n_updates} updates need {n_updates + 1} bounds, got an array of shape {bounds.shape}.")
-    updates.bounds = <const index_t *>_address(bounds)
-    if not are_bounds(updates.bounds, n_updates, n_rows):
-        raise ValueError(f"The bounds must rise from 0 or more to {n_rows} or less, the number of rows of an epoch.")
-    call.set_strided(&updates.n_samples, batches.n_samples, (n_epochs, n_updates), "n_samples")
-    call.set_strided(&updates.learning_rate, learning_rates, (n_epochs, n_updates), "learning_rates")
-    shape = n_epochs, n_updates, len(task.network.layer_sizes) - 1
-    call.set_strided(&updates.penalty, coefficients.penalty, shape, "penalty")
-    call.set_strided(&updates.decay_before, coefficients.decay_before, shape, "decay_before")
-    call.set_strided(&updates.decay_after, coefficients.decay_after, shape, "decay_after")
-
-    cdef int failed
-    with nogil:
-        failed = call.kernels.run_updates(
-            &call.network, &call.data, &updates, parameters, moments, call.n_threads, &call.interruption
-        )
-    state.n_updates = updates.t
-    call.check(failed)
-    return curves[: updates.n_done]
-
-
-def iterate_swarm(task, swarm, penalty, motion):
-    """Iterate a swarm, as `skl2net.solvers.swarm` does it in NumPy.
-
-    Parameters
-    ----------
-    task : Task
-    swarm : SwarmState
-        Not changed, except for its generator.
-    penalty : array-like of shape (n_layers,)
-        Coefficient of each layer.
-    motion : SwarmMotion
-
-    Returns
-    -------
-    swarm : SwarmState
-    curves : ndarray of shape (n_done, 3 + n_particles)
-        Loss, data loss and Σw² of the swarm's best after each iteration, then the losses of all personal bests. The
-        first iteration whose positions or velocities are not finite, or after which no loss is, ends the call and is
-        left out.
-    """
-    cdef _Call call = _Call(task, task.X.dtype)
-    cdef swarm_t c_swarm
-    n = len(swarm.positions)
-    vectors = n, call.n_parameters
-    moved = {
-        "positions": _copy(swarm.positions, vectors, call.dtype, "positions"),
-        "velocities": _copy(swarm.velocities, vectors, call.dtype, "velocities"),
-        "best_positions": _copy(swarm.best_positions, vectors, call.dtype, "best_positions"),
-        "best_losses": _copy(swarm.best_losses, (n,), np.float64, "best_losses"),
-        "best_data_losses": _copy(swarm.best_data_losses, (n,), np.float64, "best_data_losses"),
-        "neighbourhood_best": _copy(swarm.neighbourhood_best, (n,), np.int64, "neighbourhood_best"),
-        "links": _copy(swarm.links, (n, n), np.bool_, "links"),
-    }
-    inertia = _copy(motion.inertia, (len(motion.inertia),), np.float64, "inertia")
-    penalty = _copy(np.asarray(penalty), (call.network.n_layers,), np.float64, "penalty")
-    curves = np.empty((len(inertia), 3 + n))
-    c_swarm.n_particles, c_swarm.n_iterations = n, len(inertia)
-    c_swarm.positions = _address(moved["positions"], True)
-    c_swarm.velocities = _address(moved["velocities"], True)
-    c_swarm.best_positions = _address(moved["best_positions"], True)
-    c_swarm.best_losses = <double *>_address(moved["best_losses"], True)
-    c_swarm.best_data_losses = <double *>_address(moved["best_data_losses"], True)
-    c_swarm.neighbourhood_best = <index_t *>_address(moved["neighbourhood_best"], True)
-    c_swarm.links = <unsigned char *>_address(moved["links"], True)
-    if n == 0 or not are_within(c_swarm.neighbourhood_best, n, n):
-        raise ValueError(f"neighbourhood_best must hold numbers of the {n} particles.")
-    bit_generator = swarm.generator.bit_generator
-    c_swarm.generator = <bit_generator_t *>PyCapsule_GetPointer(bit_generator.capsule, "BitGenerator")
-    c_swarm.t = swarm.n_iterations
-    c_swarm.inertia = <const double *>_address(inertia)
-    c_swarm.cognitive, c_swarm.social, c_swarm.velocity_clamp = motion.cognitive, motion.social, motion.velocity_clamp
-    c_swarm.low, c_swarm.high = motion.box
-    c_swarm.fully_informed = motion.variant == "fips"
-    c_swarm.boundary = _BOUNDARIES[motion.boundary]
-    c_swarm.n_informed = motion.n_informed
-    c_swarm.is_global = not motion.n_informed and moved["links"].all()
-    c_swarm.penalty = <const double *>_address(penalty)
-    c_swarm.curves = <double *>_address(curves, True)
-    cdef int failed
-    with bit_generator.lock, nogil:
-        failed = call.kernels.iterate_swarm(
-            &call.network, &call.data, &c_swarm, call.n_threads, &call.interruption
-        )
-    call.check(failed)
-    moved["neighbourhood_best"] = moved["neighbourhood_best"].astype(np.intp, copy=False)
-    return replace(swarm, n_iterations=c_swarm.t, **moved), curves[: c_swarm.n_done]
-
-
-def iterate_lbfgs(task, state, penalty, limits, n_iterations):
-    """Iterate L-BFGS, as `skl2net.solvers.lbfgs` does it in NumPy.
-
-    Parameters
-    ----------
-    task : Task
-    state : LBFGSState
-        Changed in place.
-    penalty : array-like of shape (n_layers,)
-        Coefficient of each layer.
-    limits : LBFGSLimits
-    n_iterations : int
-        Number of iterations at most. The call ends earlier if they take more than about 0.1 s.
-
-    Returns
-    -------
-    curves : ndarray of shape (n_done, 3)
-        Loss, data loss and Σw² after each iteration.
-    """
-    cdef _Call call = _Call(task, task.X.dtype)
-    cdef lbfgs_t c_state
-    n, of_state = call.n_parameters, np.dtype(np.float64)
-    c_state.parameters = <double *>_address(_in_place(state.parameters, (n,), of_state), True)
-    c_state.gradient = <double *>_address(_in_place(state.gradient, (n,), of_state), True)
-    c_state.steps = <double *>_address(_in_place(state.steps, (LBFGS_PAIRS, n), of_state), True)
-    c_state.changes = <double *>_address(_in_place(state.changes, (LBFGS_PAIRS, n), of_state), True)
-    c_state.curvatures = <double *>_address(_in_place(state.curvatures, (LBFGS_PAIRS,), of_state), True)
-    c_state.loss, c_state.scale = state.loss, state.scale
-    c_state.n_updates, c_state.n_iterations = state.n_updates, state.n_iterations
-    c_state.n_evaluations = state.n_evaluations
-    if state.status not in _LBFGS_STATUSES:
-        raise ValueError(f"L-BFGS has no status {state.status!r}, only {', '.join(_LBFGS_STATUSES)}.")
-    c_state.status = _LBFGS_STATUSES.index(state.status)
-    if c_state.n_updates < 0:
-        raise ValueError(f"L-BFGS cannot have remembered {state.n_updates} pairs.")
-    c_state.max_fun, c_state.gtol, c_state.ftol = limits
-    penalty = _copy(np.asarray(penalty), (call.network.n_layers,), np.float64, "penalty")
-    c_state.penalty = <const double *>_address(penalty)
-    # evaluations as in `epochs_per_call`, and the vectors of an iteration
-    per_call = max(1, int(1e9 / (call.data.n_rows * (6 * task.network.n_weights + 10000) + 500 * n)))
-    c_state.enough = c_state.n_evaluations + per_call
-    c_state.n_wanted, c_state.n_done = max(0, min(n_iterations, per_call)), 0
-    curves = np.empty((c_state.n_wanted, 3))
-    c_state.curves = <double *>_address(curves, True)
-    vectors, reals = np.empty((3, n)), np.empty((2, n), dtype=call.dtype)
-    c_state.direction = <double *>_address(vectors[0], True)
-    c_state.trial.parameters = <double *>_address(vectors[1], True)
-    c_state.trial.gradient = <double *>_address(vectors[2], True)
-    c_state.trial.real_parameters = _address(reals[0], True)
-    c_state.trial.real_gradient = _address(reals[1], True)
-    cdef int failed
-    with nogil:
-        failed = call.kernels.iterate_lbfgs(
-            &call.network, &call.data, &c_state, call.n_threads, &call.interruption
-        )
-    state.loss, state.scale = c_state.loss, c_state.scale
-    state.n_updates, state.n_iterations = c_state.n_updates, c_state.n_iterations
-    state.n_evaluations, state.status = c_state.n_evaluations, _LBFGS_STATUSES[c_state.status]
-    call.check(failed)
-    return curves[: c_state.n_done]
-
-
-def swarm_iterations_per_call(task, swarm, motion):
-    """How many iterations `iterate_swarm` should be asked for at most: for about 0.1 s, which Ctrl-C may take back."""
-    n, network = len(swarm.positions), task.network
-    # two operations a weight and row, and some for each random number and pair of particles, at no less than one a
-    # nanosecond
-    n_pulls = np.count_nonzero(swarm.links) if motion.variant == "fips" else 2 * n
-    work = 2 * n * task.n_rows * network.n_weights + 10 * n_pulls * network.n_parameters + n * n
-    return max(1, int(1e8 / work))
+cdef int _number(function, int n) except -1:
+    """Number of a function of units or of a loss in the kernels."""
+    if not 0 <= function.kernel < n:
+        raise ValueError(f"The compiled engine has no function number {function.kernel}, which is that of {function}.")
+    return function.kernel
 
 
 cdef const kernels_t *_kernels(dtype) except NULL:
@@ -636,7 +598,7 @@ cdef int _is_to_end(void *context) noexcept with gil:
 
 
 cdef class _Call:
-    """A task as the kernels take it, checked, and the arrays whose addresses stand in it."""
+    """A task as the kernels take it, checked, and the arrays whose addresses stand in it and in the current call."""
 
     cdef network_t network
     cdef data_t data
@@ -646,16 +608,15 @@ cdef class _Call:
     cdef const kernels_t *kernels
     cdef index_t n_parameters, n_stored
     cdef object dtype
-    cdef list held
+    cdef object thread
+    cdef list held, held_by_task
 
-    def __init__(self, task, dtype, *, with_targets=True):
+    def __init__(self, task):
         self.held = []
         self.task = task
-        self.interruption.is_wanted, self.interruption.context = _is_to_end, <void *>self
-        self.dtype = dtype
-        self.kernels = _kernels(dtype)
-        n_threads = effective_n_threads() if task.n_threads is None else task.n_threads
-        self.n_threads = max(1, min(n_threads, MAX_THREADS))
+        self.thread = threading.get_ident()
+        self.dtype = task.X.dtype
+        self.kernels = _kernels(self.dtype)
         network = task.network
         sizes = array("q", network.layer_sizes)
         self.held.append(sizes)
@@ -667,14 +628,29 @@ cdef class _Call:
             n_units = self.network.sizes[i]
             if n_units < 1 or self.network.n_layers < 1:
                 raise ValueError(f"A network needs layers of one unit or more, got layer_sizes={network.layer_sizes}.")
-        self.network.activation = _ACTIVATIONS[network.activation]
-        self.network.output = _OUTPUTS[network.output]
-        self.network.loss = _LOSSES[task.loss]
+        self.network.activation = _number(network.activation, N_ACTIVATIONS)
+        self.network.output, self.network.loss = _number(task.loss.output, N_OUTPUTS), _number(task.loss, N_LOSSES)
         self.set_rows(task)
         self.set_input(task.X, self.network.sizes[0])
         self.data.targets, self.data.classes, self.data.weights = NULL, NULL, NULL
-        if with_targets:
+        if task.Y is not None:
             self.set_targets(task, self.network.sizes[self.network.n_layers])
+        self.held_by_task = self.held
+
+    cdef int begin(self, bint with_targets=True) except -1:
+        """Begin a call of a kernel."""
+        if threading.get_ident() != self.thread:
+            raise RuntimeError("A session belongs to the thread that opened it. Open the task again in this one.")
+        if with_targets and self.task.Y is None:
+            raise ValueError("The task has no targets Y.")
+        if with_targets and self.data.n_rows == 0:
+            raise ValueError("The task has no rows.")
+        self.held, self.reason = [], None
+        memset(&self.interruption, 0, sizeof(self.interruption))
+        self.interruption.is_wanted, self.interruption.context = _is_to_end, <void *>self
+        n_threads = effective_n_threads() if self.task.n_threads is None else self.task.n_threads
+        self.n_threads = max(1, min(n_threads, MAX_THREADS))
+        return 0
 
     cdef int set_rows(self, task) except -1:
         n_rows = task.X.shape[0]
@@ -708,14 +684,9 @@ cdef class _Call:
         self.data.wide_indices, self.data.wide_indptr = indices.itemsize == 8, indptr.itemsize == 8
         self.n_stored = min(len(values), len(indices))
         self.data.stored_per_row = self.n_stored // max(1, X.shape[0])
-        self.check_csr(X, self.data.order, self.data.n_rows)
-        return 0
-
-    cdef int check_csr(self, X, const index_t *order, index_t n_rows) except -1:
-        """Refuse CSR if the indices of rows that count are out of range."""
         cdef data_t data = self.data
-        data.order, data.n_rows = order, n_rows
-        if data.indptr != NULL and not is_csr(&data, self.n_stored, X.shape[1]):
+        data.order, data.n_rows = NULL, X.shape[0]  # epochs may visit rows that do not count
+        if not is_csr(&data, self.n_stored, X.shape[1]):
             raise ValueError(
                 f"X is no CSR of shape {X.shape} with {self.n_stored} entries: indptr or indices are out of range."
             )
@@ -723,11 +694,7 @@ cdef class _Call:
 
     cdef int set_targets(self, task, index_t n_outputs) except -1:
         n_rows = task.X.shape[0]
-        if task.Y is None:
-            raise ValueError("The task has no targets Y.")
-        if self.data.n_rows == 0:
-            raise ValueError("The task has no rows.")
-        if task.network.output == "softmax" and task.Y.shape == (n_rows,) and task.Y.dtype == np.int32:
+        if task.loss.takes_classes and task.Y.shape == (n_rows,) and task.Y.dtype == np.int32:
             classes = self.hold(task.Y, np.int32)
             self.data.classes = <const int32_t *>_address(classes)
             if not are_classes(self.data.classes, n_rows, n_outputs):

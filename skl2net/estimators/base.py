@@ -25,8 +25,9 @@ from skl2net._sklearn_private import (
     fit_context,
     validate_data,
 )
+from skl2net.activations import ACTIVATIONS
 from skl2net.engines import default_engine
-from skl2net.engines.interface import Task
+from skl2net.engines.base import Task
 from skl2net.estimators.persistence import (
     VERSION,
     Continuation,
@@ -41,7 +42,8 @@ from skl2net.estimators.tasks import FitTasks
 from skl2net.fitting import EarlyStopping, Start, Watch, fit_network
 from skl2net.hints import ArrayLike, Estimator, Floats, MatrixLike, NDArray
 from skl2net.l2 import MODES, check_rule
-from skl2net.network import ACTIVATIONS, Network
+from skl2net.losses import Loss
+from skl2net.network import Network
 from skl2net.notebook import DocumentationLink
 from skl2net.problem import Decoder, Problem
 from skl2net.report import L2Report, make_report
@@ -66,8 +68,7 @@ class TrainingData:
     n_outputs : int
     sample_weight : ndarray of shape (n_samples,) or None
         Without class weights.
-    output : str
-        Name of the output function.
+    loss : Loss
     decoder : Decoder
         What targets and outputs mean.
     stratify : ndarray of shape (n_samples,) or None
@@ -78,7 +79,7 @@ class TrainingData:
     Y: np.ndarray
     n_outputs: int
     sample_weight: np.ndarray | None
-    output: str
+    loss: Loss
     decoder: Decoder
     stratify: np.ndarray | None
 
@@ -391,14 +392,15 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
 
     def _problem(self, data, solver, alpha, *, rows=None, n_threads=None, n_seen=0.0):
         """The problem of training on some rows of the data, or on all."""
-        network = Network((data.X.shape[1], *self._hidden_layer_sizes(), data.n_outputs), self.activation, data.output)
+        sizes = (data.X.shape[1], *self._hidden_layer_sizes(), data.n_outputs)
+        network = Network(sizes, ACTIVATIONS[self.activation])
         if network.n_parameters * data.X.dtype.itemsize > sys.maxsize:
             raise ValueError("hidden_layer_sizes asks for more weights than any memory holds. Pass fewer units.")
         rule = check_rule(
             self.l2_mode, alpha, n_layers=network.n_layers, solver=solver, learning_rate=self.learning_rate_init
         )
         weights = self._weights_of(data, rows)
-        task = Task(network, data.X, data.Y, weights, self.loss, rows, n_threads)
+        task = Task(network, data.loss, data.X, data.Y, weights, rows, n_threads)
         return Problem(task, rule, default_engine(), data.decoder, n_seen)
 
     def _weights_of(self, data, rows):
@@ -566,14 +568,14 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
             intercepts_=intercepts,
             n_layers_=len(network.layer_sizes),
             n_outputs_=network.layer_sizes[-1],
-            out_activation_=network.output,
+            out_activation_=self._loss.output.name,
             n_iter_=result.n_iter,
             t_=result.t,
             loss_=result.loss,
             data_loss_=result.data_loss,
             best_loss_=result.progress.best_loss,
             best_validation_score_=result.progress.best_score,
-            _activation=network.activation,  # of the fitted weights, whatever set_params says later
+            _activation=network.activation.name,  # of the fitted weights, whatever set_params says later
             _applied_rule=result.applied_rule,
             _continuation=Continuation(
                 result.state,
@@ -587,7 +589,7 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
 
     def _adopt(self, attributes):
         """Take over the attributes of a finished fit, and drop those of an earlier one that it has not."""
-        of_fits = {"_activation", "_applied_rule", "_continuation", "_label_binarizer"}
+        of_fits = {"_activation", "_loss", "_applied_rule", "_continuation", "_label_binarizer"}
         kept = {name: value for name, value in vars(self).items() if not (name.endswith("_") or name in of_fits)}
         self.__dict__ = kept | attributes  # at once, whenever Ctrl-C comes
 
@@ -600,9 +602,10 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
             and X.shape[1] == fitted.get("n_features_in_")
             and "coefs_" in fitted
             and "feature_names_in_" not in fitted
-            and hasattr(engine, "predict")
         ):  # nothing to refuse, to convert or to warn of, if the engine agrees
-            outputs = engine.predict(self.coefs_, self.intercepts_, self._activation, self.out_activation_, X, raw=raw)
+            outputs = engine.predict(
+                self.coefs_, self.intercepts_, ACTIVATIONS[self._activation], self._loss.output, X, raw=raw
+            )
             if outputs is not None and outputs.shape[1] == self.n_outputs_:
                 return outputs
         check_is_fitted(self)
@@ -612,11 +615,11 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
         parameters = network.pack(self.coefs_, self.intercepts_)
         if X.dtype != parameters.dtype:
             X, parameters = X.astype(np.float64, copy=False), parameters.astype(np.float64, copy=False)
-        return engine.outputs(Task(network, X), parameters, raw=raw)
+        return engine.open(Task(network, self._loss, X)).outputs(parameters, raw=raw)
 
     def _network(self):
         """The fitted network, of the layers that its weights have."""
-        return _cached_network(self._layer_sizes(), self._activation, self.out_activation_)
+        return _cached_network(self._layer_sizes(), ACTIVATIONS[self._activation])
 
     @property
     def _curves(self):

@@ -28,6 +28,7 @@ from skl2net.hints import (
     SolverName,
     Strengths,
 )
+from skl2net.losses import CLASSIFICATION_LOSSES
 from skl2net.problem import Decoder
 from skl2net.solvers.swarm import ParticleSwarm
 
@@ -209,7 +210,7 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
 
     _parameter_constraints: dict = {
         **BaseL2Net._parameter_constraints,
-        "loss": [StrOptions({"log_loss", "squared_error"})],
+        "loss": [StrOptions(set(CLASSIFICATION_LOSSES))],
         "class_weight": [dict, list, StrOptions({"balanced"}), None],
     }
 
@@ -398,6 +399,7 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
         elif not continues:
             self._label_binarizer = LabelBinarizer().fit(y)
         self.classes_ = self._label_binarizer.classes_
+        self._loss = CLASSIFICATION_LOSSES[self.loss][self._label_binarizer.y_type_]
         if continues or is_stream:
             self._check_labels(unique_labels(y), same=self.warm_start and not is_stream)
         Y = self._encoded(y, X.dtype)
@@ -406,7 +408,7 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
             Y,
             len(self.classes_) if Y.ndim == 1 else Y.shape[1],
             self._checked_weights(X, sample_weight),
-            _output(self),
+            self._loss,
             Decoder(
                 *(partial(function, self) for function in (_truth, _labels, _accuracy)),
                 raw=True,
@@ -503,11 +505,6 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
 # Functions rather than methods, since subclasses may have attributes of these names.
 
 
-def _output(net):
-    """Name of the output function."""
-    return "softmax" if net._label_binarizer.y_type_ == "multiclass" else "logistic"
-
-
 def _labels(net, raw):
     """Labels, or label indicator matrix, for the raw outputs of the network."""
     if net._label_binarizer.y_type_.startswith("multilabel"):
@@ -530,7 +527,7 @@ def _accuracy(net, Y, raw, sample_weight):
     """What `score` returns for encoded targets and raw outputs."""
     if len(net.classes_) == 1:
         return 1.0
-    if _output(net) == "softmax" or raw.shape[1] == 1:
+    if net._loss.takes_classes or raw.shape[1] == 1:
         correct = _codes(raw) == _codes_of_targets(Y)
     else:
         correct = ((raw > 0) == (Y > 0.5)).all(axis=1)

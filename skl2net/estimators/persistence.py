@@ -18,14 +18,16 @@ import numpy as np
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.preprocessing import LabelBinarizer
 
+from skl2net.activations import ACTIVATIONS
 from skl2net.l2 import DECAYS, MODES, AppliedRule, L2Rule
-from skl2net.network import ACTIVATIONS, Network
+from skl2net.losses import CLASSIFICATION_LOSSES, LOSSES, REGRESSION_LOSSES
+from skl2net.network import Network
 from skl2net.solvers.curves import Curve, Curves
 from skl2net.solvers.gradient import GradientState, RowOrder
 from skl2net.solvers.optimisers import SGD, Adam
 from skl2net.solvers.stopping import Progress
 from skl2net.solvers.swarm import ParticleSwarm, SwarmState
-from skl2net.solvers.swarm.flight import Spread
+from skl2net.solvers.swarm.state import Spread
 
 VERSION = "_skl2net_version"
 
@@ -34,9 +36,8 @@ _PROGRESS = ("best_loss", "reference_loss", "best_score", "n_stalled")
 _LABELS = "_skl2net_labels"
 _TRAINING = "_skl2net_training"
 _SWARM = "ParticleSwarm"
-_OUTPUTS = {"binary": "logistic", "multiclass": "softmax", "multilabel-indicator": "logistic"}
+_KINDS = tuple(CLASSIFICATION_LOSSES["log_loss"])
 _TOPOLOGIES = ("global", "ring", "von_neumann", "random")
-_LOSSES = ("squared_error", "log_loss", "multilabel_log_loss", "poisson")
 _OPTIMISERS = {optimiser.name: optimiser for optimiser in (SGD, Adam)}
 _MOST = 2**53  # of what is counted: sums and floats of it are exact
 _MOST_REDUCTIONS = 440  # 5.0 ** 442 overflows
@@ -132,6 +133,7 @@ def plain(attributes):
         applied = state.pop("_applied_rule")
         state[_TRAINING] = {
             "activation": state.pop("_activation"),
+            "loss": state.pop("_loss").name,
             "applied_rule": None if applied is None else _plain_rule(applied),
             "state": _plain_state(continuation.state, sum(array.size for array in arrays)),
             "curves": _plain_curves(continuation.curves),
@@ -251,14 +253,15 @@ def _checked(state, message, parameters, is_classifier):
     if not is_fitted:
         return attributes
     training = fields.fields(_TRAINING)
-    network = _checked_network(fields, training)
+    network, loss = _checked_network(fields, training)
     del attributes[_TRAINING]
     # views of one vector again: they were saved one by one
     coefs, intercepts = network.unpack(network.pack(attributes["coefs_"], attributes["intercepts_"]))
     attributes.update(
         coefs_=coefs,
         intercepts_=intercepts,
-        _activation=network.activation,
+        _activation=network.activation.name,
+        _loss=loss,
         _applied_rule=_applied_rule(training, network),
         _continuation=Continuation(
             _state(training, network),
@@ -393,10 +396,10 @@ def _checked_network(fields, training):
         sizes.append(n_units)
     for name, expected in (("n_layers_", len(sizes)), ("n_outputs_", sizes[-1])):
         fields.integer(name, low=expected, high=expected)
-    outputs = ("identity", "exp")
+    losses = REGRESSION_LOSSES
     if "_label_binarizer" in fields.values:
         kind, classes = fields["_label_binarizer"].y_type_, fields["classes_"]
-        outputs = (_OUTPUTS[kind],)
+        losses = {name: of_kinds[kind] for name, of_kinds in CLASSIFICATION_LOSSES.items()}
         expected = (sizes[-1],) if kind != "binary" else (1, 2) if sizes[-1] == 1 else ()
         if len(classes) not in expected:
             fields.refuse("classes_", f"has {len(classes)} classes ({kind}), and the network {sizes[-1]} output(s)")
@@ -406,7 +409,9 @@ def _checked_network(fields, training):
         fields.number(name)
     for name in ("best_loss_", "best_validation_score_"):
         fields.number(name, optional=True)
-    return Network(tuple(sizes), training.choice("activation", ACTIVATIONS), fields.choice("out_activation_", outputs))
+    loss = losses[training.choice("loss", losses)]
+    fields.choice("out_activation_", (loss.output.name,))
+    return Network(tuple(sizes), ACTIVATIONS[training.choice("activation", ACTIVATIONS)]), loss
 
 
 def _check_feature_names(fields):
@@ -422,7 +427,7 @@ def _label_binarizer(fields):
     if not isinstance(classes, np.ndarray) or classes.ndim != 1 or len(classes) == 0:
         fields.refuse("classes_", f"must be an array of classes, got {_described(classes)}")
     binarizer = LabelBinarizer()
-    binarizer.classes_, binarizer.y_type_ = classes, labels.choice("kind", tuple(_OUTPUTS))
+    binarizer.classes_, binarizer.y_type_ = classes, labels.choice("kind", _KINDS)
     binarizer.sparse_input_ = labels.boolean("sparse")
     return binarizer
 
@@ -453,7 +458,7 @@ def _applied_rule(training, network):
         solver,
         n=fields.number("n", low=0.0),
         n_total=fields.number("n_total", low=0.0),
-        loss=fields.choice("loss", _LOSSES),
+        loss=fields.choice("loss", LOSSES),
         learning_rate=fields.number("learning_rate", low=0.0) if has_updates else None,
         constants={name: _constant(constants, name) for name in constants.values},
         updates_per_epoch=fields.integer("updates_per_epoch", low=1) if has_updates else None,

@@ -23,6 +23,7 @@ from skl2net.hints import (
     SolverName,
     Strengths,
 )
+from skl2net.losses import REGRESSION_LOSSES
 from skl2net.problem import Decoder
 from skl2net.solvers.swarm import ParticleSwarm
 
@@ -195,7 +196,7 @@ class L2NetRegressor(RegressorMixin, BaseL2Net):
 
     _parameter_constraints: dict = {
         **BaseL2Net._parameter_constraints,
-        "loss": [StrOptions({"squared_error", "poisson"})],
+        "loss": [StrOptions(set(REGRESSION_LOSSES))],
     }
 
     def __init__(
@@ -314,11 +315,8 @@ class L2NetRegressor(RegressorMixin, BaseL2Net):
         )
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
-        if self.loss == "poisson" and np.any(y < 0):
-            raise ValueError(
-                f"loss='poisson' needs targets y >= 0, got {y.min():g}. Use loss='squared_error' for targets that can "
-                "be negative."
-            )
+        self._loss = REGRESSION_LOSSES[self.loss]
+        self._loss.check_targets(y)
         with np.errstate(over="ignore"):
             Y = np.ascontiguousarray(y.reshape(len(y), -1), dtype=X.dtype)
         if X.dtype == np.float32 and not np.isfinite(Y).all():
@@ -331,7 +329,7 @@ class L2NetRegressor(RegressorMixin, BaseL2Net):
             Y,
             Y.shape[1],
             self._checked_weights(X, sample_weight),
-            "exp" if self.loss == "poisson" else "identity",
+            self._loss,
             Decoder(_flat_if_single, _flat_if_single, _r2, raw=False, estimator=self._with_outputs),
             stratify=None,
         )

@@ -15,10 +15,12 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.utils.validation import check_is_fitted
 
 from skl2net._sklearn_private import stochastic_optimizers
-from skl2net.engines.interface import Task
+from skl2net.activations import ACTIVATIONS
+from skl2net.engines.base import Task
 from skl2net.fitting import FitResult
 from skl2net.l2 import PENALTIES, check_rule
-from skl2net.network import ACTIVATIONS, Network
+from skl2net.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES
+from skl2net.network import Network
 from skl2net.problem import Problem
 from skl2net.solvers.curves import Curve, Curves
 from skl2net.solvers.gradient import GradientState, RowOrder
@@ -60,8 +62,13 @@ def from_sklearn(cls, mlp):
     check_is_fitted(mlp)
     parameters = {**mlp.get_params(deep=False), "l2_mode": "penalty_per_sample"}
     sizes = (mlp.coefs_[0].shape[0], *(coef.shape[1] for coef in mlp.coefs_))
-    network = Network(sizes, mlp.activation, mlp.out_activation_)
-    return parameters, _shared_attributes(mlp), network, _result_of(mlp, network, cls(**parameters))
+    network = Network(sizes, ACTIVATIONS[mlp.activation])
+    if kind is MLPClassifier:
+        loss = CLASSIFICATION_LOSSES["log_loss"][mlp._label_binarizer.y_type_]
+    else:
+        loss = REGRESSION_LOSSES[mlp.loss]
+    attributes = {**_shared_attributes(mlp), "_loss": loss}
+    return parameters, attributes, network, _result_of(mlp, network, loss, cls(**parameters))
 
 
 def to_sklearn(net):
@@ -110,12 +117,12 @@ def to_sklearn(net):
     return mlp
 
 
-def _result_of(mlp, network, net):
+def _result_of(mlp, network, loss, net):
     """What the training of a multi-layer perceptron left behind, as that of `net` would have left it."""
     parameters = _flat(mlp.coefs_, mlp.intercepts_)
-    loss = getattr(mlp, "loss_", np.nan)  # interrupted before its first iteration, it has none
+    last_loss = getattr(mlp, "loss_", np.nan)  # interrupted before its first iteration, it has none
     optimiser = _optimiser_of_the_last_fit(mlp)
-    loss_curve = [loss] if optimiser is None else list(mlp.loss_curve_)
+    loss_curve = [last_loss] if optimiser is None else list(mlp.loss_curve_)
     scores = list(getattr(mlp, "validation_scores_", None) or [])
     curves = Curves(
         Curve(loss_curve),
@@ -131,7 +138,7 @@ def _result_of(mlp, network, net):
         fitted_by = copy.copy(net).set_params(solver=name)._solver(n_rows)
         state = _state_of(mlp, optimiser, fitted_by, n_rows)
         rule = check_rule("penalty_per_sample", mlp.alpha, n_layers=network.n_layers, solver=fitted_by)
-        task = Task(network, np.broadcast_to(parameters[:1], (n_rows, network.layer_sizes[0])), loss=mlp.loss)
+        task = Task(network, loss, np.broadcast_to(parameters[:1], (n_rows, network.layer_sizes[0])))
         applied_rule = fitted_by.applied(Problem(task, rule, None), state)
     return FitResult(
         parameters=parameters,

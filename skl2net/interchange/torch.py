@@ -1,9 +1,9 @@
 """Fitted networks as PyTorch modules."""
 
-from functools import partial
-
 import torch
 from torch import nn
+
+from skl2net.activations import ACTIVATIONS, OUTPUTS
 
 
 class Exp(nn.Module):
@@ -13,15 +13,12 @@ class Exp(nn.Module):
         return torch.exp(z)
 
 
-_FUNCTIONS = {
-    "identity": nn.Identity,
-    "logistic": nn.Sigmoid,
-    "tanh": nn.Tanh,
-    "relu": nn.ReLU,
-    "softplus": nn.Softplus,
-    "softmax": partial(nn.Softmax, dim=1),
-    "exp": Exp,
-}
+def _module(function):
+    """The module that computes a function of units; PyTorch has none for the exponential."""
+    if function.name == "exp":
+        return Exp()
+    kind = getattr(nn, function.torch)
+    return kind(dim=1) if function.name == "softmax" else kind()
 
 
 def to_torch(net):
@@ -31,6 +28,6 @@ def to_torch(net):
         linear = nn.Linear(*coef.shape)
         linear.weight = nn.Parameter(torch.from_numpy(coef.T.copy()))
         linear.bias = nn.Parameter(torch.from_numpy(intercept.copy()))
-        modules += [linear, _FUNCTIONS[net._activation]()]
-    modules[-1] = _FUNCTIONS[net.out_activation_]()
+        modules += [linear, _module(ACTIVATIONS[net._activation])]
+    modules[-1] = _module(OUTPUTS[net.out_activation_])
     return nn.Sequential(*modules)

@@ -19,7 +19,7 @@ from sklearn.exceptions import FitFailedWarning
 from sklearn.utils.parallel import Parallel, delayed
 
 from skl2net._sklearn_private import safe_indexing
-from skl2net.engines.interface import Cancelled
+from skl2net.engines.base import Cancelled
 from skl2net.estimators.tasks import FitTasks
 from skl2net.fitting import Start, Watch, fit_network
 
@@ -203,7 +203,9 @@ def _outcome(trials, alpha, fold, n_threads, cancelled, context):
             raise
         value = trials.error_score
         error = f"alpha={alpha:g}, fold {fold}: the scorer {trials.score.scorer} raised {raised!r}"
-    return Outcome(value, seconds, problem.weight_norm(result.parameters), result.n_iter, result.warnings, error)
+    return Outcome(
+        value, seconds, problem.network.weight_norm(result.parameters), result.n_iter, result.warnings, error
+    )
 
 
 def _fit(trials, alpha, problem, solver, watch, context):

@@ -179,6 +179,6 @@ class Solver:
             self.name,
             n=problem.n_samples,
             n_total=problem.n_total,
-            loss=problem.loss_name,
+            loss=problem.task.loss.convention,
             objective="mean loss" if self.objective is None else "own objective",
         )

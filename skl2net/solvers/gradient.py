@@ -2,7 +2,7 @@
 
 In each turn of the loop, the engine runs one or more epochs: as many as it should run in one call, but no more than
 until the stopping rule or the learning rate schedule decides. The loop reports them to the monitor. The updates
-themselves are `skl2net.engines.reference.run_updates`.
+themselves are `skl2net.engines.base.Session.run_updates`.
 """
 
 from dataclasses import asdict, dataclass, replace
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skl2net.engines.interface import EpochTotals, OptimiserState
+from skl2net.engines.base import EpochTotals, OptimiserState
 from skl2net.l2 import AppliedRule, warn_if_explosive
 from skl2net.solvers.base import Diverged, Iterate, Solver
 from skl2net.solvers.curves import IterationTotals
@@ -273,7 +273,7 @@ class GradientDescent(Solver):
             if monitor.is_validated and n_epochs > 1:
                 each = np.empty((n_epochs, problem.n_parameters), dtype=problem.dtype)
             rates = np.broadcast_to(rate, batches.n_samples.shape)
-            epochs = problem.run_updates(work, batches, coefficients, self.optimiser, rates, each)
+            epochs = problem.session.run_updates(work, batches, coefficients, self.optimiser, rates, each)
 
             n_done, parameters, moments, n_updates = len(epochs), work.parameters, work.moments, work.n_updates
             if n_done < n_epochs:
@@ -321,7 +321,7 @@ class GradientDescent(Solver):
             self.name,
             n=problem.n_samples * batch_size / problem.n_rows,
             n_total=problem.n_total,
-            loss=problem.loss_name,
+            loss=problem.task.loss.convention,
             learning_rate=state.learning_rate,
             constants=asdict(self.optimiser),
             updates_per_epoch=-(-problem.n_rows // batch_size),
@@ -347,7 +347,7 @@ class GradientDescent(Solver):
         n = monitor.n_until_stop
         if n == 1 or self.learning_rate.schedule == "invscaling":
             return 1
-        return max(1, min(problem.epochs_per_call, n))
+        return max(1, min(problem.session.epochs_per_call, n))
 
     def _can_reduce(self, rate):
         return self.learning_rate.schedule == "adaptive" and rate > 1e-6

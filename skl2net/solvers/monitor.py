@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skl2net.engines.interface import Cancelled
+from skl2net.engines.base import Cancelled
 from skl2net.solvers.base import Iterate
 from skl2net.solvers.curves import Curves, IterationTotals
 from skl2net.solvers.stopping import Progress

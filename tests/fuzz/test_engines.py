@@ -14,14 +14,15 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from test_compiled import SWARMS, make_motion, make_swarm, penalty_of
 from test_engine_agreement import SIZES, assert_evaluations_agree, assert_updates_agree
 
-from skl2net.engines import reference
-from skl2net.engines.interface import Batches, LBFGSLimits
+from skl2net.engines.base import Batches, LBFGSLimits
+from skl2net.engines.reference import engine as reference
 from skl2net.l2 import MODES, L2Rule
 from skl2net.network import ACTIVATIONS
 from skl2net.problem import Problem
 from skl2net.solvers.lbfgs import first_state
 
-compiled = pytest.importorskip("skl2net.engines._compiled", reason="there is one engine")
+_compiled = pytest.importorskip("skl2net.engines._compiled", reason="there is one engine")
+compiled = _compiled.engine
 pytestmark = pytest.mark.fuzz
 
 SMOOTH = [activation for activation in ACTIVATIONS if activation != "relu"]
@@ -38,14 +39,14 @@ class Engines(RuleBasedStateMachine):
         sparse=st.booleans(),
         weighted=st.booleans(),
         is_double=st.booleans(),
-        instruction_set=st.sampled_from(compiled.instruction_sets()),
+        instruction_set=st.sampled_from(_compiled.instruction_sets()),
         seed=st.integers(0, 10**6),
     )
     def begin(self, sizes, n_rows, activation, output_loss, sparse, weighted, is_double, instruction_set, seed):
         # in single precision, a unit may be on either side of the kink of relu
         if not is_double and activation == "relu":
             activation = "tanh"
-        compiled._use_instruction_set(instruction_set)
+        _compiled._use_instruction_set(instruction_set)
         self.dtype = np.float64 if is_double else np.float32
         self.case = make_case(
             sizes,
@@ -61,19 +62,19 @@ class Engines(RuleBasedStateMachine):
 
     @rule(n_updates=st.integers(1, 4), batch_size=st.sampled_from([1, 5, 64]))
     def take_numbers_of_classes(self, n_updates, batch_size):
-        if self.case.network.output != "softmax":
+        if self.case.loss.output.name != "softmax":
             return
         batches = make_batches(self.case.X.shape[0], n_updates, batch_size, sample_weight=self.case.sample_weight)
         results = []
         for case in (self.case, self.case.with_classes()):
             state, totals = run(compiled, case, STEPS["momentum"], "penalty", 0.1, batches)
-            _, gradient = compiled.loss_and_gradient(case.task, case.parameters)
+            _, gradient = compiled.open(case.task).loss_and_gradient(case.parameters)
             results.append([array.tobytes() for array in (state.parameters, state.moments, gradient)] + [totals])
         assert results[0] == results[1]
         self.counts["classes"] += 1
 
     def teardown(self):
-        compiled._use_instruction_set(compiled.instruction_sets()[-1])
+        _compiled._use_instruction_set(_compiled.instruction_sets()[-1])
 
     @rule()
     def evaluate(self):
@@ -82,7 +83,7 @@ class Engines(RuleBasedStateMachine):
 
     @rule(scale=st.sampled_from([0.1, 3.0, 40.0]))
     def evaluate_far_away(self, scale):
-        if self.case.network.output == "exp":
+        if self.case.loss.output.name == "exp":
             return  # beyond the range of numbers
         assert_evaluations_agree(
             compiled, replace(self.case, parameters=self.case.parameters * self.dtype(scale)), self.dtype
@@ -95,9 +96,9 @@ class Engines(RuleBasedStateMachine):
         case = replace(self.case, rows=rows)
         if self.case.sample_weight is None or self.case.sample_weight[rows].any():
             for function in (
-                lambda c: compiled.outputs(c.task, c.parameters),
-                lambda c: compiled.loss_and_gradient(c.task, c.parameters)[1],
-                lambda c: compiled.losses(c.task, np.stack([c.parameters, -c.parameters])),
+                lambda c: compiled.open(c.task).outputs(c.parameters),
+                lambda c: compiled.open(c.task).loss_and_gradient(c.parameters)[1],
+                lambda c: compiled.open(c.task).losses(np.stack([c.parameters, -c.parameters])),
             ):
                 np.testing.assert_array_equal(function(case), function(case.taken()))
         self.counts["rows"] += 1
@@ -118,7 +119,7 @@ class Engines(RuleBasedStateMachine):
         rates = rates_of(batches, learning_rate)
         state = new_state(self.case.parameters, optimiser)
         with np.errstate(all="ignore"):
-            reference.run_updates(self.case.task, state, batches, coefficients, optimiser, rates)
+            reference.open(self.case.task).run_updates(state, batches, coefficients, optimiser, rates)
         if not np.abs(state.parameters).max() < 10:
             return  # it diverges
         assert_updates_agree(compiled, self.case, STEPS[step], mode, batches, self.dtype)
@@ -132,15 +133,15 @@ class Engines(RuleBasedStateMachine):
         coefficients = coefficients_of(self.case, "penalty", 0.1, batches, learning_rate)
         rates = rates_of(batches, learning_rate)
         whole, parts = (new_state(self.case.parameters, optimiser) for _ in range(2))
-        curves = compiled.run_updates(
-            replace(self.case.task, n_threads=1), whole, batches, coefficients, optimiser, rates
+        curves = compiled.open(replace(self.case.task, n_threads=1)).run_updates(
+            whole, batches, coefficients, optimiser, rates
         )
         if len(curves) < 3:
             return  # it diverges, which ends the call
         for epoch in (slice(i, i + 1) for i in range(3)):
             part = Batches(batches.order[epoch], batches.bounds, batches.n_samples[epoch])
             task = replace(self.case.task, n_threads=n_threads)
-            compiled.run_updates(task, parts, part, coefficients[epoch], optimiser, rates[epoch])
+            compiled.open(task).run_updates(parts, part, coefficients[epoch], optimiser, rates[epoch])
         np.testing.assert_array_equal(parts.parameters, whole.parameters)
         np.testing.assert_array_equal(parts.moments, whole.moments)
         self.counts["threads"] += 1
@@ -155,10 +156,10 @@ class Engines(RuleBasedStateMachine):
         for threads in (1, n_threads):
             swarm = make_swarm(self.case, n_particles, options.get("topology", "global"))
             task = replace(self.case.task, n_threads=threads)
-            state, curves = compiled.iterate_swarm(task, swarm, penalty_of(self.case), make_motion(4, **options))
+            state, curves = compiled.open(task).iterate_swarm(swarm, penalty_of(self.case), make_motion(4, **options))
             states.append((state.positions.tobytes(), state.best_losses.tobytes(), curves.tobytes()))
         assert states[0] == states[1]
-        losses = compiled.losses(self.case.task, state.best_positions)
+        losses = compiled.open(self.case.task).losses(state.best_positions)
         found = np.isfinite(state.best_data_losses)  # a loss may be beyond the range of numbers
         tolerance = 20 * np.finfo(self.dtype).eps
         np.testing.assert_allclose(losses[found], state.best_data_losses[found], rtol=tolerance)
@@ -172,10 +173,10 @@ class Engines(RuleBasedStateMachine):
             whole, parts = (first_state(problem, self.case.parameters, limits) for _ in range(2))
         if not np.isfinite(whole.loss) or whole.status != "running":
             return
-        curve = compiled.iterate_lbfgs(self.case.task, whole, penalty, limits, n_iterations)
+        curve = compiled.open(self.case.task).iterate_lbfgs(whole, penalty, limits, n_iterations)
         task, n_left = replace(self.case.task, n_threads=n_threads), n_iterations
         while n_left and parts.status == "running":
-            n_left -= len(compiled.iterate_lbfgs(task, parts, penalty, limits, 1))
+            n_left -= len(compiled.open(task).iterate_lbfgs(parts, penalty, limits, 1))
         assert whole.status == parts.status
         np.testing.assert_array_equal(parts.parameters, whole.parameters)
         assert (np.diff(curve[:, 0]) <= 0).all()
@@ -219,7 +220,7 @@ class Engines(RuleBasedStateMachine):
                 run(compiled, case, STEPS["adam"], "penalty", 0.1, Batches(order, np.array([0, 1]), np.ones((1, 1))))
             return
         with pytest.raises(ValueError):  # noqa: PT011 - each kind has words of its own
-            compiled.loss_and_gradient(case.task, case.parameters)
+            compiled.open(case.task).loss_and_gradient(case.parameters)
         self.counts["refused"] += 1
 
 

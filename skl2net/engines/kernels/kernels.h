@@ -7,13 +7,12 @@
 
 typedef int64_t index_t;
 
-/* What Python chooses by name. The names stand in the order of the constants, for Python to read. */
+/* The numbers of `kernel` in skl2net/activations.py and losses.py. */
 enum { ACT_IDENTITY, ACT_LOGISTIC, ACT_TANH, ACT_RELU, ACT_SOFTPLUS, N_ACTIVATIONS };
-static const char *const activation_names[N_ACTIVATIONS] = {"identity", "logistic", "tanh", "relu", "softplus"};
-enum { OUT_IDENTITY, OUT_LOGISTIC, OUT_SOFTMAX, OUT_EXP, N_OUTPUTS };
-static const char *const output_names[N_OUTPUTS] = {"identity", "logistic", "softmax", "exp"};
+enum { OUT_IDENTITY, OUT_LOGISTIC, OUT_SOFTMAX = N_ACTIVATIONS, OUT_EXP, N_OUTPUTS };
 enum { LOSS_SQUARED_ERROR, LOSS_LOG_LOSS, LOSS_POISSON, N_LOSSES };
-static const char *const loss_names[N_LOSSES] = {"squared_error", "log_loss", "poisson"};
+
+/* What Python chooses by name. The names stand in the order of the constants, for Python to read. */
 enum { BOUNDARY_BOUNCE, BOUNDARY_CLAMP, BOUNDARY_REINITIALISE, N_BOUNDARIES };
 static const char *const boundary_names[N_BOUNDARIES] = {"bounce", "clamp", "reinitialise"};
 enum { FN_EXP, FN_EXPM1, FN_TANH, FN_LOGISTIC, FN_SOFTPLUS, FN_LOG, FN_LOG1P, N_FUNCTIONS };

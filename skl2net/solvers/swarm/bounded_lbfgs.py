@@ -35,7 +35,7 @@ class BoundedLBFGS:
             parameters = x.astype(dtype)
             if not (np.isfinite(loss) and np.isfinite(parameters).all()):
                 raise Diverged("Scale the input to unit variance, or increase alpha.")
-            penalty, weight_norm = float(problem.penalty(parameters)), problem.weight_norm(parameters)
+            penalty, weight_norm = float(problem.penalty(parameters)), problem.network.weight_norm(parameters)
             record(Iterate(parameters), IterationTotals(loss, loss - penalty, weight_norm))
 
         def finish_iteration(intermediate_result):

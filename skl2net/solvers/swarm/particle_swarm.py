@@ -1,7 +1,7 @@
 """Particle swarm optimisation: minimisation without a gradient, by comparing errors.
 
-`ParticleSwarm` holds the parameters and the loop. One iteration is `skl2net.solvers.swarm.flight.step`, and
-`skl2net.solvers.swarm.topology` has the topologies.
+`ParticleSwarm` holds the parameters and the loop. One iteration is `skl2net.engines.swarm.step`, and
+`skl2net.engines.topology` has the topologies.
 
 A penalty is added to the error of each particle. Decays are not supported: the personal bests that steer the swarm are
 remembered, not moved, so that shrinking positions only disturbs the search.
@@ -21,7 +21,9 @@ from sklearn.metrics import get_scorer_names
 
 from skl2net._parameters import check_numbers, is_finite_number
 from skl2net._sklearn_private import Interval, Options, StrOptions
-from skl2net.engines.interface import SwarmMotion
+from skl2net.engines.random_numbers import new_generator, uniform_between
+from skl2net.engines.swarm import SwarmMotion, iterate
+from skl2net.engines.topology import N_INFORMED, links, neighbourhood_best
 from skl2net.hints import Scoring
 from skl2net.notebook import DocumentationLink
 from skl2net.solvers.base import Diverged, Iterate, Solver, SolverStart
@@ -30,10 +32,8 @@ from skl2net.solvers.lbfgs import LBFGS
 from skl2net.solvers.monitor import Monitor
 from skl2net.solvers.stopping import StoppingRule
 from skl2net.solvers.swarm.bounded_lbfgs import BoundedLBFGS
-from skl2net.solvers.swarm.flight import SwarmState, step
 from skl2net.solvers.swarm.objectives import as_objective
-from skl2net.solvers.swarm.random_numbers import new_generator, uniform_between
-from skl2net.solvers.swarm.topology import N_INFORMED, links, neighbourhood_best
+from skl2net.solvers.swarm.state import SwarmState
 
 _POLISH = StoppingRule(max_iter=15000, tol=1e-8, n_iter_no_change=np.inf)  # tol: largest entry of the gradient
 
@@ -410,7 +410,7 @@ class ParticleSwarm(DocumentationLink, Solver, BaseEstimator):
                 )
                 after.best_positions[best], after.best_losses[best] = polished, loss
                 after.best_data_losses[best] = data_loss
-            totals = IterationTotals(loss, data_loss, problem.weight_norm(polished))
+            totals = IterationTotals(loss, data_loss, problem.network.weight_norm(polished))
             monitor.finish(Iterate(polished, after, t), [totals], label="Polish, iteration")
 
         # ftol=0: continue down to the rounding error
@@ -459,30 +459,19 @@ class _Evaluation:
             self._y_true = _read_only(problem.decoder.truth(task.taken(task.Y)))
             self._sample_weight = _read_only(task.taken(task.sample_weight))
 
-    @property
-    def in_engine(self):
-        """Whether the engine can run the iterations of the swarm."""
-        return self.objective is None and hasattr(self.problem.engine, "iterate_swarm")
-
     def iterations_per_call(self, state, motion):
         """Largest number of iterations that one call of `iterate` should run."""
-        if not self.in_engine:
-            return 1
-        return self.problem.engine.swarm_iterations_per_call(self.problem.task, state, motion)
+        return 1 if self.objective is not None else self.problem.session.swarm_iterations_per_call(state, motion)
 
     def iterate(self, state, motion):
-        """Iterate a swarm in the engine, or by one `step`. Returns the swarm and the totals of finished iterations."""
+        """Iterate a swarm. Returns the swarm and the totals of the finished iterations."""
         problem = self.problem
-        if self.in_engine:
-            flown, curves = problem.engine.iterate_swarm(problem.task, state, problem.coefficients.penalty, motion)
-            flown = replace(flown, spread=flown.spread.extended(curves[:, 3:]))
-            return flown, [*map(IterationTotals._make, curves[:, :3].tolist())]
-        flown = step(state, motion, self)
-        if flown is None:
-            return state, []
-        best = flown.best
-        loss, data_loss = float(flown.best_losses[best]), float(flown.best_data_losses[best])
-        return flown, [IterationTotals(loss, data_loss, problem.weight_norm(flown.best_positions[best]))]
+        if self.objective is None:
+            state, curves = problem.session.iterate_swarm(state, problem.coefficients.penalty, motion)
+        else:
+            state, curves = iterate(state, motion, self, problem.network)
+        state = replace(state, spread=state.spread.extended(curves[:, 3:]))
+        return state, [*map(IterationTotals._make, curves[:, :3].tolist())]
 
     def __call__(self, swarm):
         data_losses = self._data_losses(swarm)

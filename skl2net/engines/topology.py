@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skl2net.solvers.swarm.random_numbers import random_words
+from skl2net.engines.random_numbers import random_words
 
 N_INFORMED = 3  # by each particle, in the random topology: SPSO-2006's and SPSO-2011's number
 
