@@ -35,8 +35,8 @@ int is_csr(const data_t *data, index_t n_stored, index_t n_columns)
     int wrong = 0;
     for (index_t i = 0; i < data->n_rows && !wrong; i++) {
         const index_t row = row_of(data->order, i);
-        const index_t start = index_at(data->indptr, data->wide_indptr, row);
-        const index_t stop = index_at(data->indptr, data->wide_indptr, row + 1);
+        const index_t start = first_entry_of(data, row);
+        const index_t stop = first_entry_of(data, row + 1);
         if (start < 0 || start > stop || stop > n_stored)
             return 0;
         if (data->wide_indices)

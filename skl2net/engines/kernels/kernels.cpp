@@ -1,7 +1,7 @@
 /* The compiled engine's arithmetic, for float and double and for several instruction sets.
  *
  * `precisions.h` includes the code of one instruction set. Here it is included for each of them, in a namespace of its
- * own, and `kernels_float` and `kernels_double` return the kernels of one. So one build runs everywhere and uses wide
+ * own, and `kernels_of` returns the kernels of one. So one build runs everywhere and uses wide
  * vectors where they are available, without -march=native. The vectors are those of GCC and Clang (`vector_size`), which
  * lower them to whatever the instruction set offers.
  *
@@ -26,7 +26,8 @@
 #include "system/processor.h"
 #include "system/threads.h"
 
-#define INLINE inline __attribute__((always_inline))
+#define ALWAYS_INLINE __attribute__((always_inline))
+#define INLINE inline ALWAYS_INLINE
 #define NOINLINE __attribute__((noinline))
 
 namespace {
@@ -34,11 +35,6 @@ namespace {
 namespace baseline {
 constexpr const char *instruction_set = "baseline";
 constexpr index_t VECTOR_BYTES = 16, TILE_VECTORS = 2;
-#ifdef __aarch64__
-constexpr bool HAS_FUSED_MULTIPLY_ADD = true;
-#else
-constexpr bool HAS_FUSED_MULTIPLY_ADD = false;
-#endif
 #include "precisions.h"
 }
 
@@ -58,7 +54,6 @@ BEGIN_TARGET("avx2,fma")
 namespace avx2 {
 constexpr const char *instruction_set = "avx2";
 constexpr index_t VECTOR_BYTES = 32, TILE_VECTORS = 2;
-constexpr bool HAS_FUSED_MULTIPLY_ADD = true;
 #include "precisions.h"
 }
 END_TARGET
@@ -67,15 +62,14 @@ BEGIN_TARGET("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")
 namespace avx512 {
 constexpr const char *instruction_set = "avx512";
 constexpr index_t VECTOR_BYTES = 64, TILE_VECTORS = 4;
-constexpr bool HAS_FUSED_MULTIPLY_ADD = true;
 #include "precisions.h"
 }
 END_TARGET
 #endif
 
-} // namespace
+}
 
-int n_targets(void)
+int count_instruction_sets(void)
 {
 #ifdef HAS_X86_VECTORS
     return 1 + vector_level();
@@ -84,26 +78,14 @@ int n_targets(void)
 #endif
 }
 
-const kernels_t *kernels_float(int target)
+const kernels_t *kernels_of(int instruction_set, int is_double)
 {
+    static const kernels_t *const all[][2] = {
+        {&baseline::float32::kernels, &baseline::float64::kernels},
 #ifdef HAS_X86_VECTORS
-    if (target == 2)
-        return &avx512::float32::kernels;
-    if (target == 1)
-        return &avx2::float32::kernels;
+        {&avx2::float32::kernels, &avx2::float64::kernels},
+        {&avx512::float32::kernels, &avx512::float64::kernels},
 #endif
-    (void)target;
-    return &baseline::float32::kernels;
-}
-
-const kernels_t *kernels_double(int target)
-{
-#ifdef HAS_X86_VECTORS
-    if (target == 2)
-        return &avx512::float64::kernels;
-    if (target == 1)
-        return &avx2::float64::kernels;
-#endif
-    (void)target;
-    return &baseline::float64::kernels;
+    };
+    return all[instruction_set][is_double];
 }

@@ -70,9 +70,9 @@ typedef struct {
     strided_t n_samples, penalty, decay_before, decay_after;
     int optimiser;
     double constants[MAX_CONSTANTS]; /* those of the optimiser's class in skl2net/solvers/optimisers.py */
-    strided_t learning_rate; /* of each update */
-    index_t t;    /* updates so far */
-    double rate;  /* learning rate of update t, corrections included */
+    strided_t learning_rate;         /* of each update */
+    index_t t;                       /* updates so far */
+    double rate;                     /* learning rate of update t, corrections included */
     struct {
         double data_loss, penalty;
         index_t n_rows;
@@ -91,7 +91,7 @@ typedef struct {
     uint64_t (*next_raw)(void *state);
 } bit_generator_t;
 
-/* Iterations of a swarm: SwarmState, see skl2net/solvers/swarm, and SwarmMotion, see skl2net/engines/interface.py. Arrays
+/* Iterations of a swarm: SwarmState in skl2net/solvers/swarm/state.py, SwarmMotion in skl2net/engines/swarm.py. Arrays
  * of the swarm are changed in place; without bounds or clamp these are infinite. */
 typedef struct {
     index_t n_particles, n_iterations;
@@ -109,15 +109,15 @@ typedef struct {
     const double *penalty; /* coefficient of each layer */
     double *curves;        /* of each iteration: loss, data loss and sum of squared weights of the best, then the losses
                               of all personal bests */
-    index_t n_done; /* less than n_iterations if the next positions or velocities, or all losses so far, are not finite */
+    index_t n_done;        /* fewer than n_iterations if positions, velocities or all losses so far are not finite */
 } swarm_t;
 
-/* Iterations of L-BFGS: LBFGSState and LBFGSLimits in skl2net/engines/interface.py. Its arrays are changed in place. */
-enum { LBFGS_RUNNING, LBFGS_GRADIENT, LBFGS_REDUCTION, LBFGS_MAX_FUN, LBFGS_LINE_SEARCH, LBFGS_DIVERGED, N_LBFGS_STATUSES };
+/* Iterations of L-BFGS: LBFGSState and LBFGSLimits in skl2net/engines/lbfgs.py. Its arrays are changed in place. */
+enum { LBFGS_RUNNING, LBFGS_GRADIENT, LBFGS_REDUCTION, LBFGS_MAX_FUN, LBFGS_LINE_SEARCH, LBFGS_DIVERGED };
+enum { N_LBFGS_STATUSES = LBFGS_DIVERGED + 1, LBFGS_PAIRS = 10 };
 static const char *const lbfgs_status_names[N_LBFGS_STATUSES] = {
     "running", "gradient", "reduction", "max_fun", "line_search", "diverged",
 };
-enum { LBFGS_PAIRS = 10 };
 typedef struct {
     double *parameters, *gradient;
     void *real_parameters, *real_gradient; /* as the engine computes */
@@ -137,6 +137,9 @@ typedef struct {
     lbfgs_trial_t trial;
 } lbfgs_t;
 
+/* What `predict` returns for rows with infinities or NaN. */
+enum { NOT_FINITE = 1 };
+
 /* How a long call ends early, see system/interruption.h. */
 typedef struct {
     int (*is_wanted)(void *context); /* whether the call is to end; NULL if nobody wants that */
@@ -146,21 +149,24 @@ typedef struct {
     int is_over;
 } interruption_t;
 
-/* What `predict` returns for rows with infinities or NaN. */
-enum { NOT_FINITE = 1 };
+/* What each call of a kernel is given. */
+typedef struct {
+    network_t network;
+    data_t data;
+    int n_threads;
+    interruption_t interruption;
+} call_t;
 
 /* The functions of one number type and instruction set. They return 0, or -1 without memory. */
 typedef struct {
-    const char *target;
-    int (*run_updates)(const network_t *, const data_t *, updates_t *, void *, void *const *, int n_threads,
-                       interruption_t *);
-    int (*gradient)(const network_t *, const data_t *, const void *, double *, void *, int n_threads, interruption_t *);
-    int (*losses)(const network_t *, const data_t *, const void *, index_t, double *, int n_threads, interruption_t *);
-    int (*iterate_swarm)(const network_t *, const data_t *, swarm_t *, int n_threads, interruption_t *);
-    int (*iterate_lbfgs)(const network_t *, const data_t *, lbfgs_t *, int n_threads, interruption_t *);
-    int (*outputs)(const network_t *, const data_t *, const void *, int, void *, int n_threads, interruption_t *);
-    int (*predict)(const network_t *, const layer_arrays_t *, const void *, index_t n_rows, int, void *, int n_threads,
-                   interruption_t *);
+    const char *instruction_set;
+    int (*run_updates)(call_t *, updates_t *, void *parameters, void *const *moments);
+    int (*gradient)(call_t *, const void *parameters, double *value, void *gradient);
+    int (*losses)(call_t *, const void *vectors, index_t n_vectors, double *values);
+    int (*iterate_swarm)(call_t *, swarm_t *);
+    int (*iterate_lbfgs)(call_t *, lbfgs_t *);
+    int (*outputs)(call_t *, const void *parameters, int raw, void *result);
+    int (*predict)(call_t *, const layer_arrays_t *, int raw, void *result);
     void (*function)(int, const void *, void *, index_t);
 } kernels_t;
 
@@ -176,9 +182,8 @@ extern "C" {
 #endif
 
 /* Number of instruction sets that this processor can run, and the kernels of each, the narrowest first. */
-int n_targets(void);
-const kernels_t *kernels_float(int target);
-const kernels_t *kernels_double(int target);
+int count_instruction_sets(void);
+const kernels_t *kernels_of(int instruction_set, int is_double);
 
 /* Checks of what comes from outside, before any of it is used as an address. */
 int are_within(const index_t *numbers, index_t n, index_t limit);

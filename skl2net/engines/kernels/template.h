@@ -10,13 +10,17 @@ constexpr index_t LANES = VECTOR_BYTES / (index_t)sizeof(real);
 /* Rows of weights and activations are padded to a multiple of ROW_STEP numbers, whatever the instruction set. */
 constexpr index_t ROW_BYTES = 64, ROW_STEP = ROW_BYTES / (index_t)sizeof(real);
 
-INLINE constexpr real constant(double in_double, float in_float) { return IS_DOUBLE ? (real)in_double : (real)in_float; }
+INLINE constexpr real constant(double in_double, float in_float)
+{
+    return IS_DOUBLE ? (real)in_double : (real)in_float;
+}
 
 typedef real V __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(real)), may_alias));
 typedef int_t VI __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(real)), may_alias));
 typedef unsigned_t VU __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(real)), may_alias));
 
 #include "math/vectors.h"
+#include "math/functions.h"
 #include "math/products.h"
 #include "passes/losses.h"
 #include "passes/targets.h"

@@ -5,36 +5,16 @@ constexpr int STRIPES = 16;
 
 double dot(const double *a, const double *b, index_t n)
 {
-    double sums[STRIPES] = {0}, total = 0;
-    index_t i = 0;
-    for (; i + STRIPES <= n; i += STRIPES)
-        for (int k = 0; k < STRIPES; k++)
-            sums[k] += a[i + k] * b[i + k];
-    for (; i < n; i++)
-        total += a[i] * b[i];
-    for (int k = 0; k < STRIPES; k++)
-        total += sums[k];
-    return total;
+    return striped_sum<STRIPES>(n, [=](index_t i) { return a[i] * b[i]; });
 }
 
 /* d = (d + share * v) * factor; its inner product with w. */
 double add_and_dot(double *d, double share, const double *v, double factor, const double *w, index_t n)
 {
-    double sums[STRIPES] = {0}, total = 0;
-    index_t i = 0;
-    for (; i + STRIPES <= n; i += STRIPES)
-        for (int k = 0; k < STRIPES; k++) {
-            const double x = (d[i + k] + share * v[i + k]) * factor;
-            d[i + k] = x;
-            sums[k] += x * w[i + k];
-        }
-    for (; i < n; i++) {
+    return striped_sum<STRIPES>(n, [=](index_t i) {
         d[i] = (d[i] + share * v[i]) * factor;
-        total += d[i] * w[i];
-    }
-    for (int k = 0; k < STRIPES; k++)
-        total += sums[k];
-    return total;
+        return d[i] * w[i];
+    });
 }
 
 /* The two-loop recursion: s->direction, and the slope of the objective along it. */
@@ -51,27 +31,27 @@ double find_direction(lbfgs_t *s, index_t n)
         const double share = shares[pair - first] = product / CURVATURE(pair);
         const int is_last = pair == first;
         product = add_and_dot(d, -share, ROW(changes, pair), is_last ? 1 / s->scale : 1,
-                                    is_last ? ROW(changes, first) : ROW(steps, pair - 1), n);
+                              is_last ? ROW(changes, first) : ROW(steps, pair - 1), n);
     }
     for (index_t pair = first; pair < s->n_updates; pair++)
         product = add_and_dot(d, shares[pair - first] - product / CURVATURE(pair), ROW(steps, pair), 1,
-                                    pair == s->n_updates - 1 ? s->gradient : ROW(changes, pair + 1), n);
+                              pair == s->n_updates - 1 ? s->gradient : ROW(changes, pair + 1), n);
 #undef ROW
 #undef CURVATURE
     return product;
 }
 
 /* Objective and gradient after a step along s->direction; the slope there. */
-double try_step(lbfgs_t *s, full_batch_t *batch, double step)
+double try_step(lbfgs_t *s, evaluation_t *evaluation, double step)
 {
-    const network_t *network = batch->network;
-    const index_t n = batch->n_parameters;
+    const network_t *network = &evaluation->call->network;
+    const index_t n = evaluation->n_parameters;
     real *w = (real *)s->trial.real_parameters, *g = (real *)s->trial.real_gradient;
     for (index_t i = 0; i < n; i++) {
         s->trial.parameters[i] = s->parameters[i] + step * s->direction[i];
         w[i] = (real)s->trial.parameters[i];
     }
-    s->trial.loss = s->trial.data_loss = evaluate_gradient(batch, w, g);
+    s->trial.loss = s->trial.data_loss = evaluate_gradient(evaluation, w, g);
     s->trial.weight_norm = 0;
     for (index_t l = 0; l < network->n_layers; l++) {
         const index_t n_weights = network->sizes[l] * network->sizes[l + 1];
@@ -103,18 +83,17 @@ double largest_size(const double *a, index_t n)
 
 /* Search along s->direction; whether the trial is the next iterate. It is not if all steps were too short to change
  * the loss. */
-int search_line(lbfgs_t *s, full_batch_t *batch, line_search_t *search, double *slope)
+int search_line(lbfgs_t *s, evaluation_t *evaluation, line_search_t *search, double *slope)
 {
-    const index_t n = batch->n_parameters;
+    const index_t n = evaluation->n_parameters;
     const double length = s->n_iterations ? 1 : sqrt(dot(s->direction, s->direction, n));
     begin_line_search(search, s->loss, *slope, fmin(1 / length, LARGEST_STEP));
     for (int i = 0; i < MAX_TRIALS; i++) {
-        *slope = try_step(s, batch, search->step);
-        if (batch->interruption->is_over)
+        *slope = try_step(s, evaluation, search->step);
+        if (evaluation->call->interruption.is_over)
             return 0;
         if (line_search_ends(search, s->trial.loss, *slope))
-            return search->is_satisfied || s->trial.loss < s->loss ||
-                   largest_size(s->trial.gradient, n) <= s->gtol;
+            return search->is_satisfied || s->trial.loss < s->loss || largest_size(s->trial.gradient, n) <= s->gtol;
     }
     return 0;
 }
@@ -123,11 +102,7 @@ int search_line(lbfgs_t *s, full_batch_t *batch, line_search_t *search, double *
 void finish_iteration(lbfgs_t *s, double step, double slope, double slope_before, index_t n)
 {
     const double curvature = (slope - slope_before) * step, loss_before = s->loss;
-    const real *w = (const real *)s->trial.real_parameters;
-    real zero = 0; /* NaN, where one is not finite */
-    for (index_t i = 0; i < n; i++)
-        zero += w[i] - w[i];
-    if (!(zero == 0 && fabs(s->trial.loss) < INFINITY)) {
+    if (!(are_finite((const real *)s->trial.real_parameters, n) && fabs(s->trial.loss) < INFINITY)) {
         s->status = LBFGS_DIVERGED;
         return;
     }
@@ -155,32 +130,30 @@ void finish_iteration(lbfgs_t *s, double step, double slope, double slope_before
         s->status = LBFGS_MAX_FUN;
     else if (largest_size(s->gradient, n) <= s->gtol)
         s->status = LBFGS_GRADIENT;
-    else if (step < LARGEST_STEP &&
-             loss_before - s->loss <= s->ftol * fmax(1, fmax(fabs(loss_before), fabs(s->loss))))
+    else if (step < LARGEST_STEP && loss_before - s->loss <= s->ftol * fmax(1, fmax(fabs(loss_before), fabs(s->loss))))
         s->status = LBFGS_REDUCTION;
 }
 
-int iterate_lbfgs(const network_t *network, const data_t *data, lbfgs_t *s, int n_threads,
-                                 interruption_t *interruption)
+int iterate_lbfgs(call_t *call, lbfgs_t *s)
 {
-    full_batch_t batch;
-    const int failed = open_full_batch(&batch, network, data, n_threads, interruption);
-    const index_t n = batch.n_parameters;
-    while (!failed && s->status == LBFGS_RUNNING && s->n_done < s->n_wanted && s->n_evaluations < s->enough) {
+    evaluation_t evaluation = {};
+    if (open_evaluation(&evaluation, call, 0))
+        return -1;
+    const index_t n = evaluation.n_parameters;
+    while (s->status == LBFGS_RUNNING && s->n_done < s->n_wanted && s->n_evaluations < s->enough) {
         line_search_t search;
         const double slope_before = find_direction(s, n);
         double slope = slope_before;
-        if (slope < 0 && search_line(s, &batch, &search, &slope)) {
+        if (slope < 0 && search_line(s, &evaluation, &search, &slope)) {
             finish_iteration(s, search.step, slope, slope_before, n);
             continue;
         }
-        if (interruption->is_over)
+        if (call->interruption.is_over)
             break;
         if (s->n_updates == 0)
             s->status = LBFGS_LINE_SEARCH;
         s->n_updates = 0; /* along the gradient next */
         s->scale = 1;
     }
-    close_full_batch(&batch);
-    return failed;
+    return 0;
 }

@@ -33,10 +33,7 @@ void begin_line_search(line_search_t *s, double value, double slope, double step
     s->is_satisfied = 0;
 }
 
-inline trial_t tilted(trial_t t, double slope)
-{
-    return trial_t{t.step, t.value - slope * t.step, t.slope - slope};
-}
+inline trial_t tilted(trial_t t, double slope) { return trial_t{t.step, t.value - slope * t.step, t.slope - slope}; }
 
 inline double farther(double a, double b, double step) { return fabs(a - step) > fabs(b - step) ? a : b; }
 
@@ -142,6 +139,6 @@ int line_search_ends(line_search_t *s, double value, double slope)
     return 0;
 }
 
-} // namespace
+}
 
 #endif

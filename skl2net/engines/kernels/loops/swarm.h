@@ -10,20 +10,19 @@ struct padded_swarm_t {
     real *draws; /* for one particle */
     double *losses, *data_losses;
     real *memory;
-};
 
-void release_swarm(padded_swarm_t *s)
-{
-    free(s->memory);
-    free(s->losses);
-}
+    ~padded_swarm_t()
+    {
+        free(memory);
+        free(losses);
+    }
+};
 
 int reserve_swarm(padded_swarm_t *s, swarm_t *swarm, interruption_t *interruption, index_t d)
 {
     const index_t n = swarm->n_particles, ld = round_up(d, ROW_STEP);
     const index_t n_draws = round_up((swarm->fully_informed ? n : 2) * d, ROW_STEP) + ROW_STEP;
     const index_t n_numbers = 5 * n * ld + n_draws;
-    memset(s, 0, sizeof *s);
     s->swarm = swarm;
     s->interruption = interruption;
     s->n = n, s->d = d, s->ld = ld;
@@ -31,15 +30,13 @@ int reserve_swarm(padded_swarm_t *s, swarm_t *swarm, interruption_t *interruptio
     s->losses = allocate<double>(2 * n);
     if (!s->memory || !s->losses)
         return -1;
+    s->data_losses = s->losses + n;
     real *next = aligned(s->memory, ROW_BYTES);
     memset(next, 0, (size_t)n_numbers * sizeof(real));
-    s->positions = next, next += n * ld;
-    s->velocities = next, next += n * ld;
-    s->best_positions = next, next += n * ld;
-    s->next_positions = next, next += n * ld;
-    s->next_velocities = next, next += n * ld;
+    real **const rows[] = {&s->positions, &s->velocities, &s->best_positions, &s->next_positions, &s->next_velocities};
+    for (real **row : rows)
+        *row = next, next += n * ld;
     s->draws = next;
-    s->data_losses = s->losses + n;
     return 0;
 }
 
@@ -79,8 +76,8 @@ INLINE void follow_bests(padded_swarm_t *s, index_t i, real inertia)
     uniform(swarm->generator, 2 * s->d, s->draws);
     for (index_t j = 0; j < s->ld; j += LANES) {
         const V at = load(x + j), r1 = load(s->draws + j), r2 = load(s->draws + s->d + j);
-        store(velocity + j, inertia * load(v + j) + cognitive * r1 * (load(p + j) - at) +
-                                      social * r2 * (load(g + j) - at));
+        store(velocity + j,
+              inertia * load(v + j) + cognitive * r1 * (load(p + j) - at) + social * r2 * (load(g + j) - at));
     }
 }
 
@@ -103,8 +100,7 @@ INLINE void follow_all(padded_swarm_t *s, index_t i, real inertia)
             continue;
         const real *p = s->best_positions + k * s->ld;
         for (index_t j = 0; j < s->ld; j += LANES)
-            store(velocity + j, load(velocity + j) + pull * load(r + j) *
-                                                                    (load(p + j) - load(x + j)));
+            store(velocity + j, load(velocity + j) + pull * load(r + j) * (load(p + j) - load(x + j)));
         r += s->d;
     }
 }
@@ -157,26 +153,12 @@ int move(padded_swarm_t *s, double inertia)
     }
     if (swarm->low > -INFINITY || swarm->high < INFINITY)
         bring_back(s);
-    V zero = all(0); /* NaN, where one is not finite */
-    for (index_t j = 0; j < s->n * s->ld; j += LANES) {
-        const V x = load(s->next_positions + j), v = load(s->next_velocities + j);
-        zero += (x - x) + (v - v);
-    }
-    return sum_of_lanes(zero) == 0;
+    return are_finite(s->next_positions, s->n * s->ld) && are_finite(s->next_velocities, s->n * s->ld);
 }
 
 double sum_of_squares(const real *w, index_t n)
 {
-    double sums[8] = {0}, total = 0;
-    index_t i = 0;
-    for (; i + 8 <= n; i += 8)
-        for (int k = 0; k < 8; k++)
-            sums[k] += (double)w[i + k] * (double)w[i + k];
-    for (; i < n; i++)
-        total += (double)w[i] * (double)w[i];
-    for (int k = 0; k < 8; k++)
-        total += sums[k];
-    return total;
+    return striped_sum<8>(n, [=](index_t i) { return (double)w[i] * (double)w[i]; });
 }
 
 /* The penalty of a parameter vector: half the sum over its layers of the coefficient times the squared weights. */
@@ -214,7 +196,7 @@ template <typename Item> INLINE void swap(Item &a, Item &b)
 
 void iterate(padded_swarm_t *s, evaluation_t *evaluation)
 {
-    const network_t *network = evaluation->network;
+    const network_t *network = &evaluation->call->network;
     swarm_t *swarm = s->swarm;
     index_t n_weights = 0;
     for (index_t l = 0; l < network->n_layers; l++)
@@ -228,7 +210,7 @@ void iterate(padded_swarm_t *s, evaluation_t *evaluation)
             swap(s->positions, s->next_positions);
             swap(s->velocities, s->next_velocities);
         }
-        evaluate(evaluation, s->positions, s->ld, s->data_losses);
+        evaluate(evaluation, s->positions, s->n, s->ld, s->data_losses);
         if (s->interruption->is_over)
             return;
         for (index_t i = 0; i < s->n; i++)
@@ -252,24 +234,19 @@ void iterate(padded_swarm_t *s, evaluation_t *evaluation)
     }
 }
 
-int iterate_swarm(const network_t *network, const data_t *data, swarm_t *swarm, int n_threads,
-                                 interruption_t *interruption)
+int iterate_swarm(call_t *call, swarm_t *swarm)
 {
-    padded_swarm_t s;
-    evaluation_t evaluation;
-    int failed = open_evaluation(&evaluation, network, data, swarm->n_particles, n_threads, interruption);
-    const index_t d = evaluation.n_parameters;
-    failed |= reserve_swarm(&s, swarm, interruption, d);
-    if (!failed) {
-        copy_rows(s.n, d, (const real *)swarm->positions, d, s.positions, s.ld);
-        copy_rows(s.n, d, (const real *)swarm->velocities, d, s.velocities, s.ld);
-        copy_rows(s.n, d, (const real *)swarm->best_positions, d, s.best_positions, s.ld);
-        iterate(&s, &evaluation);
-        copy_rows(s.n, d, s.positions, s.ld, (real *)swarm->positions, d);
-        copy_rows(s.n, d, s.velocities, s.ld, (real *)swarm->velocities, d);
-        copy_rows(s.n, d, s.best_positions, s.ld, (real *)swarm->best_positions, d);
-    }
-    release_swarm(&s);
-    close_evaluation(&evaluation);
-    return failed;
+    padded_swarm_t s = {};
+    evaluation_t evaluation = {};
+    if (open_evaluation(&evaluation, call, swarm->n_particles) ||
+        reserve_swarm(&s, swarm, &call->interruption, evaluation.n_parameters))
+        return -1;
+    void *const theirs[] = {swarm->positions, swarm->velocities, swarm->best_positions};
+    real **const ours[] = {&s.positions, &s.velocities, &s.best_positions};
+    for (int k = 0; k < 3; k++)
+        copy_rows(s.n, s.d, (const real *)theirs[k], s.d, *ours[k], s.ld);
+    iterate(&s, &evaluation);
+    for (int k = 0; k < 3; k++)
+        copy_rows(s.n, s.d, *ours[k], s.ld, (real *)theirs[k], s.d);
+    return 0;
 }

@@ -48,6 +48,6 @@ void find_neighbourhood_bests(swarm_t *swarm)
     }
 }
 
-} // namespace
+}
 
 #endif

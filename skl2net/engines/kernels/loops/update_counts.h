@@ -38,9 +38,10 @@ inline void begin_update(updates_t *updates, index_t u)
     updates->t++;
     updates->rate = updates->learning_rate.values[u * updates->learning_rate.strides[1]];
     if (updates->optimiser == OPTIMISER_ADAM)
-        updates->rate = updates->rate * sqrt(1 - power(constants[1], updates->t)) / (1 - power(constants[0], updates->t));
+        updates->rate =
+            updates->rate * sqrt(1 - power(constants[1], updates->t)) / (1 - power(constants[0], updates->t));
 }
 
-} // namespace
+}
 
 #endif

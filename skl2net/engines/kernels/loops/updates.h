@@ -1,20 +1,19 @@
 /* Epochs of updates: by mini-batches here, or online. */
 
-void epoch_of_batches(workspace_t *ws, const data_t *data, updates_t *updates)
+void epoch_of_batches(workspace_t *ws, updates_t *updates)
 {
-    const index_t n_parameters = count_parameters(ws->network);
-    plan_epoch(ws, data, updates);
-    for (index_t u = 0; u < updates->n_updates && !is_interrupted(ws->interruption, n_parameters); u++) {
+    const index_t n_parameters = count_parameters(&ws->call->network);
+    plan_epoch(ws, updates);
+    for (index_t u = 0; u < updates->n_updates && !is_interrupted(&ws->call->interruption, n_parameters); u++) {
         const double n_samples = updates->n_samples.values[u * updates->n_samples.strides[1]];
         const index_t first = updates->bounds[u], stop = updates->bounds[u + 1];
         const double size = (double)(stop - first);
         if (ws->is_sorted)
-            find_batch(ws, data, updates, u);
+            find_batch(ws, updates, u);
         if (n_samples == 0 || stop == first)
             continue;
-        updates->totals.data_loss +=
-            loss_and_gradient(ws, data, updates->order, first, stop, n_samples) / n_samples * size;
-        if (ws->interruption->is_over)
+        updates->totals.data_loss += loss_and_gradient(ws, updates->order, first, stop, n_samples) / n_samples * size;
+        if (ws->call->interruption.is_over)
             break;
         updates->totals.n_rows += stop - first;
         begin_update(updates, u);
@@ -65,21 +64,17 @@ int finish_epoch(const workspace_t *ws, updates_t *updates)
     return 1;
 }
 
-int run_updates(const network_t *network, const data_t *data, updates_t *updates, void *parameters,
-                               void *const *moments, int n_threads, interruption_t *interruption)
+int run_updates(call_t *call, updates_t *updates, void *parameters, void *const *moments)
 {
     const int n_moments = n_moments_of[updates->optimiser];
-    const size_t n_bytes = (size_t)count_parameters(network) * sizeof(real);
+    const size_t n_bytes = (size_t)count_parameters(&call->network) * sizeof(real);
     index_t largest = 1;
     for (index_t u = 0; u < updates->n_updates; u++)
         largest = max_index(largest, updates->bounds[u + 1] - updates->bounds[u]);
-    workspace_t ws;
-    const int gathers = updates->order && !data->indptr, online = largest == 1 && !data->indptr;
-    if (reserve(&ws, network, n_threads, interruption, largest, MOMENTS + n_moments, gathers,
-                      !online && !data->indptr)) {
-        release(&ws);
+    workspace_t ws = {};
+    const int is_dense = !call->data.indptr, online = is_dense && largest == 1;
+    if (reserve(&ws, call, updates->order, largest, MOMENTS + n_moments, is_dense && !online))
         return -1;
-    }
     take(&ws, PARAMETERS, (real *)parameters);
     for (int k = 0; k < n_moments; k++)
         take(&ws, MOMENTS + k, (real *)moments[k]);
@@ -88,10 +83,10 @@ int run_updates(const network_t *network, const data_t *data, updates_t *updates
     int is_finished;
     do {
         if (online)
-            online_epoch(&ws, data, updates);
+            online_epoch(&ws, updates);
         else
-            epoch_of_batches(&ws, data, updates);
-        is_finished = !interruption->is_over && finish_epoch(&ws, updates);
+            epoch_of_batches(&ws, updates);
+        is_finished = !call->interruption.is_over && finish_epoch(&ws, updates);
         if (is_finished && updates->each) {
             give_back(&ws, PARAMETERS, (real *)parameters);
             memcpy((char *)updates->each + (size_t)(updates->n_done - 1) * n_bytes, parameters, n_bytes);
@@ -100,6 +95,5 @@ int run_updates(const network_t *network, const data_t *data, updates_t *updates
     give_back(&ws, PARAMETERS, (real *)parameters);
     for (int k = 0; k < n_moments; k++)
         give_back(&ws, MOMENTS + k, (real *)moments[k]);
-    release(&ws);
     return 0;
 }

@@ -10,6 +10,6 @@ inline index_t round_up(index_t n, index_t step) { return (n + step - 1) / step 
 inline index_t min_index(index_t a, index_t b) { return a < b ? a : b; }
 inline index_t max_index(index_t a, index_t b) { return a > b ? a : b; }
 
-} // namespace
+}
 
 #endif

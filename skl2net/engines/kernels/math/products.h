@@ -15,7 +15,7 @@ constexpr index_t SCRATCH = 1 << 16;
 
 /* C[mr, nv vectors] = (accumulate ? C : 0) + A[mr, k] @ B[k, nv vectors]; mr, nv are constants where it is inlined. */
 INLINE void tile(const int mr, const int nv, index_t k, const real *A, index_t row_step, index_t column_step,
-                       const real *B, index_t ldb, real *C, index_t ldc, int accumulate)
+                 const real *B, index_t ldb, real *C, index_t ldc, int accumulate)
 {
     V acc[6][TILE_VECTORS];
 #pragma GCC unroll 6
@@ -46,19 +46,18 @@ INLINE void tile(const int mr, const int nv, index_t k, const real *A, index_t r
 
 /* The tile that nearly all of a large product goes through: a function of its own, whose loop has the processor's
  * registers for itself. Inlined by GCC 12, it had its steps in memory and in vector registers, and took a fifth longer. */
-NOINLINE void full_tile(index_t k, const real *A, index_t row_step, index_t column_step, const real *B,
-                                       index_t ldb, real *C, index_t ldc, int accumulate)
+NOINLINE void full_tile(index_t k, const real *A, index_t row_step, index_t column_step, const real *B, index_t ldb,
+                        real *C, index_t ldc, int accumulate)
 {
     tile(TILE_ROWS, TILE_VECTORS, k, A, row_step, column_step, B, ldb, C, ldc, accumulate);
 }
 
 /* A panel of nv vectors of columns of C. */
 INLINE void panel(const int nv, index_t m, index_t k, const real *A, index_t row_step, index_t column_step,
-                        const real *B, index_t ldb, real *C, index_t ldc, int accumulate)
+                  const real *B, index_t ldb, real *C, index_t ldc, int accumulate)
 {
     index_t i = 0;
-#define TILE(mr)                                                                                                  \
-    tile(mr, nv, k, A + i * row_step, row_step, column_step, B, ldb, C + i * ldc, ldc, accumulate)
+#define TILE(mr) tile(mr, nv, k, A + i * row_step, row_step, column_step, B, ldb, C + i * ldc, ldc, accumulate)
     for (; i + TILE_ROWS <= m; i += TILE_ROWS)
         if (nv == TILE_VECTORS)
             full_tile(k, A + i * row_step, row_step, column_step, B, ldb, C + i * ldc, ldc, accumulate);
@@ -75,8 +74,8 @@ INLINE void panel(const int nv, index_t m, index_t k, const real *A, index_t row
 #undef TILE
 }
 
-void any_panel(index_t n, index_t m, index_t k, const real *A, index_t row_step, index_t column_step,
-                              const real *B, index_t ldb, real *C, index_t ldc, int accumulate)
+void any_panel(index_t n, index_t m, index_t k, const real *A, index_t row_step, index_t column_step, const real *B,
+               index_t ldb, real *C, index_t ldc, int accumulate)
 {
     index_t j = 0;
     if (n == PANEL) {
@@ -90,8 +89,8 @@ void any_panel(index_t n, index_t m, index_t k, const real *A, index_t row_step,
 }
 
 /* C[m, n] = A[m, k] @ B[k, n]; n is a multiple of ROW_STEP, A has any strides. For operands that fit in the cache. */
-void multiply(index_t m, index_t n, index_t k, const real *A, index_t row_step, index_t column_step,
-                             const real *B, index_t ldb, real *C, index_t ldc)
+void multiply(index_t m, index_t n, index_t k, const real *A, index_t row_step, index_t column_step, const real *B,
+              index_t ldb, real *C, index_t ldc)
 {
     for (index_t j = 0; j < n; j += PANEL)
         any_panel(min_index(PANEL, n - j), m, k, A, row_step, column_step, B + j, ldb, C + j, ldc, 0);
@@ -127,8 +126,7 @@ void transpose(index_t rows, index_t columns, const real *A, index_t lda, index_
  * which took a sixth of it. The last band may be narrower. `element` is the place of an element; `step` is what its row
  * takes there. */
 constexpr index_t BAND = 4 * ROW_STEP;
-INLINE real *element(const real *M, index_t rows, index_t ld, int banded, index_t row, index_t column,
-                           index_t *step)
+INLINE real *element(const real *M, index_t rows, index_t ld, int banded, index_t row, index_t column, index_t *step)
 {
     const index_t first = banded ? column / BAND * BAND : 0;
     *step = banded ? min_index(BAND, ld - first) : ld;
@@ -158,49 +156,6 @@ struct product_t {
     real *scratch;
 };
 
-INLINE void activate(int activation, real *z, const real *bias, index_t n, index_t ld)
-{
-#define EACH(expression)                                                                                          \
-    for (index_t i = 0; i < n; i++)                                                                               \
-        for (index_t j = 0; j < ld; j += LANES) {                                                                 \
-            V x = load(z + i * ld + j) + load(bias + j);                                              \
-            store(z + i * ld + j, expression);                                                              \
-        }
-    switch (activation) {
-    case ACT_LOGISTIC: EACH(logistic(x)) break;
-    case ACT_TANH: EACH(tanh(x)) break;
-    case ACT_RELU: EACH(relu(x)) break;
-    case ACT_SOFTPLUS: EACH(softplus(x)) break;
-    default: EACH(x)
-    }
-#undef EACH
-}
-
-INLINE void apply(int activation, real *z, index_t n)
-{
-    const real none[ROW_BYTES / sizeof(real)] = {0};
-    for (index_t j = 0; j < n && activation != ACT_IDENTITY; j += ROW_STEP)
-        activate(activation, z + j, none, 1, ROW_STEP);
-}
-
-/* delta *= derivative of the activation, from the activation's value. */
-INLINE void derive(int activation, real *delta, const real *a, index_t n)
-{
-#define EACH(expression)                                                                                          \
-    for (index_t i = 0; i < n; i += LANES) {                                                                      \
-        V x = load(a + i), d = load(delta + i);                                                       \
-        store(delta + i, expression);                                                                       \
-    }
-    switch (activation) {
-    case ACT_LOGISTIC: EACH(d * x * (1 - x)) break;
-    case ACT_TANH: EACH(d * (1 - x * x)) break;
-    case ACT_RELU: EACH(select(x > 0, d, all(0))) break;
-    case ACT_SOFTPLUS: EACH(d * softplus_slope(x)) break;
-    default: break;
-    }
-#undef EACH
-}
-
 INLINE void finish_rows(const product_t *x, index_t first, index_t m, index_t left, index_t n)
 {
     real *C = x->C + first * x->ldc + left;
@@ -224,7 +179,8 @@ void product_chunk(const product_t *x, index_t chunk, int worker)
         const index_t slice = min_index(SLICE, x->k - p);
         const real *a = x->A + first * x->row_step + p * x->column_step;
         for (index_t j = left; j < left + n; j += PANEL) {
-            const index_t width = min_index(PANEL, left + n - j), valid = min_index(width, max_index(0, x->n_valid - j));
+            const index_t width = min_index(PANEL, left + n - j),
+                          valid = min_index(width, max_index(0, x->n_valid - j));
             index_t ldb, ldc;
             real *C = element(x->C, x->m, x->ldc, x->banded_c, first, j, &ldc);
             const real *b = panel;

@@ -10,19 +10,18 @@ INLINE V all(real x) { return x - V{}; }
  * Clang decides for each expression by itself. */
 INLINE V multiply_add(V a, V b, V c)
 {
-#ifndef __clang__
-    if (HAS_FUSED_MULTIPLY_ADD) {
-#ifdef __aarch64__
-        if (IS_DOUBLE)
-            __asm__("fmla %0.2d, %1.2d, %2.2d" : "+w"(c) : "w"(a), "w"(b));
-        else
-            __asm__("fmla %0.4s, %1.4s, %2.4s" : "+w"(c) : "w"(a), "w"(b));
-#else
+#if defined(__aarch64__) && !defined(__clang__)
+    if (IS_DOUBLE)
+        __asm__("fmla %0.2d, %1.2d, %2.2d" : "+w"(c) : "w"(a), "w"(b));
+    else
+        __asm__("fmla %0.4s, %1.4s, %2.4s" : "+w"(c) : "w"(a), "w"(b));
+    return c;
+#elif (defined(__x86_64__) || defined(__i386__)) && !defined(__clang__)
+    if (VECTOR_BYTES > 16) {
         if (IS_DOUBLE)
             __asm__("vfmadd231pd %2, %1, %0" : "+v"(c) : "v"(a), "v"(b));
         else
             __asm__("vfmadd231ps %2, %1, %0" : "+v"(c) : "v"(a), "v"(b));
-#endif
         return c;
     }
 #endif
@@ -58,6 +57,34 @@ INLINE real max_of_lanes(V x)
         for (index_t i = 0; i < half; i++)
             lanes[i] = lanes[i] > lanes[i + half] ? lanes[i] : lanes[i + half];
     return lanes[0];
+}
+
+/* Whether no number is infinite or NaN. */
+int are_finite(const real *values, index_t n)
+{
+    V zero = all(0);
+    real rest = 0;
+    index_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        zero += load(values + i) - load(values + i);
+    for (; i < n; i++)
+        rest += values[i] - values[i];
+    return sum_of_lanes(zero) + rest == 0;
+}
+
+/* The sum of n terms, made of so many sums, whatever the instruction set. */
+template <int n_sums, typename Term> INLINE double striped_sum(index_t n, Term term)
+{
+    double sums[n_sums] = {}, total = 0;
+    index_t i = 0;
+    for (; i + n_sums <= n; i += n_sums)
+        for (int k = 0; k < n_sums; k++)
+            sums[k] += term(i + k);
+    for (; i < n; i++)
+        total += term(i);
+    for (int k = 0; k < n_sums; k++)
+        total += sums[k];
+    return total;
 }
 
 /* T[4, 4] = A[4, 4] transposed. */
@@ -207,32 +234,4 @@ INLINE V relu(V x) { return larger(all(0), x); }
 INLINE V softplus(V x) { return relu(x) + log1p(exp(-absolute(x))); }
 
 /* Its derivative 1 - exp(-y), from its value y; it is 1 long before expm1 ends. */
-INLINE V softplus_slope(V y)
-{
-    return -expm1(-select(y > 64, all(64), y));
-}
-
-/* Apply a function of kernels.h's list to n numbers; for tests. */
-
-void apply_function(int which, const void *input, void *output, index_t n)
-{
-    const real *x = (const real *)input;
-    real *y = (real *)output;
-    for (index_t i = 0; i < n; i += LANES) {
-        real lanes[VECTOR_BYTES / sizeof(real)] = {0};
-        size_t bytes = (size_t)min_index(LANES, n - i) * sizeof(real);
-        memcpy(lanes, x + i, bytes);
-        V v = load(lanes);
-        switch (which) {
-        case FN_EXP: v = exp(v); break;
-        case FN_EXPM1: v = expm1(v); break;
-        case FN_TANH: v = tanh(v); break;
-        case FN_LOGISTIC: v = logistic(v); break;
-        case FN_SOFTPLUS: v = softplus(v); break;
-        case FN_LOG: v = log(v); break;
-        default: v = log1p(v);
-        }
-        store(lanes, v);
-        memcpy(y + i, lanes, bytes);
-    }
-}
+INLINE V softplus_slope(V y) { return -expm1(-select(y > 64, all(64), y)); }

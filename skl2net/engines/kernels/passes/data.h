@@ -13,6 +13,12 @@ inline index_t index_at(const void *indices, int wide, index_t i)
     return wide ? ((const int64_t *)indices)[i] : ((const int32_t *)indices)[i];
 }
 
+/* Number of the first entry of a row of CSR. */
+inline index_t first_entry_of(const data_t *data, index_t row)
+{
+    return index_at(data->indptr, data->wide_indptr, row);
+}
+
 inline index_t count_parameters(const network_t *network)
 {
     index_t n = 0;
@@ -21,6 +27,6 @@ inline index_t count_parameters(const network_t *network)
     return n;
 }
 
-} // namespace
+}
 
 #endif

@@ -7,11 +7,18 @@ struct lanes_t {
     real **activations; /* of each layer, input included: [units, LANE_ROWS], of which n_lanes are in use */
     real *target, *weight, *delta, *delta_below;
     real *memory;
+
+    ~lanes_t()
+    {
+        free(memory);
+        free(activations);
+    }
 };
 
-int lanes_suit(const network_t *network, const data_t *data)
+int lanes_suit(const call_t *call)
 {
-    if (data->indptr)
+    const network_t *network = &call->network;
+    if (call->data.indptr)
         return 0;
     for (index_t i = 1; i <= network->n_layers; i++)
         if (network->sizes[i] > LANE_WIDTH)
@@ -42,12 +49,6 @@ int lanes_reserve(lanes_t *ws, const network_t *network)
     ws->delta = next, next += widest * LANE_ROWS;
     ws->delta_below = next;
     return 0;
-}
-
-void lanes_release(lanes_t *ws)
-{
-    free(ws->memory);
-    free(ws->activations);
 }
 
 /* Put the rows start, ..., start + n - 1 of those that count into the lanes; the other lanes get weight zero. */
@@ -87,8 +88,8 @@ void lanes_forward(lanes_t *ws, const real *parameters)
 /* Sum of weight times loss over the loaded rows; ws->delta as in `loss_rows`. */
 double lanes_loss(lanes_t *ws, double n_samples)
 {
-    return unit_major_loss(ws->network, ws->network->sizes[ws->n_layers], ws->n_lanes,
-                                 ws->activations[ws->n_layers], ws->target, ws->weight, ws->delta, n_samples);
+    return unit_major_loss(ws->network, ws->network->sizes[ws->n_layers], ws->n_lanes, ws->activations[ws->n_layers],
+                           ws->target, ws->weight, ws->delta, n_samples);
 }
 
 /* The sum of each of n vectors, added up as `sum` does it: n is 1 or 16. */
@@ -98,9 +99,9 @@ INLINE void sums_of_lanes(const int n, V *x, real *sums)
     /* two vectors become one, with half as many terms of each sum, until a lane is a sum: AVX-512 has instructions that
      * take lanes of two vectors, without which this is slower than one vector after the other */
     static constexpr int_t lower[4][16] = {{0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30},
-                                     {0, 1, 4, 5, 8, 9, 12, 13, 16, 17, 20, 21, 24, 25, 28, 29},
-                                     {0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27},
-                                     {0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23}};
+                                           {0, 1, 4, 5, 8, 9, 12, 13, 16, 17, 20, 21, 24, 25, 28, 29},
+                                           {0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27},
+                                           {0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23}};
     const bool is_folded = VECTOR_BYTES == 64 && n > 1;
     int left = n;
 #pragma GCC unroll 4
@@ -183,7 +184,7 @@ void lanes_backward(lanes_t *ws, const real *parameters, real *gradient)
         multiply(in, ws->n_lanes, out, parameters + at, out, 1, ws->delta, LANE_ROWS, ws->delta_below, LANE_ROWS);
         for (index_t i = 0; i < in; i++)
             derive(ws->network->activation, ws->delta_below + i * LANE_ROWS, ws->activations[l] + i * LANE_ROWS,
-                         ws->n_lanes);
+                   ws->n_lanes);
         real *swap = ws->delta;
         ws->delta = ws->delta_below;
         ws->delta_below = swap;

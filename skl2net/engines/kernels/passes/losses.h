@@ -2,10 +2,7 @@
 
 /* A derivative, or zero if it is so close to the subnormal numbers that products with weights would be some: processors
  * need up to 50 times as long for these, and saturated outputs have many. Next to any other row's it is nothing. */
-INLINE V without_tiny(V delta)
-{
-    return select(absolute(delta) < all(constant(0x1p-969, 0x1p-102f)), all(0), delta);
-}
+INLINE V without_tiny(V delta) { return select(absolute(delta) < all(constant(0x1p-969, 0x1p-102f)), all(0), delta); }
 
 /* Loss of output units that do not depend on each other (all but softmax), added to `loss_sum`, and its derivative with
  * respect to the raw outputs z; t are the targets. */
@@ -76,8 +73,8 @@ struct softmax_sums_t {
 
 /* Vectors stand `step` numbers apart, up to `stop`. Either rows are in the lanes, a vector for each output, or the units
  * of one row (`one_row`), the first `out` of them outputs and the others padding, where e becomes 0. */
-INLINE softmax_sums_t softmax(const int one_row, index_t out, index_t stop, index_t step, const real *z,
-                                   const real *y, real *e)
+INLINE softmax_sums_t softmax(const int one_row, index_t out, index_t stop, index_t step, const real *z, const real *y,
+                              real *e)
 {
     softmax_sums_t s = {all(0), all(0), all(0)};
     V top = all(-(real)INFINITY);
@@ -111,8 +108,8 @@ INLINE int takes_logs(const network_t *network)
 /* Sum of weight times loss, with rows in the lanes: raw outputs z and targets y are [out, LANE_ROWS], of which n_lanes
  * are in use. delta becomes weight / n_samples * the derivative of the loss with respect to z, and anything if n_samples
  * is infinite. Batches may weigh so little that 1 / n_samples would overflow. */
-double unit_major_loss(const network_t *network, index_t out, index_t n_lanes, const real *z,
-                                      const real *y, const real *weights, real *delta, double n_samples)
+double unit_major_loss(const network_t *network, index_t out, index_t n_lanes, const real *z, const real *y,
+                       const real *weights, real *delta, double n_samples)
 {
     const int output = network->output, with_logs = takes_logs(network), with_delta = n_samples < (double)INFINITY;
     real log_of[LANE_ROWS], log_weight[LANE_ROWS];
@@ -166,8 +163,8 @@ double unit_major_loss(const network_t *network, index_t out, index_t n_lanes, c
 /* Loss of one row, times its weight, as a vector to be summed, to which `log_weight` times the logarithm of `log_of` is
  * to be added for the log loss of softmax outputs. From the raw outputs z and the padded targets y; d becomes `factor`
  * times the derivative of the loss with respect to z. */
-INLINE V row_loss(const network_t *network, index_t out, index_t ld, const real *z, const real *y, real *d,
-                        real weight, real factor, real *log_of, real *log_weight)
+INLINE V row_loss(const network_t *network, index_t out, index_t ld, const real *z, const real *y, real *d, real weight,
+                  real factor, real *log_of, real *log_weight)
 {
     V acc = all(0);
     if (network->output == OUT_SOFTMAX) {

@@ -54,17 +54,17 @@ INLINE void online_delta(const layer_t *layer, const layer_t *below, int activat
 /* Rows whose losses are summed before they are added to the totals in double precision. */
 constexpr index_t ONLINE_ROWS = 16;
 
-void online_epoch(workspace_t *ws, const data_t *data, updates_t *updates)
+void online_epoch(workspace_t *ws, updates_t *updates)
 {
-    const network_t *network = ws->network;
+    const data_t *data = &ws->call->data;
+    const network_t *network = &ws->call->network;
     const layer_t *last = ws->layers + ws->n_layers - 1;
     const real *weights = (const real *)data->weights;
-    const l2_t none = {0, 0, 0};
     real log_of[ONLINE_ROWS], log_weight[ONLINE_ROWS];
     const index_t n_parameters = count_parameters(network);
     index_t n_pending = 0;
     V data_loss = all(0), penalty = all(0);
-    for (index_t u = 0; u < updates->n_updates && !is_interrupted(ws->interruption, n_parameters); u++) {
+    for (index_t u = 0; u < updates->n_updates && !is_interrupted(&ws->call->interruption, n_parameters); u++) {
         const double n_samples = updates->n_samples.values[u * updates->n_samples.strides[1]];
         if (n_samples != 0 && updates->bounds[u + 1] > updates->bounds[u]) {
             const index_t row = row_of(updates->order, updates->bounds[u]);
@@ -78,31 +78,29 @@ void online_epoch(workspace_t *ws, const data_t *data, updates_t *updates)
             }
             take_targets(data, row, last->out, ws->target);
             data_loss += row_loss(network, last->out, last->ld, last->activation, ws->target, last->delta, factor,
-                                        factor, log_of + n_pending, log_weight + n_pending);
+                                  factor, log_of + n_pending, log_weight + n_pending);
             n_pending++;
             updates->totals.n_rows++;
             begin_update(updates, u);
             for (index_t l = ws->n_layers - 1; l >= 0; l--) {
                 const layer_t *layer = ws->layers + l, *below = l ? layer - 1 : nullptr;
-                const vectors_t layer_weights = vectors_of(layer, 0), biases = vectors_of(layer, 1);
+                const l2_t l2 = l2_of(updates, u, l);
+                const update_t weights_update = {updates, vectors_of(layer, 0), l2};
+                const update_t biases_update = {updates, vectors_of(layer, 1), {0, 0, 0}};
                 const index_t ld = layer->ld;
                 const real *d = layer->delta;
-                const l2_t l2 = l2_of(updates, u, l);
                 V squares = all(0);
                 if (below)
                     online_delta(layer, below, network->activation);
                 A = below ? below->activation : input;
                 /* the gradient is the outer product of the activations below and the delta */
-#define CALL(optimiser, with_squares)                                                                             \
-    do {                                                                                                          \
-        for (index_t i = 0; i < layer->in; i++)                                                                   \
-            optimiser(updates, layer_weights, i * ld, d, A[i], ld, l2, with_squares ? &squares : nullptr);           \
-        optimiser(updates, biases, 0, d, 1, ld, none, nullptr);                                                      \
-    } while (0)
-                CALL_OPTIMISER(updates, l2.penalty != 0, CALL)
-#undef CALL
-                sweep(updates, layer_weights, 0, layer->in * ld);
-                sweep(updates, biases, 0, ld);
+                with_optimiser(updates, l2.penalty != 0, [&](auto optimiser, bool penalised) ALWAYS_INLINE {
+                    for (index_t i = 0; i < layer->in; i++)
+                        optimiser(weights_update, i * ld, d, A[i], ld, penalised ? &squares : nullptr);
+                    optimiser(biases_update, 0, d, 1, ld, nullptr);
+                });
+                sweep(weights_update, 0, layer->in * ld);
+                sweep(biases_update, 0, ld);
                 penalty += squares * (real)(0.5 * l2.penalty);
             }
         }

@@ -52,22 +52,25 @@ void row_product(index_t in, index_t n, const real *x, const real *W, real *y)
     }
     for (index_t j = 0; j < n; j += ROW_VECTORS * LANES) {
         const index_t first = min_index(j, n - LANES), width = min_index(ROW_VECTORS * LANES, n - first);
-#define VECTORS(nv)                                                                                               \
-    case nv:                                                                                                      \
-        if (nv <= ROW_VECTORS)                                                                                    \
-            row_vectors(nv, in, width, x, W + first, n, y + first);                                         \
+#define VECTORS(nv) \
+    case nv: \
+        if (nv <= ROW_VECTORS) \
+            row_vectors(nv, in, width, x, W + first, n, y + first); \
         break;
         switch ((width + LANES - 1) / LANES) {
-            VECTORS(1) VECTORS(2) VECTORS(3) VECTORS(4) VECTORS(5) VECTORS(6) VECTORS(7) VECTORS(8)
-            VECTORS(9) VECTORS(10) VECTORS(11) VECTORS(12) VECTORS(13) VECTORS(14) VECTORS(15) VECTORS(16)
+            VECTORS(1)
+            VECTORS(2)
+            VECTORS(3)
+            VECTORS(4) VECTORS(5) VECTORS(6) VECTORS(7) VECTORS(8) VECTORS(9) VECTORS(10) VECTORS(11) VECTORS(12)
+                VECTORS(13) VECTORS(14) VECTORS(15) VECTORS(16)
         }
 #undef VECTORS
     }
 }
 
 /* Outputs of one row; x and y are padded buffers for the widest layer. */
-void predict_row(const network_t *network, const layer_arrays_t *layers, const real *row, int raw,
-                                real *result, real *x, real *y)
+void predict_row(const network_t *network, const layer_arrays_t *layers, const real *row, int raw, real *result,
+                 real *x, real *y)
 {
     const index_t last = network->n_layers - 1, n_outputs = network->sizes[last + 1];
     for (index_t l = 0; l <= last; l++) {
@@ -86,23 +89,21 @@ void predict_row(const network_t *network, const layer_arrays_t *layers, const r
     memcpy(result, x, (size_t)n_outputs * sizeof(real));
 }
 
-int predict(const network_t *network, const layer_arrays_t *layers, const void *rows, index_t n_rows,
-                           int raw, void *result, int n_threads, interruption_t *interruption)
+int predict(call_t *call, const layer_arrays_t *layers, int raw, void *result)
 {
-    const index_t n_features = network->sizes[0], n_outputs = network->sizes[network->n_layers];
+    const network_t *network = &call->network;
+    const index_t n_rows = call->data.n_rows, n_features = network->sizes[0],
+                  n_outputs = network->sizes[network->n_layers];
+    const real *rows = (const real *)call->data.values;
     if (n_rows > FEW_ROWS) {
-        data_t data = {};
-        data.n_rows = n_rows, data.values = rows;
-        workspace_t ws;
-        int failed = reserve(&ws, network, n_threads, interruption, n_rows, FOR_OUTPUTS, 0, 0);
-        for (index_t l = 0; l < network->n_layers && !failed; l++)
+        workspace_t ws = {};
+        if (reserve(&ws, call, nullptr, n_rows, FOR_OUTPUTS, 0))
+            return -1;
+        for (index_t l = 0; l < network->n_layers; l++)
             take_layer(ws.layers + l, PARAMETERS, (real *)layers[l].weights, (real *)layers[l].biases);
-        if (!failed)
-            failed = outputs_of_blocks(&ws, &data, raw, result, 1);
-        release(&ws);
-        return failed;
+        return outputs_of_blocks(&ws, raw, result, 1);
     }
-    if (!are_finite((const real *)rows, n_rows * n_features))
+    if (!are_finite(rows, n_rows * n_features))
         return NOT_FINITE;
     index_t width = 0;
     for (index_t l = 1; l <= network->n_layers; l++)
@@ -111,8 +112,8 @@ int predict(const network_t *network, const layer_arrays_t *layers, const void *
     if (!memory)
         return -1;
     for (index_t i = 0; i < n_rows; i++)
-        predict_row(network, layers, (const real *)rows + i * n_features, raw,
-                          (real *)result + i * n_outputs, memory, memory + width);
+        predict_row(network, layers, rows + i * n_features, raw, (real *)result + i * n_outputs, memory,
+                    memory + width);
     free(memory);
     return 0;
 }

@@ -16,36 +16,47 @@ constexpr index_t ROW_CHUNK = 16;
 /* The block's dense input, gathered if its rows do not follow each other; nullptr for CSR. */
 const real *dense_input(workspace_t *ws, const rows_t *rows)
 {
-    const index_t n_features = ws->network->sizes[0];
+    const index_t n_features = ws->call->network.sizes[0];
     const real *values = (const real *)rows->data->values;
     if (rows->data->indptr)
         return nullptr;
     if (!rows->order || rows->n == 1)
         return values + row_number(rows, 0) * n_features;
-    const int n_threads = rows->n * n_features * 64 >= SHARED_WORK ? ws->n_threads : 1;
-    share((rows->n + ROW_CHUNK - 1) / ROW_CHUNK, n_threads, [=](index_t chunk, int) {
-        for (index_t i = chunk * ROW_CHUNK; i < min_index(rows->n, (chunk + 1) * ROW_CHUNK); i++)
+    share_items(ws, rows->n, ROW_CHUNK, rows->n * n_features * 64, [=](index_t first, index_t stop, index_t, int) {
+        for (index_t i = first; i < stop; i++)
             memcpy(ws->input + i * n_features, values + row_number(rows, i) * n_features,
                    (size_t)n_features * sizeof(real));
     });
     return ws->input;
 }
 
+/* Call action(column, value) for each entry of a row of CSR. */
+template <typename Action> INLINE void each_entry(const data_t *data, index_t row, Action action)
+{
+    const index_t end = first_entry_of(data, row + 1);
+    for (index_t p = first_entry_of(data, row); p < end; p++)
+        action(index_at(data->indices, data->wide_indices, p), ((const real *)data->values)[p]);
+}
+
+/* a += value * b, for n numbers. */
+INLINE void add_multiple(real *a, real value, const real *b, index_t n)
+{
+    const V factor = all(value);
+    for (index_t j = 0; j < n; j += LANES)
+        store(a + j, load(a + j) + factor * load(b + j));
+}
+
 /* The first layer's raw activations of the CSR rows first, ..., stop - 1 of a block. */
 void sparse_forward(const layer_t *layer, const rows_t *rows, index_t first, index_t stop)
 {
-    const data_t *data = rows->data;
     const index_t ld = layer->ld;
+    const real *weights = layer->part[PARAMETERS].weights;
     for (index_t i = first; i < stop; i++) {
-        const index_t row = row_number(rows, i), end = index_at(data->indptr, data->wide_indptr, row + 1);
         real *out = layer->activation + i * ld;
         memset(out, 0, (size_t)ld * sizeof(real));
-        for (index_t p = index_at(data->indptr, data->wide_indptr, row); p < end; p++) {
-            const real *w = layer->part[PARAMETERS].weights + index_at(data->indices, data->wide_indices, p) * ld;
-            const V value = all(((const real *)data->values)[p]);
-            for (index_t j = 0; j < ld; j += LANES)
-                store(out + j, load(out + j) + value * load(w + j));
-        }
+        each_entry(rows->data, row_number(rows, i), [=](index_t column, real value) ALWAYS_INLINE {
+            add_multiple(out, value, weights + column * ld, ld);
+        });
     }
 }
 
@@ -53,10 +64,10 @@ void sparse_forward(const layer_t *layer, const rows_t *rows, index_t first, ind
 void forward(workspace_t *ws, const rows_t *rows, const real *input)
 {
     const real *A = input;
-    index_t lda = ws->network->sizes[0];
+    index_t lda = ws->call->network.sizes[0];
     LAYERS(ws) {
         const int is_last = layer == ws->layers + ws->n_layers - 1;
-        const int activation = is_last ? ACT_IDENTITY : ws->network->activation;
+        const int activation = is_last ? ACT_IDENTITY : ws->call->network.activation;
         real *z = layer->activation;
         if (A) {
             product_t x = {};
@@ -68,15 +79,13 @@ void forward(workspace_t *ws, const rows_t *rows, const real *input)
             x.finish = ACTIVATE, x.activation = activation;
             x.other = layer->part[PARAMETERS].biases;
             x.scratch = ws->scratch;
-            do_product(&x, ws->n_threads, ws->interruption);
+            do_product(&x, ws->call->n_threads, &ws->call->interruption);
         } else {
             const index_t work = rows->data->stored_per_row * rows->n * layer->ld;
-            if (is_interrupted(ws->interruption, work))
+            if (is_interrupted(&ws->call->interruption, work))
                 return;
-            const int n_threads = 8 * work >= SHARED_WORK ? ws->n_threads : 1;
-            share((rows->n + ROW_CHUNK - 1) / ROW_CHUNK, n_threads, [=](index_t chunk, int) {
-                sparse_forward(layer, rows, chunk * ROW_CHUNK, min_index(rows->n, (chunk + 1) * ROW_CHUNK));
-            });
+            share_items(ws, rows->n, ROW_CHUNK, 8 * work,
+                        [=](index_t first, index_t stop, index_t, int) { sparse_forward(layer, rows, first, stop); });
             activate(activation, z, layer->part[PARAMETERS].biases, rows->n, layer->ld);
         }
         A = z;
@@ -101,7 +110,7 @@ double loss_rows(workspace_t *ws, const rows_t *rows, index_t first, index_t sto
         transpose_targets(rows->data, rows->order, rows->first + first, n_rows, out, n_lanes, t);
         for (index_t i = 0; i < n_lanes; i++)
             weight[i] = i >= n_rows ? 0 : weights ? weights[row_number(rows, first + i)] : 1;
-        total = unit_major_loss(ws->network, out, n_lanes, z, t, weight, delta, n_samples);
+        total = unit_major_loss(&ws->call->network, out, n_lanes, z, t, weight, delta, n_samples);
         transpose(out, n_rows, delta, LANE_ROWS, ld, layer->delta + first * ld, ld);
         return total;
     }
@@ -110,11 +119,11 @@ double loss_rows(workspace_t *ws, const rows_t *rows, index_t first, index_t sto
         const index_t row = row_number(rows, i);
         const real weight = weights ? weights[row] : 1, factor = weight / (real)n_samples;
         take_targets(rows->data, row, out, y);
-        total += (double)sum_of_lanes(row_loss(ws->network, out, ld, layer->activation + i * ld, y,
-                                                  layer->delta + i * ld, weight, factor, ws->log_of + i,
-                                                  ws->log_weight + i));
+        total +=
+            (double)sum_of_lanes(row_loss(&ws->call->network, out, ld, layer->activation + i * ld, y,
+                                          layer->delta + i * ld, weight, factor, ws->log_of + i, ws->log_weight + i));
     }
-    if (takes_logs(ws->network))
+    if (takes_logs(&ws->call->network))
         total += sum_of_logs(ws->log_of + first, ws->log_weight + first, stop - first);
     return total;
 }
@@ -122,31 +131,23 @@ double loss_rows(workspace_t *ws, const rows_t *rows, index_t first, index_t sto
 /* Loss of a block, see `loss_rows`. */
 double loss(workspace_t *ws, const rows_t *rows, double n_samples)
 {
-    const index_t n_chunks = (rows->n + LOSS_CHUNK - 1) / LOSS_CHUNK;
     const index_t work = 32 * rows->n * ws->layers[ws->n_layers - 1].ld;
-    share(n_chunks, work >= SHARED_WORK ? ws->n_threads : 1, [=](index_t chunk, int worker) {
-        const index_t first = chunk * LOSS_CHUNK, stop = min_index(rows->n, first + LOSS_CHUNK);
+    share_items(ws, rows->n, LOSS_CHUNK, work, [=](index_t first, index_t stop, index_t chunk, int worker) {
         ws->totals[chunk] = loss_rows(ws, rows, first, stop, n_samples, worker);
     });
-    return total(ws, n_chunks);
+    return total(ws, (rows->n + LOSS_CHUNK - 1) / LOSS_CHUNK);
 }
 
 /* The first layer's part of the gradient, for CSR rows. */
 void sparse_backward(const rows_t *rows, const layer_t *layer, real *g, int accumulate)
 {
-    const data_t *data = rows->data;
     const index_t ld = layer->ld;
     if (!accumulate)
         memset(g, 0, (size_t)(layer->in * ld) * sizeof(real));
     for (index_t i = 0; i < rows->n; i++) {
-        const index_t row = row_number(rows, i), end = index_at(data->indptr, data->wide_indptr, row + 1);
         const real *d = layer->delta + i * ld;
-        for (index_t p = index_at(data->indptr, data->wide_indptr, row); p < end; p++) {
-            real *g_row = g + index_at(data->indices, data->wide_indices, p) * ld;
-            const V value = all(((const real *)data->values)[p]);
-            for (index_t j = 0; j < ld; j += LANES)
-                store(g_row + j, load(g_row + j) + value * load(d + j));
-        }
+        each_entry(rows->data, row_number(rows, i),
+                   [=](index_t column, real value) ALWAYS_INLINE { add_multiple(g + column * ld, value, d, ld); });
     }
 }
 
@@ -171,8 +172,9 @@ void backward(workspace_t *ws, const rows_t *rows, const real *input, int accumu
             x.B = d, x.ldb = ld, x.n_valid = layer->out;
             x.C = g, x.ldc = ld, x.banded_c = layer->banded, x.accumulate = accumulate;
             x.scratch = ws->scratch;
-            do_product(&x, ws->n_threads, ws->interruption);
-        } else if (!is_interrupted(ws->interruption, rows->data->stored_per_row * rows->n * ld) && !ws->is_sorted) {
+            do_product(&x, ws->call->n_threads, &ws->call->interruption);
+        } else if (!is_interrupted(&ws->call->interruption, rows->data->stored_per_row * rows->n * ld) &&
+                   !ws->is_sorted) {
             sparse_backward(rows, layer, g, accumulate);
         }
         if (!l)
@@ -183,20 +185,19 @@ void backward(workspace_t *ws, const rows_t *rows, const real *input, int accumu
         x.B = layer->part[PARAMETERS].weights, x.ldb = ld, x.transposed = 1, x.n_valid = layer->in;
         x.banded_b = layer->banded;
         x.C = below->delta, x.ldc = below->ld;
-        x.finish = DERIVE, x.activation = ws->network->activation, x.other = below->activation;
+        x.finish = DERIVE, x.activation = ws->call->network.activation, x.other = below->activation;
         x.scratch = ws->scratch;
-        do_product(&x, ws->n_threads, ws->interruption);
+        do_product(&x, ws->call->n_threads, &ws->call->interruption);
     }
 }
 
 /* Sum of the losses of the rows first, ..., stop - 1, and in the gradient's parts its gradient / n_samples; neither if
  * the call is over. */
-double loss_and_gradient(workspace_t *ws, const data_t *data, const index_t *order, index_t first,
-                                        index_t stop, double n_samples)
+double loss_and_gradient(workspace_t *ws, const index_t *order, index_t first, index_t stop, double n_samples)
 {
     double total = 0;
-    for (index_t start = first; start < stop && !ws->interruption->is_over; start += ws->block) {
-        rows_t rows = {data, order, start, min_index(ws->block, stop - start)};
+    for (index_t start = first; start < stop && !ws->call->interruption.is_over; start += ws->block) {
+        const rows_t rows = {&ws->call->data, order, start, min_index(ws->block, stop - start)};
         const real *input = dense_input(ws, &rows);
         forward(ws, &rows, input);
         total += loss(ws, &rows, n_samples);

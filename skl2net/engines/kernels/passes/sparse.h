@@ -8,15 +8,11 @@ struct entry_t {
     real value;
 };
 
-INLINE index_t first_entry(const data_t *data, index_t row)
-{
-    return index_at(data->indptr, data->wide_indptr, row);
-}
-
 /* Whether the entries of an epoch's batches will be sorted: not for dense input, for batches of several blocks, for a
  * very wide layer, or without memory. */
-void plan_epoch(workspace_t *ws, const data_t *data, const updates_t *updates)
+void plan_epoch(workspace_t *ws, const updates_t *updates)
 {
+    const data_t *data = &ws->call->data;
     const layer_t *layer = ws->layers;
     index_t largest = 0;
     ws->is_sorted = 0;
@@ -26,7 +22,7 @@ void plan_epoch(workspace_t *ws, const data_t *data, const updates_t *updates)
         index_t n = 0;
         for (index_t i = updates->bounds[u]; i < updates->bounds[u + 1]; i++) {
             const index_t row = row_of(updates->order, i);
-            n += first_entry(data, row + 1) - first_entry(data, row);
+            n += first_entry_of(data, row + 1) - first_entry_of(data, row);
         }
         largest = max_index(largest, n);
         if (updates->bounds[u + 1] - updates->bounds[u] > ws->block)
@@ -57,34 +53,27 @@ void sort_batch(const sorted_batch_t *batch, const data_t *data, const updates_t
     int32_t *ends = batch->column_ends, before = 0;
     entry_t *entries = batch->entries;
     memset(ends, 0, (size_t)(n_columns + 1) * sizeof *ends);
-#define EACH_ENTRY(action)                                                                                        \
-    for (index_t r = 0; r < n_rows; r++) {                                                                        \
-        const index_t row = row_of(updates->order, first + r), end = first_entry(data, row + 1);         \
-        for (index_t p = first_entry(data, row); p < end; p++) {                                            \
-            const index_t column = index_at(data->indices, data->wide_indices, p);                                \
-            action                                                                                                \
-        }                                                                                                         \
-    }
-    EACH_ENTRY(ends[column]++;)
+    for (index_t i = 0; i < n_rows; i++)
+        each_entry(data, row_of(updates->order, first + i), [=](index_t column, real) { ends[column]++; });
     for (index_t column = 0; column < n_columns; column++) {
         const int32_t n = ends[column];
         ends[column] = before;
         before += n;
     }
-    EACH_ENTRY(entries[ends[column]++] = (entry_t{(int_t)r, ((const real *)data->values)[p]});)
-#undef EACH_ENTRY
+    for (index_t i = 0; i < n_rows; i++)
+        each_entry(data, row_of(updates->order, first + i),
+                   [=](index_t column, real value) { entries[ends[column]++] = entry_t{(int_t)i, value}; });
 }
 
 /* Have the batch of update u sorted. */
-void find_batch(workspace_t *ws, const data_t *data, const updates_t *updates, index_t u)
+void find_batch(workspace_t *ws, const updates_t *updates, index_t u)
 {
     ws->batch = ws->batches + u % SORTED_AHEAD;
     if (u % SORTED_AHEAD)
         return;
-    const int n_threads = 64 * ws->n_entries >= SHARED_WORK / SORTED_AHEAD ? ws->n_threads : 1;
-    share(min_index(SORTED_AHEAD, updates->n_updates - u), n_threads, [=](index_t i, int) {
-        sort_batch(ws->batches + i, data, updates, u + i, ws->layers->in);
-    });
+    const int n_threads = 64 * ws->n_entries >= SHARED_WORK / SORTED_AHEAD ? ws->call->n_threads : 1;
+    share(min_index(SORTED_AHEAD, updates->n_updates - u), n_threads,
+          [=](index_t i, int) { sort_batch(ws->batches + i, &ws->call->data, updates, u + i, ws->layers->in); });
 }
 
 /* The gradient of the weights of a column. */
@@ -95,18 +84,18 @@ INLINE void column_gradient(const workspace_t *ws, index_t column, real *gradien
     const index_t ld = ws->layers->ld, first = column ? ends[column - 1] : 0, stop = ends[column];
     const real *delta = ws->layers->delta;
     index_t j = 0;
-#define VECTORS(n)                                                                                                \
-    for (; j + n * LANES <= ld; j += n * LANES) {                                                                 \
-        V sum[n];                                                                                                 \
-        for (int v = 0; v < n; v++)                                                                               \
-            sum[v] = all(0);                                                                                \
-        for (index_t p = first; p < stop; p++) {                                                                  \
-            const real *d = delta + (index_t)entries[p].row * ld + j;                                             \
-            for (int v = 0; v < n; v++)                                                                           \
-                sum[v] += entries[p].value * load(d + v * LANES);                                           \
-        }                                                                                                         \
-        for (int v = 0; v < n; v++)                                                                               \
-            store(gradient + j + v * LANES, sum[v]);                                                        \
+#define VECTORS(n) \
+    for (; j + n * LANES <= ld; j += n * LANES) { \
+        V sum[n]; \
+        for (int v = 0; v < n; v++) \
+            sum[v] = all(0); \
+        for (index_t p = first; p < stop; p++) { \
+            const real *d = delta + (index_t)entries[p].row * ld + j; \
+            for (int v = 0; v < n; v++) \
+                sum[v] += entries[p].value * load(d + v * LANES); \
+        } \
+        for (int v = 0; v < n; v++) \
+            store(gradient + j + v * LANES, sum[v]); \
     }
     VECTORS(4)
     VECTORS(2)
@@ -119,14 +108,14 @@ INLINE void column_gradient(const workspace_t *ws, index_t column, real *gradien
 double update_sparse_weights(workspace_t *ws, const updates_t *updates, l2_t l2)
 {
     const layer_t *layer = ws->layers;
-    const index_t n_chunks = n_column_chunks(layer), per_chunk = columns_per_chunk(layer), ld = layer->ld;
+    const index_t ld = layer->ld, n = layer->in;
     const update_t update = {updates, vectors_of(layer, 0), l2};
-    share(n_chunks, 32 * layer->in * ld >= SHARED_WORK ? ws->n_threads : 1, [=](index_t chunk, int worker) {
-        const index_t first = chunk * per_chunk, stop = min_index(layer->in, first + per_chunk);
-        real *gradient = ws->scratch + worker * SCRATCH;
-        for (index_t column = first; column < stop; column++)
-            column_gradient(ws, column, gradient + (column - first) * ld);
-        ws->totals[chunk] = update_range(update, first * ld, (stop - first) * ld, gradient);
-    });
-    return total(ws, n_chunks);
+    share_items(ws, n, columns_per_chunk(layer), 32 * n * ld,
+                [=](index_t first, index_t stop, index_t chunk, int worker) {
+                    real *gradient = ws->scratch + worker * SCRATCH;
+                    for (index_t column = first; column < stop; column++)
+                        column_gradient(ws, column, gradient + (column - first) * ld);
+                    ws->totals[chunk] = update_range(update, first * ld, (stop - first) * ld, gradient);
+                });
+    return total(ws, n_column_chunks(layer));
 }

@@ -14,7 +14,7 @@ INLINE void take_targets(const data_t *data, index_t row, index_t out, real *y)
 
 /* T[columns, n] = the given rows of A, transposed, with zeros beyond them. */
 INLINE void transpose_rows(const index_t *order, index_t start, index_t n_rows, index_t columns, const real *A,
-                                 index_t n, real *T)
+                           index_t n, real *T)
 {
     if (!order) {
         transpose(n_rows, columns, A + start * columns, columns, n, T, LANE_ROWS);
@@ -29,8 +29,8 @@ INLINE void transpose_rows(const index_t *order, index_t start, index_t n_rows, 
 }
 
 /* T[out, n] = the targets of the given rows, transposed, with zeros beyond them. */
-void transpose_targets(const data_t *data, const index_t *order, index_t start, index_t n_rows,
-                                      index_t out, index_t n, real *T)
+void transpose_targets(const data_t *data, const index_t *order, index_t start, index_t n_rows, index_t out, index_t n,
+                       real *T)
 {
     if (!data->classes) {
         transpose_rows(order, start, n_rows, out, (const real *)data->targets, n, T);

@@ -27,20 +27,30 @@ struct sorted_batch_t {
 constexpr int SORTED_AHEAD = 4;
 
 struct workspace_t {
-    const network_t *network;
-    int n_threads;
-    interruption_t *interruption;
+    call_t *call;
+    sharing_t sharing;
     layer_t *layers;
     index_t n_layers, block;
-    real *input;      /* gathered rows of a block */
-    real *target;     /* one row of targets, padded with zeros; for each thread */
+    real *input;               /* gathered rows of a block */
+    real *target;              /* one row of targets, padded with zeros; for each thread */
     real *log_of, *log_weight; /* of each row of a block, see `row_loss` */
-    real *scratch;    /* for `product`; for each thread */
-    double *totals;   /* of the chunks of a loop */
+    real *scratch;             /* for `product`; for each thread */
+    double *totals;            /* of the chunks of a loop */
     real *memory;
     int is_sorted; /* whether the first layer is updated from sorted batches of CSR, see sparse.h */
     sorted_batch_t batches[SORTED_AHEAD], *batch; /* the current one of them */
-    index_t n_entries;      /* for which each has room */
+    index_t n_entries;                            /* for which each has room */
+
+    ~workspace_t()
+    {
+        free(memory);
+        free(totals);
+        free(layers);
+        for (sorted_batch_t &sorted : batches) {
+            free(sorted.column_ends);
+            free(sorted.entries);
+        }
+    }
 };
 
 /* How many vectors a pass works with: parameters for the outputs, a gradient too, or the moments of updates as well. */
@@ -52,16 +62,12 @@ constexpr index_t UPDATE_CHUNK = 4096, LOSS_CHUNK = 64;
 
 #define LAYERS(ws) for (layer_t *layer = (ws)->layers; layer < (ws)->layers + (ws)->n_layers; layer++)
 
-void release(workspace_t *ws)
+/* Call action(first, stop, chunk, worker) for each chunk of `step` of n items, which take `work` in all. */
+template <typename Action>
+INLINE void share_items(const workspace_t *ws, index_t n, index_t step, index_t work, const Action &action)
 {
-    end_sharing(ws->n_threads);
-    free(ws->memory);
-    free(ws->totals);
-    free(ws->layers);
-    for (int i = 0; i < SORTED_AHEAD; i++) {
-        free(ws->batches[i].column_ends);
-        free(ws->batches[i].entries);
-    }
+    share((n + step - 1) / step, work >= SHARED_WORK ? ws->call->n_threads : 1,
+          [=](index_t chunk, int worker) { action(chunk * step, min_index(n, (chunk + 1) * step), chunk, worker); });
 }
 
 /* Sum of the chunks' totals. */
@@ -88,18 +94,16 @@ int has_memory(const layer_t *layer, int v, int n_vectors)
     return layer->ld != layer->out || layer->banded || (v == GRADIENT && n_vectors > FOR_GRADIENT);
 }
 
-/* Lay a workspace out for blocks of at most `rows` rows, which are gathered if they are dense and do not follow each
- * other, with weights in bands or not; 0 on success, -1 without memory. */
-int reserve(workspace_t *ws, const network_t *network, int n_threads, interruption_t *interruption,
-                           index_t rows, int n_vectors, int gather, int banded)
+/* Lay out a workspace that is all zero for blocks of at most `rows` rows, which are gathered if they are dense and do not
+ * follow each other in the order, with weights in bands or not; 0 on success, -1 without memory. */
+int reserve(workspace_t *ws, call_t *call, const index_t *order, index_t rows, int n_vectors, int banded)
 {
+    const network_t *network = &call->network;
     const index_t n_layers = network->n_layers;
+    const int n_threads = call->n_threads, gather = order && !call->data.indptr;
     index_t n_parts = 0, width = 0, n_totals = 1;
-    memset(ws, 0, sizeof *ws);
-    ws->network = network;
-    ws->n_threads = n_threads;
-    begin_sharing(n_threads);
-    ws->interruption = interruption;
+    ws->call = call;
+    begin_sharing(&ws->sharing, n_threads);
     ws->n_layers = n_layers;
     ws->layers = allocate_zeros<layer_t>(n_layers);
     if (!ws->layers)
@@ -154,15 +158,29 @@ int reserve(workspace_t *ws, const network_t *network, int n_threads, interrupti
     return 0;
 }
 
-/* `action` on each row of each band of a layer's weights: it has step numbers from column j on, of which `valid` are a
- * caller's. */
-#define EACH_BAND(layer, memory, action)                                                                          \
-    for (index_t j = 0, step = (layer)->ld; j < (layer)->ld; j += step)                                           \
-        for (index_t i = 0; i < (layer)->in; i++) {                                                               \
-            real *row = element(memory, (layer)->in, (layer)->ld, (layer)->banded, i, j, &step);            \
-            const index_t valid = min_index(step, (layer)->out - j);                                              \
-            action;                                                                                               \
+/* Call action(row, i, j, valid, step) for each row of each band of a layer's weights: it has `step` numbers of row i from
+ * column j on, of which `valid` are a caller's. */
+template <typename Action> INLINE void each_band(const layer_t *layer, real *memory, Action action)
+{
+    for (index_t j = 0, step = layer->ld; j < layer->ld; j += step)
+        for (index_t i = 0; i < layer->in; i++) {
+            real *row = element(memory, layer->in, layer->ld, layer->banded, i, j, &step);
+            action(row, i, j, min_index(step, layer->out - j), step);
         }
+}
+
+/* Call action(layer, weights, biases) with each layer's part of a flat vector: all weights, then all biases. */
+template <typename Action> INLINE void each_part(const workspace_t *ws, real *flat, Action action)
+{
+    real *biases = flat;
+    LAYERS(ws)
+        biases += layer->in * layer->out;
+    LAYERS(ws) {
+        action(layer, flat, biases);
+        flat += layer->in * layer->out;
+        biases += layer->out;
+    }
+}
 
 INLINE void pad(real *row, const real *values, index_t n, index_t ld)
 {
@@ -175,7 +193,9 @@ void take_layer(layer_t *layer, int v, real *weights, real *biases)
 {
     real *memory = layer->part[v].memory;
     if (memory) {
-        EACH_BAND(layer, memory, pad(row, weights + i * layer->out + j, valid, step))
+        each_band(layer, memory, [=](real *row, index_t i, index_t j, index_t valid, index_t step) {
+            pad(row, weights + i * layer->out + j, valid, step);
+        });
         pad(layer->part[v].biases, biases, layer->out, layer->ld);
     } else {
         layer->part[v].weights = weights;
@@ -183,33 +203,21 @@ void take_layer(layer_t *layer, int v, real *weights, real *biases)
     }
 }
 
-/* Work with a flat vector (all weights, then all biases) as vector v. */
+/* Work with a flat vector as vector v. */
 void take(workspace_t *ws, int v, real *flat)
 {
-    real *biases = flat;
-    LAYERS(ws)
-        biases += layer->in * layer->out;
-    LAYERS(ws) {
-        take_layer(layer, v, flat, biases);
-        flat += layer->in * layer->out;
-        biases += layer->out;
-    }
+    each_part(ws, flat, [v](layer_t *layer, real *weights, real *biases) { take_layer(layer, v, weights, biases); });
 }
 
 /* Write back to a flat vector what `take` had to copy. */
 void give_back(const workspace_t *ws, int v, real *flat)
 {
-    real *biases = flat;
-    LAYERS(ws)
-        biases += layer->in * layer->out;
-    LAYERS(ws) {
-        real *memory = layer->part[v].memory;
-        const size_t bytes = (size_t)layer->out * sizeof(real);
-        if (memory) {
-            EACH_BAND(layer, memory, memcpy(flat + i * layer->out + j, row, (size_t)valid * sizeof(real)))
-            memcpy(biases, layer->part[v].biases, bytes);
-        }
-        flat += layer->in * layer->out;
-        biases += layer->out;
-    }
+    each_part(ws, flat, [v](const layer_t *layer, real *weights, real *biases) {
+        if (!layer->part[v].memory)
+            return;
+        each_band(layer, layer->part[v].memory, [=](const real *row, index_t i, index_t j, index_t valid, index_t) {
+            memcpy(weights + i * layer->out + j, row, (size_t)valid * sizeof(real));
+        });
+        memcpy(biases, layer->part[v].biases, (size_t)layer->out * sizeof(real));
+    });
 }

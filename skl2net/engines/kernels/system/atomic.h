@@ -25,6 +25,6 @@ inline bool atomic_replace(int *number, int expected, int value)
     return __atomic_compare_exchange_n(number, &expected, value, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 
-} // namespace
+}
 
 #endif

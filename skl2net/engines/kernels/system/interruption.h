@@ -37,6 +37,6 @@ inline int is_interrupted(interruption_t *interruption, index_t work)
     return interruption->work < WORK_PER_LOOK ? interruption->is_over : look_at_clock(interruption);
 }
 
-} // namespace
+}
 
 #endif

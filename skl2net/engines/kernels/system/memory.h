@@ -26,7 +26,8 @@ template <typename Item> inline Item *aligned(Item *memory, uintptr_t step)
 inline void use_huge_pages(void *memory, size_t bytes)
 {
 #ifdef MADV_HUGEPAGE
-    char *const begin = aligned((char *)memory, 1 << 16), *const end = (char *)memory + bytes; /* whole pages, of any size */
+    char *const begin = aligned((char *)memory, 1 << 16), *const end =
+                                                              (char *)memory + bytes; /* whole pages, of any size */
     if (bytes >= (size_t)4 << 20)
         madvise(begin, (size_t)(end - begin), MADV_HUGEPAGE);
 #else
@@ -34,6 +35,6 @@ inline void use_huge_pages(void *memory, size_t bytes)
 #endif
 }
 
-} // namespace
+}
 
 #endif

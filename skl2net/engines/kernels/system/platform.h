@@ -5,7 +5,9 @@
 #ifdef _WIN32
 
 #define WIN32_LEAN_AND_MEAN
+#ifndef NOMINMAX
 #define NOMINMAX
+#endif
 #include <process.h>
 #include <windows.h>
 
@@ -47,7 +49,7 @@ inline double seconds(void)
     return (double)now.QuadPart / (double)per_second.QuadPart;
 }
 
-} // namespace
+}
 
 #else
 
@@ -90,7 +92,7 @@ inline double seconds(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-} // namespace
+}
 
 #endif
 #endif

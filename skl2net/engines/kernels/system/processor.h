@@ -41,6 +41,6 @@ inline int vector_level(void)
     return has(kept, 0xe6) && has(features, bit(16) | bit(17) | bit(30) | bit(31)) ? 2 : 1;
 }
 
-} // namespace
+}
 #endif
 #endif

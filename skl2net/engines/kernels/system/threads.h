@@ -120,21 +120,25 @@ void forget_helpers()
     atomic_store(&team.n_calls, 0);
 }
 
-/* The beginning of a call of the engine whose loops are for `n_threads`. */
-void begin_sharing(int n_threads)
+/* A call of the engine whose loops are for `n_threads`, from `begin_sharing` to the end of its scope. */
+struct sharing_t {
+    int n_threads;
+
+    ~sharing_t()
+    {
+        if (n_threads > 1)
+            atomic_add(&team.n_calls, -1);
+    }
+};
+
+inline void begin_sharing(sharing_t *sharing, int n_threads)
 {
+    sharing->n_threads = n_threads;
     if (n_threads > 1) {
         if (!atomic_exchange(&team.prepared, 1))
             after_fork(forget_helpers);
         atomic_add(&team.n_calls, 1);
     }
-}
-
-/* The end of such a call. */
-void end_sharing(int n_threads)
-{
-    if (n_threads > 1)
-        atomic_add(&team.n_calls, -1);
 }
 
 /* Have helpers 1, ..., n; how many there are. */
@@ -185,11 +189,13 @@ void share_chunks(int64_t n_chunks, int n_threads, chunk_t work, const void *con
 /* Call work(chunk, worker) for each chunk. */
 template <typename Work> inline void share(int64_t n_chunks, int n_threads, const Work &work)
 {
-    const chunk_t call = [](const void *context, int64_t chunk, int worker) { (*(const Work *)context)(chunk, worker); };
+    const chunk_t call = [](const void *context, int64_t chunk, int worker) {
+        (*(const Work *)context)(chunk, worker);
+    };
     share_chunks(n_chunks, n_threads, call, &work);
 }
 
-} // namespace
+}
 
 extern "C" EXPORTED int skl2net_get_num_threads(void) { return __atomic_load_n(&thread_limit, __ATOMIC_RELAXED); }
 
