@@ -240,7 +240,7 @@ def test_an_interrupted_search_leaves_the_estimator_as_it_was(n_jobs, monkeypatc
     X, y = classes(60)
     search = fit(small(L2NetClassifierCV, alphas=ALPHAS, cv=2, n_jobs=n_jobs, solver="sgd"), X, y)
     before = joblib.hash(search)
-    original, n_calls = default_engine().run_updates, 0
+    original, n_calls = default_engine().session.run_updates, 0
 
     def interrupted(*args):
         nonlocal n_calls
@@ -249,7 +249,7 @@ def test_an_interrupted_search_leaves_the_estimator_as_it_was(n_jobs, monkeypatc
             raise KeyboardInterrupt
         return original(*args)
 
-    monkeypatch.setattr(default_engine(), "run_updates", interrupted)
+    monkeypatch.setattr(default_engine().session, "run_updates", interrupted)
     with pytest.raises(KeyboardInterrupt):
         search.fit(X, y)
     assert joblib.hash(search) == before
@@ -469,16 +469,16 @@ def test_an_interrupted_refit_leaves_the_estimator_as_it_was(solver, monkeypatch
     search = fit(small(L2NetClassifierCV, alphas=ALPHAS, cv=2, solver=solver), X, y)
     before = joblib.hash(search)
     name = iterating_method(solver)
-    original, n_calls = getattr(default_engine(), name), 0
+    original, n_calls = getattr(default_engine().session, name), 0
 
-    def interrupted(task, *args):
+    def interrupted(session, *args):
         nonlocal n_calls
-        n_calls += task.rows is None  # of the refit, on all rows
+        n_calls += session.task.rows is None  # of the refit, on all rows
         if n_calls == 4:
             raise KeyboardInterrupt
-        return original(task, *args)
+        return original(session, *args)
 
-    monkeypatch.setattr(default_engine(), name, interrupted)
+    monkeypatch.setattr(default_engine().session, name, interrupted)
     with pytest.raises(KeyboardInterrupt):
         fit(search, X, y)
     assert n_calls == 4

@@ -251,12 +251,11 @@ def test_partial_fit_is_a_fit_of_one_iteration():
 def test_the_engine_runs_one_iteration_per_call_only_if_somebody_listens(monkeypatch, iterations_per_call):
     X, y = classes()
     iterations_per_call(5)
-    calls, engine = [], default_engine()
+    calls, session = [], default_engine().session
     for function in ("run_updates", "iterate_swarm"):
-        if hasattr(engine, function):
-            original = getattr(engine, function)
-            monkeypatch.setattr(engine, function, lambda *args, run=original: calls.append(1) or run(*args))
-    for solver in ("adam", "pso") if hasattr(engine, "iterate_swarm") else ("adam",):
+        original = getattr(session, function)
+        monkeypatch.setattr(session, function, lambda *args, run=original: calls.append(1) or run(*args))
+    for solver in ("adam", "pso"):
         for listeners, n_calls in (((), 2), ((Listener(),), 10), ((), 2)):
             fit(L2NetClassifier((4,), solver=solver, max_iter=10, random_state=0).set_callbacks(*listeners), X, y)
             assert len(calls) == n_calls

@@ -18,7 +18,8 @@ from test_engine_agreement import assert_evaluations_agree, assert_updates_agree
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from skl2net.engines import effective_n_threads, reference
-from skl2net.engines.base import Batches, SwarmMotion
+from skl2net.engines.base import Batches
+from skl2net.engines.swarm import SwarmMotion
 from skl2net.engines.swarm import step as swarm_step
 from skl2net.engines.topology import links
 from skl2net.l2 import l2_coefficients
@@ -374,7 +375,7 @@ def test_iterations_of_a_swarm_are_those_in_numpy(instruction_set, swarm, sizes,
         if state.n_iterations:
             losses = compiled.open(case.task).losses(before.best_positions)
             before.best_losses, before.best_data_losses = losses + penalties(case, before.best_positions), losses
-        state = swarm_step(state, motion, evaluate)
+        state = swarm_step(state, motion, float(motion.inertia[0]), evaluate)
         fast, curves = compiled.open(case.task).iterate_swarm(before, penalty_of(case), motion)
         tolerance = 20 * np.finfo(dtype).eps
         for name in ("positions", "velocities", "best_positions", "best_losses", "best_data_losses"):

@@ -23,7 +23,9 @@ from test_conventions_lines import RUNNERS, common_solvers, sources_of
 from test_conventions_random import random_number, random_training
 
 from skl2net import L2NetRegressor, convert_alpha
+from skl2net.activations import ACTIVATIONS
 from skl2net.conventions import CONVENTIONS
+from skl2net.network import Network
 
 SAME = 1e-9
 APART = 1e-7
@@ -195,7 +197,7 @@ def test_adam_takes_no_fixed_share_for_a_penalty():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             net.fit(np.zeros((8, 3)), np.zeros(8))
-        start = make_network((3, 1), "relu").initial_parameters(np.random.RandomState(0), np.float64)
+        start = Network((3, 1), ACTIVATIONS["relu"]).initial_parameters(np.random.RandomState(0), np.float64)
         moves.append(np.abs(net.coefs_[0].ravel() - start[:3]))
     np.testing.assert_allclose(moves[0], moves[1], rtol=1e-6)
 

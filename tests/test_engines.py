@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from cases import (
+    LOSS_OF,
     OUTPUT_LOSSES,
     STEPS,
     Case,
@@ -21,12 +22,14 @@ from cases import (
 )
 from scipy.special import expit, log_expit, log_softmax, softmax
 
-from skl2net import engines
+from skl2net import L2NetClassifier, engines
 from skl2net.activations import ACTIVATIONS
 from skl2net.engines import available_engines, default_engine
-from skl2net.engines.base import Batches, OptimiserState, Task
+from skl2net.engines.base import Batches, Task
 from skl2net.engines.reference import engine as reference
-from skl2net.l2 import MODES
+from skl2net.fitting import Start, Watch, fit_network
+from skl2net.l2 import MODES, L2Rule
+from skl2net.problem import Problem
 from skl2net.solvers.optimisers import SGD
 
 each_engine = pytest.mark.parametrize("engine", available_engines(), ids=lambda engine: engine.name)
@@ -74,18 +77,18 @@ def test_gradient_of_the_log_loss_is_exact_where_probabilities_saturate(engine, 
     # logits of ±60: exp(-60) is far below eps, so that a loss of rounded probabilities would be constant or infinite
     X, Y = np.array([[1.0], [-1.0]]), np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
     parameters = np.array([60.0, -60.0, 20.0, 0.5, -0.3, 0.1])
-    assert_derivative(engine, Case(make_network((1, 3), "identity"), "log_loss", parameters, X, Y))
+    assert_derivative(engine, Case(make_network((1, 3), "identity"), LOSS_OF[output, "log_loss"], parameters, X, Y))
 
 
 @each_engine
 def test_loss_of_saturated_probabilities_is_their_logit(engine):
     # log(1 + exp(800)) = 800 + exp(-800), whose last term is below any rounding
     X, Y = np.array([[1.0]]), np.array([[0.0]])
-    task = Task(make_network((1, 1), "identity"), X, Y, loss="log_loss")
+    task = Task(make_network((1, 1), "identity"), LOSS_OF["logistic", "log_loss"], X, Y)
     loss, gradient = engine.open(task).loss_and_gradient(np.array([800.0, 0.0]))
     assert loss == 800.0
     np.testing.assert_array_equal(gradient, [1.0, 1.0])
-    task = Task(make_network((1, 2), "identity"), X, np.array([[0.0, 1.0]]), loss="log_loss")
+    task = Task(make_network((1, 2), "identity"), LOSS_OF["softmax", "log_loss"], X, np.array([[0.0, 1.0]]))
     loss, gradient = engine.open(task).loss_and_gradient(np.array([800.0, 0.0, 0.0, 0.0]))
     assert loss == 800.0
     np.testing.assert_array_equal(gradient, [1.0, -1.0, 1.0, -1.0])
@@ -102,7 +105,7 @@ def test_softmax_is_right_however_far_all_raw_outputs_are_below_zero(engine, n_c
     network = make_network((1, n_classes), "identity")
     Y = np.eye(n_classes, dtype=dtype)[np.full(n_rows, 1)]
     parameters = np.append(-scale * np.arange(1, n_classes + 1), np.zeros(n_classes)).astype(dtype)
-    task = Task(network, np.ones((n_rows, 1), dtype=dtype), Y, loss=loss)
+    task = Task(network, LOSS_OF["softmax", loss], np.ones((n_rows, 1), dtype=dtype), Y)
     expected = np.tile(np.eye(n_classes)[0], (n_rows, 1))
     np.testing.assert_array_equal(engine.open(task).outputs(parameters), expected)
     value, gradient = engine.open(task).loss_and_gradient(parameters)
@@ -127,7 +130,7 @@ def expected_outputs(case):
             "relu": lambda Z: np.maximum(Z, 0),
             "softplus": lambda Z: np.logaddexp(0, Z),
         }
-        A = functions[case.network.activation](values[-1])
+        A = functions[case.network.activation.name](values[-1])
     Z = A @ coefs[-1] + intercepts[-1]
     output = {"identity": np.asarray, "logistic": expit, "softmax": lambda Z: softmax(Z, axis=1), "exp": np.exp}
     return output[case.loss.output.name](Z), Z
@@ -137,9 +140,9 @@ def expected_loss(case):
     """The loss by its definition: the weighted mean over rows of the sum over outputs."""
     P, Z = expected_outputs(case)
     Y = case.Y
-    if case.loss == "squared_error":
+    if case.loss.name == "squared_error":
         terms = 0.5 * (P - Y) ** 2
-    elif case.loss == "poisson":
+    elif case.loss.name == "poisson":
         terms = np.where(Y > 0, Y * np.log(np.where(Y > 0, Y, 1) / P), 0) - Y + P
     elif case.loss.output.name == "softmax":
         terms = -Y * log_softmax(Z, axis=1)
@@ -259,7 +262,7 @@ def test_a_loss_of_zero_is_reached_where_outputs_are_the_targets(engine):
 def test_poisson_loss_takes_targets_of_zero(engine):
     # y·log(y) → 0, so that the half deviance of a prediction p is p
     network = make_network((1, 1), "identity")
-    task = Task(network, np.array([[1.0]]), np.array([[0.0]]), loss="poisson")
+    task = Task(network, LOSS_OF["exp", "poisson"], np.array([[1.0]]), np.array([[0.0]]))
     value, gradient = engine.open(task).loss_and_gradient(np.array([0.0, np.log(2.0)]))
     np.testing.assert_allclose([value, *gradient], 2.0, rtol=4 * np.finfo(np.float64).eps)
 
@@ -322,7 +325,7 @@ def test_a_run_ends_with_the_epoch_that_diverges(engine, where, batch_size):
     # a linear unit with a constant input of 1 or 0: with a learning rate of 1e20 it takes some epochs to overflow
     case = Case(
         make_network((1, 1), "identity"),
-        "squared_error",
+        LOSS_OF["identity", "squared_error"],
         np.array([0.5, 0.7]),
         np.full((4, 1), float(where == "weight")),
         np.ones((4, 1)),
@@ -419,70 +422,85 @@ def test_csr_is_taken_unsorted_with_duplicates_and_with_either_index(engine):
         np.testing.assert_allclose(state.parameters, expected_state.parameters, **close)
 
 
-def strict_task(case):
-    """The task of a case, its arrays those of the strict array library."""
-    xp = array_api_strict
+def arrays_of(library):
+    """What makes arrays of an array library, the strict one or PyTorch."""
+    return array_api_strict.asarray if library == "strict" else pytest.importorskip("torch").asarray
+
+
+def task_in(library, case):
+    """The task of a case with arrays of a library."""
     arrays = {"X": case.X, "Y": case.Y, "sample_weight": case.sample_weight, "rows": case.rows}
-    strict = {name: None if array is None else xp.asarray(array) for name, array in arrays.items()}
-    return replace(case.task, **strict)
+    converted = {name: None if array is None else arrays_of(library)(array) for name, array in arrays.items()}
+    return replace(case.task, **converted)
 
 
+each_library = pytest.mark.parametrize("library", ["strict", "torch"])
+
+
+def close(library, dtype=np.float64):
+    """The strict library computes with NumPy; PyTorch adds in another order."""
+    return {"rtol": 0, "atol": 0 if library == "strict" else 100 * np.finfo(dtype).eps}
+
+
+@each_library
 @pytest.mark.parametrize("weighted", [False, True], ids=["unweighted", "weighted"])
 @each_output_loss
 @pytest.mark.parametrize(("activation", "hidden_sizes"), NETWORKS)
-def test_reference_engine_runs_on_the_array_api_standard(activation, hidden_sizes, output, loss, weighted):
-    xp = array_api_strict
+def test_reference_engine_runs_on_other_array_libraries(activation, hidden_sizes, output, loss, weighted, library):
     case = make_case((3, *hidden_sizes, 3), activation, output, loss, weighted=weighted)
-    parameters, task = xp.asarray(case.parameters), strict_task(case)
-    # the same operations by the same NumPy underneath
+    session, expected = (reference.open(task) for task in (task_in(library, case), case.task))
     for raw in (False, True):
-        strict = reference.open(task).outputs(parameters, raw=raw, xp=xp)
-        np.testing.assert_array_equal(np.asarray(strict), reference.open(case.task).outputs(case.parameters, raw=raw))
-    value, gradient = reference.open(task).loss_and_gradient(parameters, xp=xp)
-    expected, expected_gradient = reference.open(case.task).loss_and_gradient(case.parameters)
-    assert value == expected
-    np.testing.assert_array_equal(np.asarray(gradient), expected_gradient)
-    assert float(reference.open(task).losses(parameters[None, :], xp=xp)[0]) == expected
+        outputs = session.outputs(case.parameters, raw=raw)
+        np.testing.assert_allclose(outputs, expected.outputs(case.parameters, raw=raw), **close(library))
+    for found, other in zip(
+        session.loss_and_gradient(case.parameters), expected.loss_and_gradient(case.parameters), strict=True
+    ):
+        assert isinstance(found, float | np.ndarray)
+        np.testing.assert_allclose(found, other, **close(library))
+    vectors = case.parameters[None, :]
+    np.testing.assert_allclose(session.losses(vectors), expected.losses(vectors), **close(library))
 
 
+@each_library
 @pytest.mark.parametrize("rows", [None, [4, 0, 0, 2]], ids=["all rows", "some rows"])
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("step", STEPS)
-def test_updates_of_the_reference_engine_run_on_the_array_api_standard(step, mode, rows):
-    xp = array_api_strict
+def test_updates_of_the_reference_engine_run_on_other_array_libraries(step, mode, rows, library):
     case = make_case((3, 4, 3), "relu", "softmax", "log_loss", weighted=True)
-    if rows is None:
-        batches = make_batches(6, 10, 3, sample_weight=case.sample_weight)
-        strict_batches = replace(batches, order=xp.asarray(batches.order))
-    else:
+    batches = make_batches(6, 10, 3, sample_weight=case.sample_weight)
+    if rows is not None:
         case.rows = np.array(rows)
-        batches = strict_batches = Batches(None, np.array([0, 2, 4]), np.ones((1, 2)))
+        batches = Batches(None, np.array([0, 2, 4]), np.ones((1, 2)))
     expected, expected_totals = run(reference, case, STEPS[step], mode, 0.1, batches)
     optimiser, learning_rate = STEPS[step]
-    state = OptimiserState(xp.asarray(case.parameters), xp.zeros((optimiser.n_moments, case.parameters.size)))
+    state = new_state(case.parameters, optimiser)
     coefficients = coefficients_of(case, mode, 0.1, batches, learning_rate)
-    rates = rates_of(batches, learning_rate)
-    curves = reference.open(strict_task(case)).run_updates(state, strict_batches, coefficients, optimiser, rates, xp=xp)
-    np.testing.assert_array_equal(np.asarray(state.parameters), expected.parameters)
-    assert tuple(curves[0]) == expected_totals
+    session = reference.open(task_in(library, case))
+    curves = session.run_updates(state, batches, coefficients, optimiser, rates_of(batches, learning_rate))
+    np.testing.assert_allclose(state.parameters, expected.parameters, **close(library))
+    np.testing.assert_allclose(curves[0], expected_totals, **close(library))
 
 
-@each_engine
-@pytest.mark.parametrize("batch_size", [1, 4])
-@pytest.mark.parametrize("step", STEPS)
-def test_each_update_has_a_learning_rate_of_its_own(engine, step, batch_size):
-    case = make_case((4, 6, 3), "tanh", "softmax", "log_loss", n_rows=12)
-    batches = make_batches(12, 3, batch_size, n_epochs=2)
-    optimiser, _ = STEPS[step]
-    coefficients = coefficients_of(case, "penalty", 0.1, batches, None)
-    rates = np.geomspace(0.1, 0.001, 6).reshape(2, 3)
-    whole, parts = new_state(case.parameters, optimiser), new_state(case.parameters, optimiser)
-    engine.open(case.task).run_updates(whole, batches, coefficients, optimiser, rates)
-    for epoch, i in np.ndindex(2, 3):
-        one = slice(epoch, epoch + 1), slice(i, i + 1)
-        part = Batches(batches.order[one[0]], batches.bounds[i : i + 2], batches.n_samples[one])
-        engine.open(case.task).run_updates(parts, part, coefficients[one], optimiser, rates_of(part, rates[epoch, i]))
-    np.testing.assert_array_equal(whole.parameters, parts.parameters)
+@each_library
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
+def test_fits_on_other_array_libraries_reach_the_same_parameters(solver, dtype, library):
+    case = make_case((4, 8, 3), "tanh", "softmax", "log_loss", n_rows=60, dtype=dtype)
+    found, expected = (
+        fitted_by(solver, Problem(task, L2Rule("prior", (1.0, 1.0)), reference), case.parameters)
+        for task in (task_in(library, case), case.task)
+    )
+    assert found.dtype == dtype
+    assert not np.array_equal(expected, case.parameters)
+    # twenty iterations of rounding errors
+    np.testing.assert_allclose(found, expected, rtol=0, atol=10 * close(library, dtype)["atol"])
+
+
+def fitted_by(solver, problem, parameters):
+    """Parameters after 20 iterations of a solver."""
+    net = L2NetClassifier((8,), "tanh", solver=solver, learning_rate_init=0.01, max_iter=20, batch_size=25)
+    start = Start(0, parameters=parameters)
+    return fit_network(problem, net._solver(60), start, net._stopping_rule(), Watch()).parameters
 
 
 @each_engine

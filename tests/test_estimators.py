@@ -22,7 +22,6 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skl2net import L2NetClassifier, L2NetRegressor
-from skl2net.engines import default_engine
 from skl2net.estimators.regressor import _r2
 from skl2net.solvers.stopping import Progress
 
@@ -576,15 +575,14 @@ def test_an_interruption_while_iterations_are_recorded_takes_all_of_one_call_bac
     solver, monkeypatch, iterations_per_call
 ):
     X, y = classes()
-    per_call = 3 if solver != "pso" or hasattr(default_engine(), "iterate_swarm") else 1
-    iterations_per_call(per_call)
+    iterations_per_call(3)
     expected = fit(small(L2NetClassifier, solver=solver, max_iter=3), X, y)
     after_loss, n_calls = Progress.after_loss, 0
 
     def interrupted(*args):
         nonlocal n_calls
         n_calls += 1
-        if n_calls == 3 + min(per_call, 2):
+        if n_calls == 3 + 2:
             raise KeyboardInterrupt
         return after_loss(*args)
 

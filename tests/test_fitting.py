@@ -13,7 +13,7 @@ import joblib
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from cases import AtBytecode, classes, converging_or_not, count_bytecodes, fit, flat, make_network, regression
+from cases import LOSS_OF, AtBytecode, classes, converging_or_not, count_bytecodes, fit, flat, make_network, regression
 from sklearn.base import clone
 
 from skl2net import L2NetClassifier, L2NetRegressor, ParticleSwarm
@@ -54,7 +54,7 @@ def problem(rows=None, *, weighted=False, sparse=False):
         lambda Y, outputs, weight: np.average(Y.argmax(axis=1) == outputs.argmax(axis=1), weights=weight),
         raw=True,
     )
-    task = Task(make_network((4, 5, 3), "tanh"), X, np.eye(3)[y], weight, "log_loss", rows)
+    task = Task(make_network((4, 5, 3), "tanh"), LOSS_OF["softmax", "log_loss"], X, np.eye(3)[y], weight, rows)
     return Problem(task, L2Rule("prior", (1.0, 1.0)), default_engine(), decoder)
 
 
@@ -125,7 +125,7 @@ def test_rows_that_count_are_as_if_the_others_were_not_there(solver, sparse, wei
     rows = np.random.default_rng(1).permutation(60)[:40]
     some = problem(rows, weighted=weighted, sparse=sparse)
     taken = some.task.taken
-    copied = Task(some.network, taken(some.task.X), taken(some.task.Y), taken(some.task.sample_weight), some.task.loss)
+    copied = Task(some.network, some.task.loss, *map(taken, (some.task.X, some.task.Y, some.task.sample_weight)))
     start = Start(np.random.RandomState(0))
     results = [fit_network(p, SOLVERS[solver], start, STOPPING, Watch()) for p in (some, replace(some, task=copied))]
     assert_same_result(*results)

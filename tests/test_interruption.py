@@ -15,8 +15,8 @@ from cases import STEPS, coefficients_of, make_case, new_state, rates_of
 from test_compiled import make_motion, make_swarm, penalty_of
 
 from skl2net.engines import available_engines, default_engine
-from skl2net.engines.base import Batches, Cancelled, LBFGSLimits, LBFGSState
-from skl2net.solvers.lbfgs import N_PAIRS
+from skl2net.engines.base import Batches, Cancelled
+from skl2net.engines.lbfgs import N_PAIRS, LBFGSLimits, LBFGSState
 
 # fits whose first call of the engine takes seconds; Ctrl-C comes 0.3 s after it has begun
 SCRIPT = """
@@ -25,7 +25,7 @@ import numpy as np
 from skl2net import L2NetClassifier, ParticleSwarm
 from skl2net.engines import default_engine
 
-engine = default_engine()
+session = default_engine().session
 X, y = np.random.default_rng(0).normal(size=(30_000, 300)).astype(np.float32), np.arange(30_000) % 2
 nets = {
     "loss_and_gradient": L2NetClassifier((1500, 1500), solver="lbfgs", max_iter=1),
@@ -33,7 +33,7 @@ nets = {
     "iterate_swarm": L2NetClassifier((20,), solver=ParticleSwarm(1000), max_iter=1),
 }
 for name, net in nets.items():
-    original, sent = getattr(engine, name), []
+    original, sent = getattr(session, name), []
 
     def send():
         sent.append(time.monotonic())
@@ -43,12 +43,12 @@ for name, net in nets.items():
         threading.Timer(0.3, send).start()
         return original(*args)
 
-    setattr(engine, name, call)
+    setattr(session, name, call)
     try:
         net.fit(X, y)
     except KeyboardInterrupt:
         print(name, time.monotonic() - sent[0], hasattr(net, "coefs_"))
-    setattr(engine, name, original)
+    setattr(session, name, original)
 """
 
 

@@ -6,6 +6,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,20 +17,23 @@ from error_bounds import error_bounds
 from sklearn.datasets import load_diabetes
 
 from skl2net import L2NetRegressor
-from skl2net.engines import available_engines, default_engine
-from skl2net.engines.base import Cancelled, LBFGSLimits
+from skl2net.engines import available_engines, default_engine, line_search
+from skl2net.engines import lbfgs as steps
+from skl2net.engines.base import Cancelled, Session
+from skl2net.engines.lbfgs import N_PAIRS, LBFGSLimits
 from skl2net.fitting import Start, Watch, fit_network
 from skl2net.l2 import L2Rule
 from skl2net.problem import Problem
-from skl2net.solvers import lbfgs, line_search
+from skl2net.solvers import lbfgs
 from skl2net.solvers.base import Diverged, SolverStart
-from skl2net.solvers.lbfgs import LBFGS, N_PAIRS, _iterate, first_state, step
+from skl2net.solvers.curves import IterationTotals
+from skl2net.solvers.lbfgs import LBFGS
 from skl2net.solvers.monitor import Monitor
 from skl2net.solvers.stopping import StoppingRule
 
 each_engine = pytest.mark.parametrize("engine", available_engines(), ids=lambda engine: engine.name)
 each_dtype = pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=["float64", "float32"])
-engines_that_iterate = [engine for engine in available_engines() if hasattr(engine, "iterate_lbfgs")]
+engines_that_iterate = [engine for engine in available_engines() if engine.name == "compiled"]
 each_engine_that_iterates = pytest.mark.parametrize("engine", engines_that_iterate, ids=lambda engine: engine.name)
 
 NEVER = LBFGSLimits(np.inf, 0.0, -np.inf)
@@ -52,6 +56,22 @@ def make_problem(name, engine, *, dtype=np.float64, alpha=(0.02, 0.3), n_rows=67
     case.X = case.X * scale
     case = case.astype(dtype)
     return Problem(case.task, L2Rule("penalty", alpha[: case.network.n_layers]), engine), case.parameters
+
+
+def first_state(problem, parameters, limits):
+    """The state before the first iteration."""
+    return steps.first_state(problem.session, parameters, problem.coefficients.penalty, limits)
+
+
+def step(problem, state, limits):
+    """One iteration in NumPy."""
+    return steps.step(problem.session, state, problem.coefficients.penalty, limits)
+
+
+def iterate(problem, state, limits, n):
+    """Some iterations of the engine: the totals of each."""
+    curves = problem.session.iterate_lbfgs(state, problem.coefficients.penalty, limits, n)
+    return [*map(IterationTotals._make, curves.tolist())]
 
 
 def by_scipy(problem, start, n_iterations, *, gtol=0.0, ftol=-1.0, maxfun=10**9):
@@ -82,7 +102,7 @@ def by_steps(problem, start, n_iterations, limits=NEVER):
     """The same by our own, one iteration a call, and the state at the end."""
     state, iterations = first_state(problem, start, limits), []
     while len(iterations) < n_iterations and state.status == "running":
-        for totals in _iterate(problem, state, limits, 1):
+        for totals in iterate(problem, state, limits, 1):
             iterations.append((state.parameters.copy(), totals.loss, state.n_evaluations))
     return iterations, state
 
@@ -164,21 +184,29 @@ def test_a_line_without_an_end_is_followed_as_by_scipy():
         assert n_evaluations == scipys[2]
 
 
-class OfAFunction:
-    """As much of a problem as `step` asks for."""
+class SessionOfAFunction(Session):
+    """As much of a session as `step` asks for."""
 
-    dtype, engine = np.dtype(np.float64), None
+    dtype = np.dtype(np.float64)
 
     def __init__(self, objective, gradient):
+        network = SimpleNamespace(penalty=lambda x, coefficients: 0.0, weight_norm=lambda x: 0.0)
+        super().__init__(SimpleNamespace(network=network))
         self._objective, self._gradient = objective, gradient
 
-    def objective_and_gradient(self, x):
+    def objective_and_gradient(self, x, penalty=None):
         return float(self._objective(x)), self._gradient(x)
 
-    def penalty(self, x):
-        return 0.0
 
-    weight_norm = penalty
+class OfAFunction:
+    """As much of a problem as the functions above ask for."""
+
+    dtype = np.dtype(np.float64)
+    coefficients = SimpleNamespace(penalty=None)
+
+    def __init__(self, objective, gradient):
+        self.session = SessionOfAFunction(objective, gradient)
+        self.objective_and_gradient = self.session.objective_and_gradient
 
 
 @each_engine
@@ -187,7 +215,7 @@ def test_the_memory_holds_the_last_ten_pairs(engine):
     state = first_state(problem, start, NEVER)
     points = [(state.parameters.copy(), state.gradient.copy())]
     for _ in range(25):
-        _iterate(problem, state, NEVER, 1)
+        iterate(problem, state, NEVER, 1)
         points.append((state.parameters.copy(), state.gradient.copy()))
     assert state.n_updates == 25
     for i in range(15, 25):
@@ -203,12 +231,12 @@ def test_a_direction_uphill_empties_the_memory(engine):
     problem, start = make_problem("network", engine)
     state = first_state(problem, start, NEVER)
     for _ in range(5):
-        _iterate(problem, state, NEVER, 1)
+        iterate(problem, state, NEVER, 1)
     uphill, empty = copy.deepcopy(state), copy.deepcopy(state)
     uphill.scale *= -1
     uphill.curvatures *= -1
     empty.n_updates, empty.scale = 0, 1.0
-    assert _iterate(problem, uphill, NEVER, 1) == _iterate(problem, empty, NEVER, 1)
+    assert iterate(problem, uphill, NEVER, 1) == iterate(problem, empty, NEVER, 1)
     assert uphill.n_updates == empty.n_updates == 1
     np.testing.assert_array_equal(uphill.parameters, empty.parameters)
 
@@ -229,7 +257,7 @@ def test_a_trial_that_overflows_is_followed_by_a_shorter_one(engine):
 def short_sighted(problem, start, factor):
     """A state after one iteration, and the same with a memory by which the direction is the gradient by this factor."""
     state = first_state(problem, start, NEVER)
-    _iterate(problem, state, NEVER, 1)
+    iterate(problem, state, NEVER, 1)
     short = copy.deepcopy(state)
     short.steps[:], short.changes[:], short.curvatures[:], short.scale = 0, 0, 1, 1 / factor
     return state, short
@@ -244,7 +272,7 @@ def test_a_direction_too_short_to_change_the_loss_empties_the_memory(dtype, engi
     empty, short = short_sighted(problem, start, 1e-60)
     empty.n_updates, empty.scale = 0, 1.0
     limits = LBFGSLimits(np.inf, 1e-4, 1e-9)
-    assert _iterate(problem, short, limits, 1) == _iterate(problem, empty, limits, 1)
+    assert iterate(problem, short, limits, 1) == iterate(problem, empty, limits, 1)
     assert short.n_updates == empty.n_updates == 1
     assert short.status == "running"
     np.testing.assert_array_equal(short.parameters, empty.parameters)
@@ -256,7 +284,7 @@ def test_a_direction_too_short_ends_nothing_where_the_gradient_is_small_enough(e
     problem, start = make_problem("network", engine)
     _, short = short_sighted(problem, start, 1e-60)
     loss = short.loss
-    assert len(_iterate(problem, short, LBFGSLimits(np.inf, 1e3, 1e-9), 1)) == 1
+    assert len(iterate(problem, short, LBFGSLimits(np.inf, 1e3, 1e-9), 1)) == 1
     assert (short.loss, short.status) == (loss, "gradient")
 
 
@@ -266,10 +294,10 @@ def test_a_step_of_the_largest_length_is_not_convergence(engine):
     problem, start = make_problem("network", engine)
     state, short = short_sighted(problem, start, 1e-13)
     limits = LBFGSLimits(np.inf, 1e-4, 1e-3)
-    _iterate(problem, short, limits, 1)
+    iterate(problem, short, limits, 1)
     assert 0 < state.loss - short.loss < 1e-3 * short.loss
     assert short.status == "running"
-    _iterate(problem, short, limits, 1)
+    iterate(problem, short, limits, 1)
     assert state.loss - short.loss > 1e-2 * short.loss
 
 
@@ -278,7 +306,7 @@ def test_a_small_decrease_is_convergence_as_for_scipy(engine):
     problem, start = make_problem("network", engine)
     state, short = short_sighted(problem, start, 1e-4)
     limits = LBFGSLimits(np.inf, 1e-4, 0.5)
-    _iterate(problem, short, limits, 1)
+    iterate(problem, short, limits, 1)
     assert 0 < state.loss - short.loss < 0.5 * short.loss
     assert short.status == "reduction"
 
@@ -407,10 +435,10 @@ def test_totals_are_those_of_the_parameters(engine):
     problem, start = make_problem("network", engine)
     state, x = first_state(problem, start, NEVER), None
     for _ in range(10):
-        (totals,) = _iterate(problem, state, NEVER, 1)
+        (totals,) = iterate(problem, state, NEVER, 1)
         x = state.parameters
         data_loss, penalty = problem.data_loss(x), float(problem.penalty(x))
-        np.testing.assert_allclose(totals, [data_loss + penalty, data_loss, problem.weight_norm(x)], rtol=1e-12)
+        np.testing.assert_allclose(totals, [data_loss + penalty, data_loss, problem.network.weight_norm(x)], rtol=1e-12)
         assert totals.loss == state.loss
 
 
@@ -428,13 +456,13 @@ def contents(state):
 def test_calls_of_any_length_give_the_same_bits(name, sparse, dtype, engine):
     problem, start = make_problem(name, engine, dtype=dtype, sparse=sparse)
 
-    def iterate(per_call):
+    def iterations(per_call):
         state, totals = first_state(problem, start, NEVER), []
         while len(totals) < 35:
-            totals += _iterate(problem, state, NEVER, min(per_call, 35 - len(totals)))
+            totals += iterate(problem, state, NEVER, min(per_call, 35 - len(totals)))
         return totals, contents(state)
 
-    assert iterate(1) == iterate(4) == iterate(1000)
+    assert iterations(1) == iterations(4) == iterations(1000)
 
 
 @each_engine_that_iterates
@@ -445,7 +473,7 @@ def test_each_iteration_is_that_in_numpy(name, dtype, engine):
     state, tolerance = first_state(problem, start, NEVER), 200 * np.finfo(dtype).eps
     for _ in range(30):
         other = copy.deepcopy(state)
-        _iterate(problem, state, NEVER, 1)
+        iterate(problem, state, NEVER, 1)
         step(problem, other, NEVER)
         assert (state.n_evaluations, state.n_updates, state.status) == (other.n_evaluations, other.n_updates, "running")
         np.testing.assert_allclose(state.parameters, other.parameters, rtol=tolerance, atol=tolerance)
@@ -462,7 +490,7 @@ def test_any_number_of_threads_gives_the_same_bits(dtype, engine):
         state = first_state(problem, case.parameters, NEVER)
         totals = []
         while len(totals) < 8:
-            totals += _iterate(problem, state, NEVER, 8 - len(totals))
+            totals += iterate(problem, state, NEVER, 8 - len(totals))
         ends.append((totals, contents(state)))
     assert ends[0] == ends[1] == ends[2]
 
@@ -499,7 +527,7 @@ def test_a_state_that_has_ended_stays_as_it_is(engine):
     state = first_state(problem, start, LBFGSLimits(np.inf, 1e3, 0.0))
     assert state.status == "gradient"
     before = contents(state)
-    assert _iterate(problem, state, NEVER, 5) == []
+    assert iterate(problem, state, NEVER, 5) == []
     assert contents(state) == before
 
 
@@ -520,7 +548,7 @@ def test_threads_train_at_the_same_time(engine):
         calls = []
         while sum(end - begin for begin, end in calls) < 0.3:
             begin = time.perf_counter()
-            _iterate(problem, state, NEVER, 10**6)
+            iterate(problem, state, NEVER, 10**6)
             calls.append((begin, time.perf_counter()))
         is_over.set()
         future.result()
@@ -608,6 +636,6 @@ def test_an_empty_first_layer_of_csr_is_trained_too(engine):
     ends = []
     for each in (empty, dense):
         state = first_state(each, start, NEVER)
-        totals = _iterate(each, state, NEVER, 5)
+        totals = iterate(each, state, NEVER, 5)
         ends.append([record.loss for record in totals])
     np.testing.assert_allclose(*ends, rtol=1e-12)

@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from cases import STEPS, coefficients_of, make_case, make_network, new_state, rates_of
+from cases import LOSS_OF, STEPS, coefficients_of, make_case, make_network, new_state, rates_of
 from test_engine_agreement import each_dtype
 
 from skl2net.engines import available_engines, default_engine
@@ -160,6 +160,6 @@ def test_saturated_outputs_have_no_gradient_close_to_subnormal(output, sparse, d
         parameters = np.array([1.0, 0.0] if n_outputs == 1 else [1.0, 0.0, 0.0, 0.0], dtype)
         Y = np.zeros((1, n_outputs), dtype)
         Y[0, 1:] = 1
-        task = Task(network, sp.csr_array(X) if sparse else X, Y, None, "log_loss")
+        task = Task(network, LOSS_OF[output, "log_loss"], sp.csr_array(X) if sparse else X, Y)
         gradient = engine.open(task).loss_and_gradient(parameters)[1][network.n_weights]
         assert gradient == (pytest.approx(np.exp(dtype(logit)), rel=1e-4) if is_kept else 0)

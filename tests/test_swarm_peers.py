@@ -42,11 +42,11 @@ def objective(name):
     """The penalised loss of a whole swarm, and the number of parameters."""
     X, y, n_hidden = load(name)
     if name.startswith("diabetes"):
-        Y, output, loss = y[:, np.newaxis], "identity", "squared_error"
+        Y, loss = y[:, np.newaxis], ("identity", "squared_error")
     elif name == "breast cancer":
-        Y, output, loss = y[:, np.newaxis], "logistic", "log_loss"
+        Y, loss = y[:, np.newaxis], ("logistic", "log_loss")
     else:
-        Y, output, loss = np.eye(y.max() + 1)[y], "softmax", "log_loss"
+        Y, loss = np.eye(y.max() + 1)[y], ("softmax", "log_loss")
     network = make_network((X.shape[1], n_hidden, Y.shape[1]), "tanh")
     problem = make_problem(network, loss, X, Y.astype(X.dtype, order="C"), alpha=ALPHA, engine=default_engine())
 

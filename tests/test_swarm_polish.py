@@ -32,8 +32,9 @@ def test_polish_reaches_a_stationary_point(task, mode):
     fit(net, X, y)
     Y = np.eye(3)[y] if task == "multiclass" else y.reshape(len(y), -1)
     network = make_network((4, 4, Y.shape[1]), "tanh")
+    output = {"multiclass": "softmax", "poisson": "exp"}.get(task, "identity")
     loss = kwargs.get("loss", "log_loss" if task == "multiclass" else "squared_error")
-    problem = make_problem(network, loss, X, Y, mode=mode, alpha=0.1)
+    problem = make_problem(network, (output, loss), X, Y, mode=mode, alpha=0.1)
     value, gradient = problem.objective_and_gradient(flat(net))
     assert np.abs(gradient).max() <= 1e-5
     assert net.loss_ == pytest.approx(value, rel=1e-12)
@@ -50,7 +51,7 @@ def test_polish_reaches_a_stationary_point_of_a_large_loss(alpha):
     net = L2NetRegressor((8,), "tanh", solver=solver, l2_mode="penalty", alpha=alpha, max_iter=100, random_state=0)
     net.fit(X, y)
     network = make_network((10, 8, 1), "tanh")
-    problem = make_problem(network, "squared_error", X, y[:, np.newaxis], alpha=alpha)
+    problem = make_problem(network, ("identity", "squared_error"), X, y[:, np.newaxis], alpha=alpha)
     assert net.loss_ > 500
     assert np.abs(problem.objective_and_gradient(flat(net))[1]).max() <= 1e-5
 
@@ -65,7 +66,7 @@ def test_polish_stays_within_the_bounds_where_the_gradient_points_out_of_them():
     assert parameters.min() == -0.3
     assert parameters.max() == 0.5
     network = make_network((4, 4, 3), "tanh")
-    problem = make_problem(network, "log_loss", X, np.eye(3)[y], alpha=0.001)
+    problem = make_problem(network, ("softmax", "log_loss"), X, np.eye(3)[y], alpha=0.001)
     gradient = problem.objective_and_gradient(parameters)[1]
     inside = (parameters > -0.3) & (parameters < 0.5)
     assert inside.any()
@@ -165,7 +166,7 @@ def test_verbose_calls_the_polish_by_its_name(early_stopping, capsys):
 def test_a_polish_that_is_no_longer_needed_ends(bounds):
     X, y = load_iris(return_X_y=True)
     network = make_network((4, 4, 3), "tanh")
-    problem = make_problem(network, "log_loss", X, np.eye(3)[y], mode="penalty", alpha=1e-3)
+    problem = make_problem(network, ("softmax", "log_loss"), X, np.eye(3)[y], mode="penalty", alpha=1e-3)
     solver, stopping = ParticleSwarm(polish=True, bounds=bounds), StoppingRule(max_iter=5, n_iter_no_change=5, tol=1e-4)
     n_questions = []
 

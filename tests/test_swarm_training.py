@@ -17,7 +17,6 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from swarm_cases import TASKS, interrupted
 
 from skl2net import L2NetClassifier, L2NetRegressor, ParticleSwarm
-from skl2net.engines import default_engine
 from skl2net.l2 import DECAYS, PENALTIES
 
 
@@ -207,12 +206,10 @@ def test_ctrl_c_keeps_the_last_finished_iteration_and_a_warm_start_goes_on(
     n_kept = call - 1
     if objective is not None:
         net.set_params(solver__objective=interrupted(objective, 30 * call))
-    elif hasattr(default_engine(), "iterate_swarm"):
+    else:
         iterations_per_call(3)
         failing_engine("iterate_swarm", call)
         n_kept *= 3
-    else:
-        failing_engine("losses", call)
     if n_kept == 0:
         with pytest.raises(KeyboardInterrupt):
             net.fit(X, y)

@@ -52,7 +52,7 @@ def test_warm_start_evaluates_the_personal_bests_anew():
     np.testing.assert_array_equal(first.best_positions, bests)  # the old state is not touched
     fit(net, X[::2], y[::2])
     network, X, Y = make_network((4, 3, 3), "relu"), X[::2], np.eye(3)[y[::2]]
-    problem = make_problem(network, "log_loss", X, Y, alpha=1.0, engine=default_engine())
+    problem = make_problem(network, ("softmax", "log_loss"), X, Y, alpha=1.0, engine=default_engine())
     state = net.swarm_
     expected = problem.data_losses(state.best_positions) + problem.penalty(state.best_positions)
     np.testing.assert_allclose(state.best_losses, expected, rtol=1e-12)

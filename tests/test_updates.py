@@ -6,7 +6,7 @@ and (output − target) for the bias: the updates below are written out from tha
 
 import numpy as np
 import pytest
-from cases import Case, make_network, run
+from cases import LOSS_OF, Case, make_network, run
 from sklearn.base import clone
 
 from skl2net import L2NetRegressor
@@ -100,7 +100,7 @@ def by_hand(rule, optimiser, w=W, b=B, batches=BATCHES):
 
 def by_engine(engine, mode, alpha, optimiser, network=LINEAR, parameters=(*W, B), sizes=(3, 1)):
     """Parameters after the same two updates by an engine, or after updates of other sizes."""
-    case = Case(network, "squared_error", np.array(parameters), X, Y)
+    case = Case(network, LOSS_OF["identity", "squared_error"], np.array(parameters), X, Y)
     batches = Batches(None, np.append(0, np.cumsum(sizes)), np.array([sizes], dtype=np.float64))
     state, _ = run(engine, case, (optimiser, RATE), mode, alpha, batches)
     return state.parameters

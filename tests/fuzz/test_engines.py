@@ -14,12 +14,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from test_compiled import SWARMS, make_motion, make_swarm, penalty_of
 from test_engine_agreement import SIZES, assert_evaluations_agree, assert_updates_agree
 
-from skl2net.engines.base import Batches, LBFGSLimits
+from skl2net.engines.base import Batches
+from skl2net.engines.lbfgs import LBFGSLimits, first_state
 from skl2net.engines.reference import engine as reference
 from skl2net.l2 import MODES, L2Rule
 from skl2net.network import ACTIVATIONS
 from skl2net.problem import Problem
-from skl2net.solvers.lbfgs import first_state
 
 _compiled = pytest.importorskip("skl2net.engines._compiled", reason="there is one engine")
 compiled = _compiled.engine
@@ -170,7 +170,7 @@ class Engines(RuleBasedStateMachine):
         problem = Problem(self.case.task, L2Rule("penalty", (0.1,) * self.case.network.n_layers), compiled)
         limits, penalty = LBFGSLimits(np.inf, 1e-4, 1e-9), problem.coefficients.penalty
         with np.errstate(all="ignore"):
-            whole, parts = (first_state(problem, self.case.parameters, limits) for _ in range(2))
+            whole, parts = (first_state(problem.session, self.case.parameters, penalty, limits) for _ in range(2))
         if not np.isfinite(whole.loss) or whole.status != "running":
             return
         curve = compiled.open(self.case.task).iterate_lbfgs(whole, penalty, limits, n_iterations)

@@ -88,15 +88,15 @@ class Injection:
         self.call, self.error, self.n_calls = call, error, 0
 
     def __enter__(self):
-        engine = default_engine()
-        self.before = {name: getattr(engine, name) for name in self.FUNCTIONS if hasattr(engine, name)}
+        session = default_engine().session
+        self.before = {name: getattr(session, name) for name in self.FUNCTIONS}
         for name, function in self.before.items():
-            setattr(engine, name, self._failing(function))
+            setattr(session, name, self._failing(function))
         return self
 
     def __exit__(self, *exception):
         for name, function in self.before.items():
-            setattr(default_engine(), name, function)
+            setattr(default_engine().session, name, function)
 
     def _failing(self, function):
         def call(*args, **kwargs):
