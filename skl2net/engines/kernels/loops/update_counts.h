@@ -1,4 +1,4 @@
-/* What each update has of its own: the coefficients of the L2 rule and the learning rate. */
+/* What differs between updates: the coefficients of the L2 rule and the learning rate. */
 #ifndef SKL2NET_UPDATE_COUNTS_H
 #define SKL2NET_UPDATE_COUNTS_H
 
@@ -22,13 +22,13 @@ inline l2_t l2_of(const updates_t *updates, index_t u, index_t l)
     return l2;
 }
 
-/* beta ** t, without the cost of pow once it no longer changes 1 - beta ** t. */
+/* beta ** t, or 0 without calling pow if that is negligible in 1 - beta ** t. */
 inline double power(double beta, index_t t)
 {
     return beta <= 0 || (double)t * log(beta) < -40 ? 0.0 : pow(beta, (double)t);
 }
 
-/* After each so many updates, subnormal numbers become zero, see `sweep` in updates.h and in the reference engine. */
+/* After each so many updates, subnormal numbers become zero, see `sweep` in optimisers.h and in the reference engine. */
 constexpr index_t UPDATES_PER_SWEEP = 64;
 
 /* Count update u of the current epoch, and find its learning rate. */

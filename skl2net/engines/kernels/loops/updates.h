@@ -28,8 +28,7 @@ void epoch_of_batches(workspace_t *ws, updates_t *updates)
     }
 }
 
-/* Enter an epoch into the curves and go on to the next; whether the parameters are finite, without which neither is
- * done. */
+/* Add an epoch to the curves and advance to the next, unless the parameters are not finite; whether they are. */
 int finish_epoch(const workspace_t *ws, updates_t *updates)
 {
     double squares = 0;

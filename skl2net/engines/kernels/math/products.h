@@ -1,16 +1,16 @@
 /* Matrix products, register-blocked.
  *
  * There is no BLAS here: its threads and its lock belong to the process, so that trainings side by side would wait for
- * each other, and its sums depend on its number of threads. */
+ * each other, and its sums depend on the number of threads. */
 
 constexpr index_t TILE_ROWS = 6, PANEL = TILE_VECTORS * LANES;
 
 /* A product of any size goes through slices of k that keep a panel of B in the first-level cache; where B is scattered
- * over more memory than CACHE, the panel is copied together first. A is read where it is: copying its rows together made
- * the tiles no faster, not even where the rows lie a power of two apart, and took 7 % of a product. */
+ * over more memory than CACHE, the panel is packed first. A is read in place: packing its rows did not speed up the tiles,
+ * not even for strides that are a power of two, and took 7 % of a product. */
 constexpr index_t SLICE = 128, CACHE = 32 * 1024;
 
-/* Numbers of a thread's scratch: for a panel here, and for losses and gradients elsewhere. */
+/* Size of a thread's scratch, which holds a panel here, and losses and gradients elsewhere. */
 constexpr index_t SCRATCH = 1 << 16;
 
 /* C[mr, nv vectors] = (accumulate ? C : 0) + A[mr, k] @ B[k, nv vectors]; mr, nv are constants where it is inlined. */
@@ -44,8 +44,8 @@ INLINE void tile(const int mr, const int nv, index_t k, const real *A, index_t r
             store(C + i * ldc + v * LANES, acc[i][v]);
 }
 
-/* The tile that nearly all of a large product goes through: a function of its own, whose loop has the processor's
- * registers for itself. Inlined by GCC 12, it had its steps in memory and in vector registers, and took a fifth longer. */
+/* The tile that does most of a large product. It is a function of its own, so that its loop has all registers: inlined by
+ * GCC 12, it kept its strides in memory and in vector registers, and took a fifth longer. */
 NOINLINE void full_tile(index_t k, const real *A, index_t row_step, index_t column_step, const real *B, index_t ldb,
                         real *C, index_t ldc, int accumulate)
 {
@@ -96,7 +96,7 @@ void multiply(index_t m, index_t n, index_t k, const real *A, index_t row_step, 
         any_panel(min_index(PANEL, n - j), m, k, A, row_step, column_step, B + j, ldb, C + j, ldc, 0);
 }
 
-/* P[k, n] = B[k, n] together. A vector at a time: memcpy of such short rows became `rep movs`, 5 % of an update. */
+/* P[k, n] = B[k, n], packed. A vector at a time: memcpy of such short rows became `rep movs`, 5 % of an update. */
 void pack_columns(index_t k, index_t n, const real *B, index_t ldb, real *P)
 {
     for (index_t p = 0; p < k; p++)
@@ -105,7 +105,7 @@ void pack_columns(index_t k, index_t n, const real *B, index_t ldb, real *P)
 }
 
 /* T[columns, n] = A[rows, columns] transposed, with zeros beyond the rows; n is a multiple of ROW_STEP. A few columns and
- * four rows of A at a time: whole lines of it, which stay in the cache. */
+ * four rows of A at a time: these are whole cache lines. */
 void transpose(index_t rows, index_t columns, const real *A, index_t lda, index_t n, real *T, index_t ldt)
 {
     for (index_t start = 0; start < columns; start += ROW_STEP)
@@ -121,10 +121,10 @@ void transpose(index_t rows, index_t columns, const real *A, index_t lda, index_
 }
 
 /* During updates, the weights of dense layers and what is laid out like them are stored in bands: BAND columns of all
- * rows, then the next ones. So a thread has columns of its own, which stay in its cache from the product to the gradient
- * and the update. Row by row, half of the weights went from cache to cache in each update of 784-256-10 by two threads,
- * which took a sixth of it. The last band may be narrower. `element` is the place of an element; `step` is what its row
- * takes there. */
+ * rows, then the next ones. So each thread has its own columns, which stay in its cache from the product to the gradient
+ * and the update. Stored row by row, half of the weights moved between caches in each update of 784-256-10 by two
+ * threads, a sixth of the time. The last band may be narrower. `element` returns the address of an element; `step` is the
+ * length of its row there. */
 constexpr index_t BAND = 4 * ROW_STEP;
 INLINE real *element(const real *M, index_t rows, index_t ld, int banded, index_t row, index_t column, index_t *step)
 {

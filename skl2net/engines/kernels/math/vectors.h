@@ -7,7 +7,7 @@ INLINE V all(real x) { return x - V{}; }
 /* a * b + c, with one rounding if the instruction set can do that. Sums that must have the same bits in two loops, and
  * functions that are inlined in several, call this: in an expression, GCC fuses the two operations or not, depending on
  * the loop around it (GCC 16 for AVX2: not where a loop has a single sum). Its intrinsics would cost GCC 12 registers.
- * Clang decides for each expression by itself. */
+ * Clang decides for each expression separately. */
 INLINE V multiply_add(V a, V b, V c)
 {
 #if defined(__aarch64__) && !defined(__clang__)
@@ -28,7 +28,7 @@ INLINE V multiply_add(V a, V b, V c)
     return a * b + c;
 }
 
-/* `or` and `+` do the same here; where there are mask registers, GCC makes a masked move of an addition only. */
+/* `or` and `+` are equivalent here; with mask registers, GCC emits a masked move only for the addition. */
 INLINE V select(VI mask, V yes, V no)
 {
     const VI a = (VI)yes & mask, b = (VI)no & ~mask;
@@ -72,7 +72,7 @@ int are_finite(const real *values, index_t n)
     return sum_of_lanes(zero) + rest == 0;
 }
 
-/* The sum of n terms, made of so many sums, whatever the instruction set. */
+/* Sum of n terms as n_sums partial sums, which do not depend on the instruction set. */
 template <int n_sums, typename Term> INLINE double striped_sum(index_t n, Term term)
 {
     double sums[n_sums] = {}, total = 0;
@@ -112,13 +112,13 @@ INLINE void transpose_four(const real *A, index_t lda, real *T, index_t ldt)
 #undef TAKE
 
 constexpr int EXPONENT_SHIFT = IS_DOUBLE ? 52 : 23, EXPONENT_BIAS = IS_DOUBLE ? 1023 : 127;
-/* Adding it rounds to an integer, which then stands in the low bits. */
+/* Adding it rounds to an integer, which is then in the low bits. */
 constexpr real ROUNDER = constant(0x1.8p52, 0x1.8p23f);
 
 /* p * x + c: a step of Horner's scheme. */
 INLINE V horner(V p, V x, real c) { return multiply_add(p, x, all(c)); }
 
-/* k and r with x = k * ln 2 + r and |r| <= ln 2 / 2. Where |x| is too large for that, they are any numbers. */
+/* k and r with x = k * ln 2 + r and |r| <= ln 2 / 2. If |x| is too large for that, they are arbitrary. */
 INLINE VI reduce(V x, V *r)
 {
     V shifted = horner(x, all(constant(1.4426950408889634, 1.44269504f)), ROUNDER);
@@ -145,7 +145,7 @@ INLINE V exp_slope(V r)
         p = horner(p, r, (real)1.6666666666666563432e-1);
         p = horner(p, r, (real)5.0000000000000055536e-1);
     } else {
-        /* three short sums side by side, rather than a long one */
+        /* three short sums in parallel instead of a long one */
         const V low = horner(all((real)4.9999998123675464663e-1), r, 1), z = r * r;
         const V middle = horner(all((real)4.1667136395510802099e-2), r, (real)1.6666506155509473580e-1);
         const V high = horner(all((real)1.3888872856948094096e-3), r, (real)8.3690757062463283073e-3);
@@ -159,11 +159,11 @@ INLINE V power_of_two(VI k) { return (V)(((VU)k + EXPONENT_BIAS) << EXPONENT_SHI
 INLINE V exp(V x)
 {
     V r;
-    /* scaled in two steps, so that subnormal and infinite results come out right */
+    /* scaled in two steps, so that subnormal and infinite results are right */
     const VI k = reduce(x, &r), half = k >> 1;
     const V scale = power_of_two(half);
     V y = multiply_add(scale * r, exp_slope(r), scale) * power_of_two(k - half);
-    /* beyond the range of k; at the end, where it takes less time than to hold x in the range before */
+    /* beyond the range of k; at the end, which is faster than clipping x first */
     y = select(x < constant(-746, -105), all(0), y);
     return select(x > constant(710, 89), all((real)INFINITY), y);
 }
@@ -233,5 +233,5 @@ INLINE V relu(V x) { return larger(all(0), x); }
 /* log(1 + exp(x)). */
 INLINE V softplus(V x) { return relu(x) + log1p(exp(-absolute(x))); }
 
-/* Its derivative 1 - exp(-y), from its value y; it is 1 long before expm1 ends. */
+/* Its derivative 1 - exp(-y), from its value y; it is 1 well within the range of expm1. */
 INLINE V softplus_slope(V y) { return -expm1(-select(y > 64, all(64), y)); }

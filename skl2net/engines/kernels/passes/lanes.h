@@ -51,7 +51,7 @@ int lanes_reserve(lanes_t *ws, const network_t *network)
     return 0;
 }
 
-/* Put the rows start, ..., start + n - 1 of those that count into the lanes; the other lanes get weight zero. */
+/* Load the rows start, ..., start + n - 1 of those that count into the lanes; the other lanes get weight zero. */
 void lanes_load(lanes_t *ws, const data_t *data, index_t start, index_t n)
 {
     const index_t n_features = ws->network->sizes[0], n_outputs = ws->network->sizes[ws->n_layers];
@@ -92,7 +92,7 @@ double lanes_loss(lanes_t *ws, double n_samples)
                            ws->target, ws->weight, ws->delta, n_samples);
 }
 
-/* The sum of each of n vectors, added up as `sum` does it: n is 1 or 16. */
+/* The sum of each of n vectors, in the order of `sum_of_lanes`; n is 1 or 16. */
 INLINE void sums_of_lanes(const int n, V *x, real *sums)
 {
 #ifndef __clang__

@@ -1,7 +1,7 @@
 /* The losses and their derivatives, with rows in the SIMD lanes and with output units in them. */
 
-/* A derivative, or zero if it is so close to the subnormal numbers that products with weights would be some: processors
- * need up to 50 times as long for these, and saturated outputs have many. Next to any other row's it is nothing. */
+/* A derivative, or zero if it is so small that its products with weights would be subnormal: processors need up to 50
+ * times as long for these, and saturated outputs have many. It is negligible beside that of any other row. */
 INLINE V without_tiny(V delta) { return select(absolute(delta) < all(constant(0x1p-969, 0x1p-102f)), all(0), delta); }
 
 /* Loss of output units that do not depend on each other (all but softmax), added to `loss_sum`, and its derivative with
@@ -28,15 +28,15 @@ INLINE V unit_loss(const network_t *network, V z, V t, V *loss_sum)
     return error;
 }
 
-/* A network is evaluated with rows in the lanes while its layers are at most this wide: beyond it units fill the lanes
- * as well. */
+/* Largest width of the layers of a network that is evaluated with rows in the lanes. Wider layers fill the lanes with
+ * units as well. */
 constexpr index_t LANE_WIDTH = 32;
 
-/* Rows of a block at most, a multiple of ROW_STEP: a unit's values over the block are one contiguous row. */
+/* Largest number of rows of a block, a multiple of ROW_STEP: a unit's values over the block are one contiguous row. */
 constexpr index_t LANE_ROWS = 512 / (index_t)sizeof(real);
 
-/* Sum and maximum of the first `out` numbers at `values`, which the lanes of `lanes` hold too, perhaps added up or
- * compared already, and padded. A few are read one after the other, faster than across lanes. */
+/* Sum and maximum of the first `out` numbers at `values`. `lanes` holds their partial sums or maxima, padding included.
+ * A few numbers are read one after the other, which is faster than across lanes. */
 INLINE real sum_outputs(index_t out, const real *values, V lanes)
 {
     real total = values[0];
@@ -99,14 +99,14 @@ INLINE softmax_sums_t softmax(const int one_row, index_t out, index_t stop, inde
     return s;
 }
 
-/* Whether the logarithms of the loss are taken of many rows at a time. */
+/* Whether the loss has logarithms, which are computed for many rows at a time. */
 INLINE int takes_logs(const network_t *network)
 {
     return network->output == OUT_SOFTMAX && network->loss == LOSS_LOG_LOSS;
 }
 
 /* Sum of weight times loss, with rows in the lanes: raw outputs z and targets y are [out, LANE_ROWS], of which n_lanes
- * are in use. delta becomes weight / n_samples * the derivative of the loss with respect to z, and anything if n_samples
+ * are in use. delta becomes weight / n_samples * the derivative of the loss with respect to z, and is arbitrary if n_samples
  * is infinite. Batches may weigh so little that 1 / n_samples would overflow. */
 double unit_major_loss(const network_t *network, index_t out, index_t n_lanes, const real *z, const real *y,
                        const real *weights, real *delta, double n_samples)
@@ -152,7 +152,7 @@ double unit_major_loss(const network_t *network, index_t out, index_t n_lanes, c
         /* a row of weight 0, or a lane without a row, must not turn an overflow into NaN */
         total += select(weight > 0, weight * acc, all(0));
     }
-    /* in a loop of their own, so that none waits for the sum that it is the logarithm of */
+    /* in a separate loop, so that no logarithm waits for its sum */
     for (index_t i = 0; i < n_lanes && with_logs; i += LANES) {
         const V weight = load(log_weight + i);
         total += select(weight > 0, weight * log(load(log_of + i)), all(0));

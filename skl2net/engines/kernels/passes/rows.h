@@ -1,5 +1,5 @@
-/* The pass over a block of rows, row-major: one row of activations after the other, units in the SIMD lanes. Training,
- * prediction and large full-batch evaluations go this way. */
+/* The pass over a block of rows, row-major: one row of activations after the other, units in the SIMD lanes. For
+ * training, prediction and large full-batch evaluations. */
 
 /* Rows of a block: entries first + 0, 1, ... of `order`, or these rows of the data where order is nullptr. */
 struct rows_t {
@@ -10,7 +10,7 @@ struct rows_t {
 
 INLINE index_t row_number(const rows_t *rows, index_t i) { return row_of(rows->order, rows->first + i); }
 
-/* Rows of a chunk of what takes little time for each. */
+/* Number of rows in a chunk of cheap loops. */
 constexpr index_t ROW_CHUNK = 16;
 
 /* The block's dense input, gathered if its rows do not follow each other; nullptr for CSR. */
@@ -93,8 +93,8 @@ void forward(workspace_t *ws, const rows_t *rows, const real *input)
     }
 }
 
-/* Sum of weight times loss over the rows first, ..., stop - 1 of a block. The last layer's delta becomes weight / n_samples * the derivative of the
- * loss with respect to the raw outputs, see `unit_major_loss`. */
+/* Sum of weight times loss over the rows first, ..., stop - 1 of a block. The last layer's delta becomes
+ * weight / n_samples * the derivative of the loss with respect to the raw outputs, see `unit_major_loss`. */
 double loss_rows(workspace_t *ws, const rows_t *rows, index_t first, index_t stop, double n_samples, int worker)
 {
     const layer_t *layer = ws->layers + ws->n_layers - 1;
@@ -102,7 +102,7 @@ double loss_rows(workspace_t *ws, const rows_t *rows, index_t first, index_t sto
     const real *weights = (const real *)rows->data->weights;
     double total = 0;
     if (out <= LANE_WIDTH && stop - first >= LANES / 2) {
-        /* turned around, so that no lane is idle and nothing is summed across lanes */
+        /* transposed, so that no lane is idle and nothing is summed across lanes */
         const index_t n_rows = stop - first, n_lanes = round_up(n_rows, ROW_STEP);
         real *z = ws->scratch + worker * SCRATCH, *t = z + out * LANE_ROWS, *delta = t + out * LANE_ROWS;
         real *weight = delta + out * LANE_ROWS;
@@ -191,8 +191,8 @@ void backward(workspace_t *ws, const rows_t *rows, const real *input, int accumu
     }
 }
 
-/* Sum of the losses of the rows first, ..., stop - 1, and in the gradient's parts its gradient / n_samples; neither if
- * the call is over. */
+/* Sum of the losses of the rows first, ..., stop - 1, and in the gradient's parts its gradient / n_samples; neither is
+ * valid if the call is over. */
 double loss_and_gradient(workspace_t *ws, const index_t *order, index_t first, index_t stop, double n_samples)
 {
     double total = 0;

@@ -8,8 +8,8 @@ struct entry_t {
     real value;
 };
 
-/* Whether the entries of an epoch's batches will be sorted: not for dense input, for batches of several blocks, for a
- * very wide layer, or without memory. */
+/* Set is_sorted, which is false for dense input, for batches of several blocks, for a very wide layer, and if there is no
+ * memory. */
 void plan_epoch(workspace_t *ws, const updates_t *updates)
 {
     const data_t *data = &ws->call->data;
@@ -65,7 +65,7 @@ void sort_batch(const sorted_batch_t *batch, const data_t *data, const updates_t
                    [=](index_t column, real value) { entries[ends[column]++] = entry_t{(int_t)i, value}; });
 }
 
-/* Have the batch of update u sorted. */
+/* Select the batch of update u; sort it and the next ones unless that has been done. */
 void find_batch(workspace_t *ws, const updates_t *updates, index_t u)
 {
     ws->batch = ws->batches + u % SORTED_AHEAD;

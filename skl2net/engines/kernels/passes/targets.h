@@ -1,5 +1,4 @@
-/* Targets of rows, as the losses take them, from targets or numbers of classes: with output units in the lanes, and with
- * rows in them. */
+/* The targets of rows for the losses, from targets or class numbers: with output units in the lanes, or with rows. */
 
 /* The targets of one row. */
 INLINE void take_targets(const data_t *data, index_t row, index_t out, real *y)

@@ -1,12 +1,12 @@
 /* A network in memory, padded to whole vectors, and room for a block of rows. */
 
-/* The vectors over all parameters that a pass works with. */
+/* The vectors over all parameters that a pass uses. */
 enum { PARAMETERS, GRADIENT, MOMENTS };
 constexpr int N_VECTORS = MOMENTS + MAX_MOMENTS;
 
 /* One weight layer. Rows of the weights, activations and deltas have `ld` numbers, a multiple of ROW_STEP; what stands
  * beyond `out` is zero in weights and deltas. Each vector's part is in the caller's flat vector where no padding is
- * needed, and in memory of the workspace otherwise (`memory` is then not nullptr). */
+ * needed, and in memory of the workspace otherwise (`memory` is not nullptr then). */
 struct layer_t {
     index_t in, out, ld;
     struct {
@@ -23,7 +23,7 @@ struct sorted_batch_t {
     entry_t *entries;
 };
 
-/* Batches that are sorted at once, each by one thread. */
+/* Number of batches that are sorted in one loop, each by one thread. */
 constexpr int SORTED_AHEAD = 4;
 
 struct workspace_t {
@@ -79,8 +79,8 @@ double total(const workspace_t *ws, index_t n_chunks)
     return total;
 }
 
-/* Columns of input, which are rows of the first layer's weights, of a chunk of a sparse update: their part of the gradient
- * takes half of the first-level cache at most. */
+/* Number of columns of input, which are rows of the first layer's weights, in a chunk of a sparse update: their gradient
+ * takes at most half of the first-level cache. */
 INLINE index_t columns_per_chunk(const layer_t *layer) { return max_index(1, 2048 / layer->ld); }
 
 INLINE index_t n_column_chunks(const layer_t *layer)
@@ -88,7 +88,7 @@ INLINE index_t n_column_chunks(const layer_t *layer)
     return (layer->in + columns_per_chunk(layer) - 1) / columns_per_chunk(layer);
 }
 
-/* Whether a layer's part of vector v needs memory of its own: for padding, or since no caller has such a vector. */
+/* Whether a layer's part of vector v needs memory of its own: for padding, or because no caller has such a vector. */
 int has_memory(const layer_t *layer, int v, int n_vectors)
 {
     return layer->ld != layer->out || layer->banded || (v == GRADIENT && n_vectors > FOR_GRADIENT);
@@ -188,7 +188,7 @@ INLINE void pad(real *row, const real *values, index_t n, index_t ld)
     memset(row + n, 0, (size_t)(ld - n) * sizeof(real));
 }
 
-/* Work with a layer's weights and biases as part of vector v: in place, or from a padded copy. */
+/* Use a layer's weights and biases as part of vector v: in place, or as a padded copy. */
 void take_layer(layer_t *layer, int v, real *weights, real *biases)
 {
     real *memory = layer->part[v].memory;
@@ -203,7 +203,7 @@ void take_layer(layer_t *layer, int v, real *weights, real *biases)
     }
 }
 
-/* Work with a flat vector as vector v. */
+/* Use a flat vector as vector v. */
 void take(workspace_t *ws, int v, real *flat)
 {
     each_part(ws, flat, [v](layer_t *layer, real *weights, real *biases) { take_layer(layer, v, weights, biases); });

@@ -1,9 +1,9 @@
 /* How a long call ends early.
  *
  * The thread that called says, between loops that it shares with others, how much work comes next. After WORK_PER_LOOK
- * of it, it looks at the clock, and every SECONDS_PER_QUESTION it asks whether the call is to end: that is where Ctrl-C
- * and the cancellation of a search are heard. Once it is, products are left out and loops end. What has been written by
- * then is of no use, but for the state of a run of updates, which is that of the last whole one.
+ * of it, it looks at the clock, and every SECONDS_PER_QUESTION it asks whether the call is to end: this is
+ * how Ctrl-C and the cancellation of a search take effect. Then products are skipped and loops end. What has been written
+ * by then is invalid, except the state of a run of updates, which is that after the last complete update.
  */
 #ifndef SKL2NET_INTERRUPTION_H
 #define SKL2NET_INTERRUPTION_H

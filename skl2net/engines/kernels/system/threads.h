@@ -141,7 +141,7 @@ inline void begin_sharing(sharing_t *sharing, int n_threads)
     }
 }
 
-/* Have helpers 1, ..., n; how many there are. */
+/* Start helpers up to number n, if possible; how many there are. */
 int find_helpers(int n)
 {
     while (team.n_helpers < n) {
