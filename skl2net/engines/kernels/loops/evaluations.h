@@ -73,7 +73,8 @@ INLINE void apply_output(int output, real *z, index_t out, index_t ld)
             store(z + j, load(z + j) / partition);
         return;
     }
-    apply(output, z, ld);
+    if (output != OUT_IDENTITY)
+        apply(output, z, ld);
 }
 
 /* Outputs of all rows by a workspace that has the parameters; NOT_FINITE where dense rows are to be checked and have

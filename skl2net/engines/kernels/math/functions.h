@@ -41,7 +41,7 @@ template <typename Action> INLINE void with_function(int number, Action action)
 }
 
 /* z = function of z + bias, for n rows of ld units. */
-INLINE void activate(int number, real *z, const real *bias, index_t n, index_t ld)
+void activate(int number, real *z, const real *bias, index_t n, index_t ld)
 {
     with_function(number, [=](auto function) ALWAYS_INLINE {
         for (index_t i = 0; i < n; i++)
@@ -50,16 +50,17 @@ INLINE void activate(int number, real *z, const real *bias, index_t n, index_t l
     });
 }
 
-/* z = function of z, for n units; n is a multiple of ROW_STEP. */
-INLINE void apply(int number, real *z, index_t n)
+/* The same without biases, for n units; n is a multiple of LANES. Zeros get the sign that a bias of zero gives them. */
+void apply(int number, real *z, index_t n)
 {
-    const real none[ROW_STEP] = {};
-    for (index_t j = 0; j < n && number != ACT_IDENTITY; j += ROW_STEP)
-        activate(number, z + j, none, 1, ROW_STEP);
+    with_function(number, [=](auto function) ALWAYS_INLINE {
+        for (index_t j = 0; j < n; j += LANES)
+            store(z + j, function.value(load(z + j) + V{}));
+    });
 }
 
 /* delta *= derivative of the activation, from the activation's value. */
-INLINE void derive(int number, real *delta, const real *a, index_t n)
+void derive(int number, real *delta, const real *a, index_t n)
 {
     with_function(number, [=](auto function) ALWAYS_INLINE {
         for (index_t i = 0; i < n; i += LANES)

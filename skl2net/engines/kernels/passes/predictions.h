@@ -61,8 +61,9 @@ void row_product(index_t in, index_t n, const real *x, const real *W, real *y)
             VECTORS(1)
             VECTORS(2)
             VECTORS(3)
-            VECTORS(4) VECTORS(5) VECTORS(6) VECTORS(7) VECTORS(8) VECTORS(9) VECTORS(10) VECTORS(11) VECTORS(12)
-                VECTORS(13) VECTORS(14) VECTORS(15) VECTORS(16)
+            VECTORS(4)
+            VECTORS(5) VECTORS(6) VECTORS(7) VECTORS(8) VECTORS(9) VECTORS(10) VECTORS(11) VECTORS(12) VECTORS(13)
+                VECTORS(14) VECTORS(15) VECTORS(16)
         }
 #undef VECTORS
     }
