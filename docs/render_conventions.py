@@ -7,8 +7,6 @@ from pathlib import Path
 
 from skl2net import convert_alpha
 from skl2net.conventions import ALIASES, CONVENTIONS, LEFT_OUT
-from skl2net.conventions.convention import LOSS_SCALES
-from skl2net.conventions.lines import render as render_line
 
 PAGE = Path(__file__).parent / "conventions.md"
 
@@ -121,11 +119,11 @@ def _cell(text):
 
 def _strength(convention, loss):
     """The strength of the convention's rule, in symbols."""
-    if convention.loss not in (None, loss) or loss not in LOSS_SCALES[convention.losses]:
+    if convention.loss not in (None, loss) or loss not in convention.loss_scales:
         return "–"
     if convention.name in CURVES:
         return CURVES[convention.name]
-    factor, divided = LOSS_SCALES[convention.losses][loss]
+    factor, divided = convention.loss_scales[loss]
     scaled = convention.is_penalty or (convention.rule == "decoupled" and convention.solvers != ("adam",))
     if not scaled:
         factor, divided = 1, False
@@ -167,7 +165,7 @@ def _naive_row(convention):
 
 def _naive(source, target, loss):
     conventions = [CONVENTIONS[name] for name in (source, target)]
-    if any(c.loss not in (None, loss) or loss not in LOSS_SCALES[c.losses] for c in conventions):
+    if any(c.loss not in (None, loss) or loss not in c.loss_scales for c in conventions):
         return "–"
     run = RUN | conventions[1].fixed
     return _times(convert_alpha(1e-4, source, target, solver="sgd", loss=loss, n_outputs=1, **run).naive_factor)
@@ -216,7 +214,7 @@ def _example(convention, solver):
     if solver != "sgd" or "momentum" in convention.fixed:
         del defaults["momentum"]
     number = convention.number(0.001, 40) if convention.power > 0 else 2.0
-    return render_line(convention, solver, number, defaults, loss=None, is_linear=convention.n_layers == 1)
+    return convention.lines(solver, number, defaults, loss=None, is_linear=convention.n_layers == 1)
 
 
 def _block(code):

@@ -1,5 +1,6 @@
 """skl2net: a scikit-learn compatible multi-layer perceptron with explicit, exact, translatable L2 regularisation."""
 
+from skl2net._version import __version__ as __version__
 from skl2net.callbacks import Checkpoint
 from skl2net.conventions import convert_alpha, list_conventions
 from skl2net.display import L2PathDisplay, LossCurveDisplay, NodeSweepDisplay, SwarmDisplay, WeightsDisplay
@@ -7,8 +8,6 @@ from skl2net.estimators import L2NetClassifier, L2NetRegressor
 from skl2net.model_selection import L2NetClassifierCV, L2NetRegressorCV, NodeSweepCV
 from skl2net.solvers.swarm import ParticleSwarm
 from skl2net.versions import show_versions
-
-__version__ = "0.2.0.dev0"
 
 __all__ = [
     "Checkpoint",

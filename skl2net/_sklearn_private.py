@@ -1,113 +1,84 @@
-"""What depends on the version of scikit-learn: the private names that skl2net uses, and what version 1.9 does better.
+"""Private names of scikit-learn that skl2net uses, and substitutes for what scikit-learn 1.7 and 1.8 lack.
 
-Private names have a substitute where skl2net can do without them. `tests/test_sklearn_private.py` says which
-versions are tested.
+`tests/test_sklearn_private.py` says which versions are tested.
 """
 
 import copy
-import os
+import sys
 from collections.abc import Callable
-from contextlib import contextmanager, nullcontext
+from numbers import Integral, Real
 from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 import sklearn
-from sklearn.base import _fit_context, is_classifier
-from sklearn.metrics._scorer import _BaseScorer
-from sklearn.model_selection import check_cv
+from sklearn.base import _fit_context
+from sklearn.metrics._scorer import _BaseScorer as BaseScorer
 from sklearn.model_selection._search import BaseSearchCV
-from sklearn.model_selection._split import _yields_constant_splits
-from sklearn.utils import _safe_indexing
-from sklearn.utils._param_validation import Interval, Options, StrOptions
-from sklearn.utils.metadata_routing import _raise_for_params, _routing_enabled
+from sklearn.model_selection._validation import _score as score_of_split
+from sklearn.utils import _safe_indexing as safe_indexing
+from sklearn.utils._openmp_helpers import _openmp_effective_n_threads as openmp_effective_n_threads
+from sklearn.utils._param_validation import Interval as _Interval
+from sklearn.utils._param_validation import Options, StrOptions
+from sklearn.utils.metadata_routing import _raise_for_params as raise_for_params
+from sklearn.utils.metadata_routing import _routing_enabled as routing_enabled
 from sklearn.utils.metaestimators import available_if as _available_if
-from sklearn.utils.multiclass import _check_partial_fit_first_call
+from sklearn.utils.multiclass import _check_partial_fit_first_call as check_partial_fit_first_call
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 try:
-    from sklearn.utils._openmp_helpers import _openmp_effective_n_threads as openmp_effective_n_threads
-except ImportError:
-
-    def openmp_effective_n_threads():
-        """As many threads as processors that this process may use, or as ``OMP_NUM_THREADS`` says."""
-        n_processors = getattr(os, "process_cpu_count", os.cpu_count)() or 1
-        limit = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
-        return min(int(limit), n_processors) if limit.isdigit() and int(limit) else n_processors
-
-
-try:
     from sklearn.callback import AutoPropagatedCallback, CallbackSupportMixin
-    from sklearn.callback._callback_support import callback_management_context
 except ImportError:  # before scikit-learn 1.9
 
     class AutoPropagatedCallback:
-        """No callback is one."""
+        """No callback is an instance of this."""
 
     class CallbackSupportMixin:
-        """Says what callbacks need."""
+        """Estimators refuse callbacks."""
 
         def set_callbacks(self, *callbacks: Any) -> NoReturn:
-            """Raise an error, since callbacks need scikit-learn 1.9.
+            """Raise an error: callbacks need scikit-learn 1.9.
 
             Parameters
             ----------
-            callbacks : callbacks
-                What would be set.
+            *callbacks : callbacks
+                Ignored.
 
             Raises
             ------
             ImportError
-                In any case.
+                Always.
             """
             raise ImportError(
                 f"Callbacks need scikit-learn 1.9 or newer, and scikit-learn {sklearn.__version__} is installed. "
                 "Upgrade it, or fit without callbacks."
             )
 
-    callback_management_context = nullcontext
+    class BaseSearchCV(CallbackSupportMixin, BaseSearchCV):
+        """scikit-learn's base class of searches, which supports callbacks itself since version 1.9."""
 
 
 if tuple(map(int, sklearn.__version__.split(".")[:2])) >= (1, 9):
     check_sample_weight = _check_sample_weight
 
-    def search_with_checks(search, X, y, params):
-        """Nothing, since scikit-learn itself does what is needed."""
-        return nullcontext()
-
 else:
     _validate_data = validate_data
 
-    @contextmanager
-    def search_with_checks(search, X, y, params):
-        """`fit` of a search as since version 1.9: the check before it, and one splitter and its number of splits."""
-        search._validate_params()
-        cv, search._checked_cv_orig = search.cv, check_cv(search.cv, y, classifier=is_classifier(search.estimator))
-        try:
-            split_params = search._get_routed_params_for_fit(params).splitter.split
-            search._check_input_parameters(X=X, y=y, split_params=split_params)
-            search.n_splits_ = search._checked_cv_orig.get_n_splits(X, y, **split_params)
-            search.cv = search._checked_cv_orig
-            yield
-        finally:
-            search.cv = cv
-            del search._checked_cv_orig
-
     def check_sample_weight(sample_weight, X, **options):
-        """scikit-learn's function, with the refusal of weights that are all zero, which came with version 1.9."""
+        """scikit-learn's function. Refuses weights that are all zero, as version 1.9 does."""
         sample_weight = _check_sample_weight(sample_weight, X, **options)
         if not sample_weight.any():
             raise ValueError("Sample weights must contain at least one non-zero number.")
         return sample_weight
 
     def validate_data(estimator, X, *args, **options):
-        """scikit-learn's function, with the names of polars' columns, which it cannot find before version 1.9."""
+        """scikit-learn's function. Finds the names of polars' columns, as version 1.9 does."""
         return _validate_data(estimator, _NamedColumns(X) if _is_polars(X) else X, *args, **options)
 
     def _is_polars(X):
         return type(X).__module__.startswith("polars.") and hasattr(X, "columns")
 
     class _NamedColumns:
-        """A frame with the part of the interchange protocol that scikit-learn asks for, and polars 2 lacks."""
+        """A frame with the part of the interchange protocol that scikit-learn needs and polars 2 lacks."""
 
         def __init__(self, frame):
             self._frame = frame
@@ -124,14 +95,23 @@ else:
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
-BaseScorer = _BaseScorer
-check_partial_fit_first_call = _check_partial_fit_first_call
 fit_context: Callable[..., Callable[[_Method], _Method]] = _fit_context
 available_if: Callable[..., Callable[[_Method], _Method]] = _available_if
-raise_for_params = _raise_for_params
-safe_indexing = _safe_indexing
-routing_enabled = _routing_enabled
-yields_constant_splits = _yields_constant_splits
+
+
+class Interval(_Interval):
+    """scikit-learn's interval without bools, and without integers that no machine integer or float can hold."""
+
+    def is_satisfied_by(self, val):
+        """Whether a value is in the interval."""
+        if isinstance(val, bool | np.bool_) or not isinstance(val, self.type):
+            return False
+        if not isinstance(val, Integral):
+            return float(val) in self  # a Fraction cannot be compared as it is
+        return abs(val) <= (sys.maxsize if self.type is Integral else sys.float_info.max) and val in self
+
+
+is_finite_number = Interval(Real, None, None, closed="neither").is_satisfied_by
 
 
 def callbacks_of(estimator):
@@ -140,7 +120,7 @@ def callbacks_of(estimator):
 
 
 def without_callbacks(estimator):
-    """A copy of an estimator, perhaps one in the middle of a fit, without its callbacks and their tasks."""
+    """A copy of an estimator, possibly during a fit, without its callbacks and their tasks."""
     copied = copy.copy(estimator)
     for name in ("_skl_callbacks", "_skl_callbacks_to_teardown", "_callback_fit_ctx", "_parent_callback_ctx"):
         vars(copied).pop(name, None)
@@ -148,7 +128,7 @@ def without_callbacks(estimator):
 
 
 def stochastic_optimizers():
-    """scikit-learn's classes of SGD and Adam, which only the conversion of fitted networks needs."""
+    """scikit-learn's classes of SGD and Adam, imported when a fitted network is converted."""
     from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
 
     return SGDOptimizer, AdamOptimizer
@@ -163,18 +143,17 @@ __all__ = [
     "Options",
     "StrOptions",
     "available_if",
-    "callback_management_context",
     "callbacks_of",
     "check_partial_fit_first_call",
     "check_sample_weight",
     "fit_context",
+    "is_finite_number",
     "openmp_effective_n_threads",
     "raise_for_params",
     "routing_enabled",
     "safe_indexing",
-    "search_with_checks",
+    "score_of_split",
     "stochastic_optimizers",
     "validate_data",
     "without_callbacks",
-    "yields_constant_splits",
 ]

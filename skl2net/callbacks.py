@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import shutil
 import threading
 import warnings
 from contextlib import suppress
@@ -20,7 +21,8 @@ class Checkpoint:
     """Callback that saves the estimator during training, so that training can go on after a crash.
 
     The file is written under another name, flushed to the disk and renamed. Whenever the process is killed or the power
-    fails, the file is whole, and at most `every` iterations are lost. It is saved again when `fit` ends.
+    fails, the file is whole, and at most `every` iterations are lost. It is saved again when `fit` ends. A file that is
+    replaced keeps its permissions.
 
     Parameters
     ----------
@@ -170,7 +172,6 @@ class Checkpoint:
             warnings.warn(
                 f"The checkpoint could not be written: {error}. The file is that of an earlier iteration, and training "
                 "goes on.",
-                stacklevel=2,
             )
         else:
             self._n_unsaved, self._has_saved = 0, True
@@ -183,6 +184,8 @@ class Checkpoint:
         temporary = self._temporary()
         try:
             with open(temporary, "wb") as file:
+                with suppress(FileNotFoundError):
+                    shutil.copymode(self.path, temporary)
                 self._write(estimator, file)
                 file.flush()
                 os.fsync(file.fileno())

@@ -1,51 +1,22 @@
 """One fit as one pure function: `fit_network` knows no estimator, changes none of its arguments and returns everything.
 
-The estimators (`skl2net.estimators`) validate and encode, call it, and turn the `FitResult` into their attributes. The
-solvers (`skl2net.solvers`) do the work and report to a monitor. What happens when a fit ends early, because of Ctrl-C
-or overflow, is decided here and nowhere else.
+The estimators (`skl2net.estimators`) validate and encode, call it, and turn the `TrainingState` that it returns into
+their attributes. The solvers (`skl2net.solvers`) do the work and report to a monitor. What happens when a fit ends
+early, because of Ctrl-C or overflow, is decided here and nowhere else.
 """
 
+import copy
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
-from skl2net.l2 import AppliedRule
-from skl2net.solvers.base import Diverged, SolverStart
-from skl2net.solvers.curves import Curves
+from skl2net.problem import Problem
+from skl2net.solvers.base import Diverged, Solver
 from skl2net.solvers.monitor import Monitor, Stopped
-from skl2net.solvers.stopping import Progress
-
-
-@dataclass(frozen=True)
-class Start:
-    """Where a fit starts.
-
-    Parameters
-    ----------
-    random_state : int, array of int or numpy.random.RandomState
-        Source of the initial weights, the validation set and the random numbers of the solver: a seed, or a stream that
-        is copied.
-    parameters : ndarray of shape (n_parameters,), default=None
-        Initial parameters. None for random ones.
-    state : object, default=None
-        `FitResult.state` of the fit that this one continues.
-    curves : Curves, default=Curves()
-        Curves of the fits that this one continues.
-    t : int, default=0
-        Number of rows visited by these fits.
-    progress : Progress, default=Progress()
-        Best loss and patience of these fits, if this one continues them too.
-    """
-
-    random_state: int | np.ndarray | np.random.RandomState
-    parameters: np.ndarray | None = None
-    state: object = None
-    curves: Curves = field(default_factory=Curves)
-    t: int = 0
-    progress: Progress = field(default_factory=Progress)
+from skl2net.solvers.stopping import StoppingRule
 
 
 @dataclass(frozen=True)
@@ -65,13 +36,33 @@ class EarlyStopping:
 
 
 @dataclass(frozen=True)
+class Plan:
+    """What a fit is to do; `skl2net.training.make_plan` makes it from the parameters of an estimator.
+
+    Parameters
+    ----------
+    problem : Problem
+        The objective.
+    solver : Solver
+        The algorithm that minimises it.
+    stopping : StoppingRule
+        When training stops.
+    early_stopping : EarlyStopping, default=None
+        None to train on all rows. Ignored by solvers that do not support early stopping.
+    """
+
+    problem: Problem
+    solver: Solver
+    stopping: StoppingRule
+    early_stopping: EarlyStopping | None = None
+
+
+@dataclass(frozen=True)
 class Watch:
     """How a fit is monitored.
 
     Parameters
     ----------
-    early_stopping : EarlyStopping, default=None
-        None to train on all rows. Ignored by solvers that do not support early stopping.
     verbose : bool or int, default=False
         Whether to print each iteration.
     is_cancelled : callable, default=None
@@ -80,79 +71,34 @@ class Watch:
     on_begin : callable, default=None
         ``on_begin()``, called before each iteration.
     on_end : callable, default=None
-        ``on_end(result) -> bool``, called after each iteration: whether the fit should stop. ``result() -> FitResult``
-        is what `fit_network` returns if it does. If given, the engine runs one iteration per call.
+        ``on_end(result) -> bool``, called after each iteration: whether the fit should stop. ``result()`` is the
+        `TrainingState` that `fit_network` returns if it does. If given, the engine runs one iteration per call.
     """
 
-    early_stopping: EarlyStopping | None = None
     verbose: bool = False
     is_cancelled: Callable | None = None
     on_begin: Callable | None = None
     on_end: Callable | None = None
 
 
-@dataclass(frozen=True)
-class FitResult:
-    """Everything that a fit returns.
-
-    Parameters
-    ----------
-    parameters : ndarray of shape (n_parameters,)
-    state : object
-        State of the optimiser or the swarm, from which a later fit continues.
-    curves : Curves
-        Curves of this fit, appended to those of the fits that it continued.
-    random_state : numpy.random.RandomState
-        Random stream after the last finished iteration.
-    n_iter : int
-        Number of iterations of this fit.
-    t : int
-        Number of rows visited by this fit and by the fits that it continued.
-    loss, data_loss : float
-        Loss of the last iteration, with and without the penalty.
-    progress : Progress
-        Best loss, best validation score and patience.
-    n_total : float
-        Number of training samples; for `partial_fit`, of all samples so far.
-    applied_rule : AppliedRule
-        The L2 rule as it ran.
-    warnings : tuple of (str, type)
-        Warnings for the user: messages and categories.
-    """
-
-    parameters: np.ndarray
-    state: object
-    curves: Curves
-    random_state: np.random.RandomState
-    n_iter: int
-    t: int
-    loss: float
-    data_loss: float
-    progress: Progress
-    n_total: float
-    applied_rule: AppliedRule
-    warnings: tuple
-
-
-def fit_network(problem, solver, start, stopping, watch):
+def fit_network(plan, start, watch):
     """Train a network.
 
     Parameters
     ----------
-    problem : Problem
-        The objective.
-    solver : Solver
-        The algorithm that minimises it.
-    start : Start
-        Where training starts.
-    stopping : StoppingRule
-        When training stops.
+    plan : Plan
+        What to minimise, how, and when to stop.
+    start : TrainingState
+        Where training starts: a seed or random stream and, unless the initial weights are to be drawn, parameters.
     watch : Watch
         How training is monitored.
 
     Returns
     -------
-    FitResult
+    state : TrainingState
+        The state after the last iteration; with early stopping, with the parameters of the best one.
+    warnings : list of (str, type)
+        Warnings for the user: messages and categories.
 
     Raises
     ------
@@ -164,6 +110,7 @@ def fit_network(problem, solver, start, stopping, watch):
         If training is interrupted before the first iteration is finished. If it is interrupted later, the last finished
         iteration is returned, with a warning.
     """
+    problem, solver = plan.problem, plan.solver
     problem = replace(problem, task=replace(problem.task, is_cancelled=watch.is_cancelled))
     stream = _new_stream(start.random_state)
     parameters = start.parameters
@@ -171,14 +118,14 @@ def fit_network(problem, solver, start, stopping, watch):
         parameters = problem.network.initial_parameters(stream, problem.dtype)
     else:
         parameters = parameters.astype(problem.dtype, copy=False)
+    start = replace(start, random_state=stream, parameters=parameters)
     validate = None
-    if watch.early_stopping is not None and solver.uses_validation:
-        problem, validation = _split(problem, watch.early_stopping, stream)
+    if plan.early_stopping is not None and solver.uses_validation:
+        problem, validation = _split(problem, plan.early_stopping, stream)
         validate = _validation_of(validation)
     monitor = Monitor(
-        solver.stopping(stopping),
-        start.progress,
-        start.curves,
+        solver.stopping(plan.stopping),
+        start,
         validate=validate,
         verbose=watch.verbose,
         is_cancelled=watch.is_cancelled,
@@ -187,11 +134,11 @@ def fit_network(problem, solver, start, stopping, watch):
     )
 
     def result_so_far():
-        return _result(problem, solver, monitor, stream)
+        return copy.deepcopy(_result(problem, solver, monitor.state))  # training goes on with its random numbers
 
     warnings, is_lost = [], False
     try:
-        message = solver.minimise(problem, SolverStart(parameters, stream, start.state, start.t), monitor)
+        message = solver.minimise(problem, start, monitor)
         if message is not None:
             warnings.append((message, ConvergenceWarning))
     except Stopped:
@@ -207,7 +154,7 @@ def fit_network(problem, solver, start, stopping, watch):
         warnings.append((f"{message} The weights of the best validation score are kept.", UserWarning))
         is_lost = True
     except KeyboardInterrupt:
-        if monitor.finished is None or watch.is_cancelled is not None:
+        if not monitor.has_result or watch.is_cancelled is not None:
             raise
         message = f"Training interrupted by user: the weights of iteration {monitor.n_iter} are kept."
         warnings.append((message, UserWarning))
@@ -215,7 +162,21 @@ def fit_network(problem, solver, start, stopping, watch):
     if risen is not None:  # more iterations would not help
         warnings = [warning for warning in warnings if warning[1] is not ConvergenceWarning]
         warnings.append((risen, ConvergenceWarning))
-    return _result(problem, solver, monitor, stream, tuple(warnings), is_last=True, is_lost=is_lost)
+    result = _result(problem, solver, monitor.state)
+    # the moments of a training that diverged belong to weights that are lost
+    return replace(result, solver_state=None) if is_lost else result, warnings
+
+
+def _result(problem, solver, state):
+    """What a fit returns that ends with this state."""
+    best = state.progress.best_parameters
+    return replace(
+        state,
+        parameters=(state.parameters if best is None else best).copy(),
+        progress=state.progress._replace(best_parameters=None),
+        n_total=problem.n_total,
+        applied_rule=solver.applied(problem, state.solver_state),
+    )
 
 
 def _rise_of_loss(problem, solver, parameters, monitor):
@@ -225,18 +186,18 @@ def _rise_of_loss(problem, solver, parameters, monitor):
     iteration is taken before its updates, those of the initial and the final parameters are also compared: on all rows
     only if they are suspicious on some.
     """
-    finished = monitor.finished
-    advice = solver.advice_if_loss_rises(finished.iterate.state)
+    state = monitor.state
+    advice = solver.advice_if_loss_rises(state.solver_state)
     if advice is None:
         return None
     # that of earlier trainings counts too: near a minimum, the loss rises and falls
     first, before = monitor.first_losses
-    last, reference, name = finished.last.loss, np.fmax(first, before), "first"
-    kept = "" if finished.progress.best_parameters is None else " The weights of the best validation score are kept."
+    last, reference, name = state.loss, np.fmax(first, before), "first"
+    kept = "" if state.progress.best_parameters is None else " The weights of the best validation score are kept."
     if not np.isfinite(last):
         return f"Training diverged: the final loss, {last:g}, is no finite number. {advice}{kept}"
     if not _is_above(last, reference, monitor):
-        final = finished.iterate.parameters
+        final = state.parameters
         start, end = (_loss_at(problem, vector, n_most=200) for vector in (parameters, final))
         if not max(last, end) <= 2 * np.fmax(start, before):
             reference, name = np.fmax(_loss_at(problem, parameters), before), "initial"
@@ -262,32 +223,6 @@ def _loss_at(problem, parameters, n_most=None):
         taken = np.linspace(0, (task.n_rows if rows is None else len(rows)) - 1, n_most).astype(np.intp)
         task = task.with_rows(taken if rows is None else rows[taken])
     return replace(problem, task=task).data_loss(parameters) + float(problem.penalty(parameters))
-
-
-def _result(problem, solver, monitor, stream, warnings=(), *, is_last=False, is_lost=False):
-    """The result of a fit that ends with the last finished iteration; if it is over, `stream` becomes its stream."""
-    finished = monitor.finished
-    iterate, progress = finished.iterate, finished.progress
-    state, random_state = solver.kept(iterate.state)
-    if not is_last:
-        stream = _new_stream(stream if random_state is None else 0)
-    if random_state is not None:
-        stream.set_state(random_state)
-    best = progress.best_parameters
-    return FitResult(
-        parameters=(iterate.parameters if best is None else best).copy(),
-        state=None if is_lost else state,  # the moments belong to weights that diverged
-        curves=monitor.curves,
-        random_state=stream,
-        n_iter=finished.n_iter,
-        t=iterate.t,
-        loss=finished.last.loss,
-        data_loss=finished.last.data_loss,
-        progress=progress._replace(best_parameters=None),
-        n_total=problem.n_total,
-        applied_rule=solver.applied(problem, iterate.state),
-        warnings=warnings,
-    )
 
 
 def _new_stream(random_state):

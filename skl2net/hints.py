@@ -1,13 +1,14 @@
-"""The types of parameters and results, for type checkers and editors.
+"""Types of parameters and results, for type checkers and editors.
 
-scikit-learn, SciPy and pandas are not typed, so that what comes from them is Any.
+scikit-learn, SciPy and pandas have no types, so that their objects are Any.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike as ArrayLike
+from numpy.typing import NDArray as NDArray
 
 MatrixLike: TypeAlias = Any  # array-like, data frame or sparse matrix
 Floats: TypeAlias = NDArray[np.floating[Any]]
@@ -19,24 +20,6 @@ Strengths: TypeAlias = Sequence[float] | NDArray[np.floating[Any]]
 
 Activation: TypeAlias = Literal["identity", "logistic", "tanh", "relu", "softplus"]
 L2Mode: TypeAlias = Literal["prior", "penalty", "penalty_per_sample", "decay_before", "decay_after", "decoupled"]
-LearningRate: TypeAlias = Literal["constant", "invscaling", "adaptive"]
 SolverName: TypeAlias = Literal["lbfgs", "sgd", "adam", "pso"]
 ClassWeight: TypeAlias = Mapping[Any, float] | Sequence[Mapping[Any, float]] | Literal["balanced"] | None
 Scoring: TypeAlias = str | Callable[..., float] | None
-
-__all__ = [
-    "Activation",
-    "ArrayLike",
-    "ClassWeight",
-    "Estimator",
-    "Floats",
-    "L2Mode",
-    "LearningRate",
-    "MatrixLike",
-    "NDArray",
-    "RandomState",
-    "Scoring",
-    "Sizes",
-    "SolverName",
-    "Strengths",
-]

@@ -1,8 +1,8 @@
 """The six L2 rules, as data.
 
-A rule is a name (`mode`) and a strength (`alpha`, one number per weight layer). What it does to the weights
-in one update is three numbers per layer, the `L2Coefficients`; `l2_coefficients` computes them, and everything else
-in the package (solvers, engines, reports, conversions) works with those numbers and never with a name:
+A rule is a name (`mode`) and a strength (`alpha`, one number per weight layer). `l2_coefficients` turns it into three
+numbers per layer, the `L2Coefficients` of one update. Solvers, engines and reports work with these numbers and never
+with the name of a rule:
 
     w ← (1 − decay_after) · ((1 − decay_before) · w − step(g + penalty · w))
 
@@ -19,7 +19,7 @@ mode                    one update                    objective                 
 
 `w` is a weight, never a bias; `g` the gradient of the data loss at the weights before any decay; `η` the current
 learning rate of the schedule; `n` the number of samples in the update (the sum of their weights) and `N` that of the
-whole training set. The rules run in `skl2net.solvers`; `skl2net.report` says what they did.
+whole training set. The rules run in `skl2net.solvers`; `skl2net.report` describes what they did.
 """
 
 import math
@@ -32,9 +32,9 @@ PENALTIES = ("prior", "penalty", "penalty_per_sample")
 DECAYS = ("decay_before", "decay_after", "decoupled")
 MODES = PENALTIES + DECAYS
 
-# The strength of each rule where none is given. `prior`: weights of about ±1. `penalty_per_sample`: scikit-learn's.
-# `decoupled`: that of AdamW in PyTorch. `penalty` and the decays: close to the best of a row of strengths on the tables
-# that scikit-learn bundles (examples/benchmarks/default_strength.py --rules), the weaker of two that are.
+# The default strength of each rule. `prior`: weights of about ±1. `penalty_per_sample`: scikit-learn's. `decoupled`:
+# that of AdamW in PyTorch. `penalty` and the decays: the weaker of the two best strengths on the data sets of
+# scikit-learn (examples/benchmarks/default_strength.py --rules).
 DEFAULT_ALPHA = {
     "prior": 1.0,
     "penalty": 1e-2,
@@ -47,7 +47,7 @@ DEFAULT_ALPHA = {
 
 @dataclass(frozen=True)
 class L2Coefficients:
-    """What an L2 rule does in one update; each field has shape (n_layers,), or (..., n_updates, n_layers).
+    """What an L2 rule does in one update. Each field has shape (n_layers,) or (..., n_updates, n_layers).
 
     Parameters
     ----------
@@ -78,12 +78,12 @@ def l2_coefficients(mode, alpha, *, n=None, n_total=None, learning_rate=None):
     alpha : array-like of shape (n_layers,)
         Strength of the rule in each weight layer.
     n : float or ndarray of shape (..., n_updates), default=None
-        Number of samples in the update, or in each of several. Read by ``"penalty_per_sample"`` only; an update of 0
-        samples is skipped, and its coefficients are 0.
+        Number of samples in each update. Used by ``"penalty_per_sample"`` only. An update of 0 samples is skipped, and
+        its coefficients are 0.
     n_total : float, default=None
-        Number of training samples N. Read by ``"prior"`` only.
-    learning_rate : float, default=None
-        Current learning rate η of the schedule. Read by ``"decoupled"`` only.
+        Number of training samples N. Used by ``"prior"`` only.
+    learning_rate : float or ndarray of the shape of `n`, default=None
+        Learning rate η of the update, or of each. Used by ``"decoupled"`` only.
 
     Returns
     -------
@@ -104,7 +104,7 @@ def l2_coefficients(mode, alpha, *, n=None, n_total=None, learning_rate=None):
     if mode == "decay_after":
         return L2Coefficients(none, none, alpha)
     if mode == "decoupled":
-        return L2Coefficients(none, learning_rate * alpha, none)
+        return L2Coefficients(none, np.asarray(learning_rate)[..., np.newaxis] * alpha, none)
     raise ValueError(f"l2_mode must be one of {', '.join(map(repr, MODES))}; got {mode!r}.")
 
 
@@ -122,30 +122,31 @@ class L2Rule:
 
 @dataclass(frozen=True)
 class AppliedRule:
-    """An L2 rule as it ran in a fit: all that a report needs to know of the fit besides the weights.
+    """An L2 rule as it ran in a fit: everything that a report needs besides the weights.
 
     Parameters
     ----------
     rule : L2Rule
     solver : str
     learning_rate : float or None
-        That of the last update. None if the solver has none.
+        Learning rate of the last update. None if the solver has none.
+    mean_learning_rate : float or None
+        Mean over the updates of the last fit. None if the solver has none, or if it is unknown.
     constants : dict
-        Constants of the optimiser by name: ``momentum`` and ``nesterov`` of SGD, those of Adam. Empty for full-batch
-        solvers.
+        Constants of the optimiser by name: ``momentum`` and ``nesterov`` of SGD; ``beta_1``, ``beta_2`` and ``epsilon``
+        of Adam. Empty for full-batch solvers.
     n : float
-        Number of samples per update (the sum of their weights). Where the last batch of an epoch is smaller, that of
-        the others.
+        Number of samples per update (the sum of their weights). A smaller last batch of an epoch is ignored.
     n_total : float
-        Number of training samples; in a stream (`partial_fit`), of all that were seen so far.
+        Number of training samples; for `partial_fit`, of all samples seen so far.
     updates_per_epoch : int or None
         None for full-batch solvers.
     loss : str
-        Name of the loss, as `skl2net.convert_alpha` calls it.
+        Name of the loss in `skl2net.convert_alpha`.
     has_schedule : bool
         Whether the learning rate changed during training.
     objective : str
-        What the penalty is added to: "mean loss", or "own objective" of a particle swarm.
+        What the penalty is added to: "mean loss", or "own objective" for a user-defined objective of the swarm.
     """
 
     rule: L2Rule
@@ -154,6 +155,7 @@ class AppliedRule:
     n_total: float
     loss: str
     learning_rate: float | None = None
+    mean_learning_rate: float | None = None
     constants: dict = field(default_factory=dict)
     updates_per_epoch: int | None = None
     has_schedule: bool = False
@@ -164,20 +166,28 @@ class AppliedRule:
         """The three coefficients of the last full update."""
         return self.rule.coefficients(n=self.n, n_total=self.n_total, learning_rate=self.learning_rate)
 
+    @property
+    def share(self):
+        """Share of a weight that the last update removes, see `share_removed`; None for full-batch solvers."""
+        if self.updates_per_epoch is None:
+            return None
+        momentum, nesterov = self.constants.get("momentum"), self.constants.get("nesterov", False)
+        return share_removed(self.coefficients, learning_rate=self.learning_rate, momentum=momentum, nesterov=nesterov)
+
 
 def long_run_share(shrink, *, momentum=0.0, nesterov=False):
-    r"""Share of a weight that each SGD update removes in the long run, if the penalty's is the only gradient.
+    r"""Share of a weight that each SGD update removes in the long run if only the penalty has a gradient.
 
     With a shrink :math:`s = \eta\,\cdot` penalty and momentum μ, the weight and its velocity follow a linear iteration
     with eigenvalues :math:`\lambda^2 - (1 + \mu - s)\lambda + \mu = 0`, or with Nesterov's momentum
     :math:`\lambda^2 - (1 + \mu)(1 - s)\lambda + \mu(1 - s) = 0`. The share is one minus the modulus of the larger one.
-    To first order it is :math:`s/(1-\mu)`. Where the eigenvalues are complex the weight oscillates, and the share is
-    at most :math:`1 - \sqrt\mu`; where it is negative the weight grows.
+    To first order it is :math:`s/(1-\mu)`. If the eigenvalues are complex the weight oscillates, and the share is at
+    most :math:`1 - \sqrt\mu`. If the share is negative the weight grows.
 
     Parameters
     ----------
     shrink : float or ndarray
-        Learning rate times the penalty's coefficient; not negative.
+        Learning rate times the penalty's coefficient, non-negative.
     momentum : float, default=0.0
         Momentum μ in [0, 1].
     nesterov : bool, default=False
@@ -186,7 +196,7 @@ def long_run_share(shrink, *, momentum=0.0, nesterov=False):
     Returns
     -------
     float or ndarray
-        The share, of the shape of `shrink`.
+        The share, in the shape of `shrink`.
 
     Examples
     --------
@@ -209,14 +219,14 @@ def long_run_share(shrink, *, momentum=0.0, nesterov=False):
 def share_removed(coefficients, *, learning_rate=None, momentum=None, nesterov=False):
     """Share of a weight that one update removes when no gradient acts on it.
 
-    A decay removes the same share under every optimiser. A penalty's shrink passes through the optimiser: under SGD
-    it amounts to `long_run_share`. Adam divides it by its own size, so that there is no such share.
+    A decay removes the same share under every optimiser. A penalty passes through the optimiser: under SGD its share is
+    `long_run_share`. Adam divides it by its own size, so that there is no such share.
 
     Parameters
     ----------
     coefficients : L2Coefficients
     learning_rate : float, default=None
-        Learning rate η. Read for a penalty only.
+        Learning rate η. Used for a penalty only.
     momentum : float, default=None
         Momentum μ of SGD. None for an optimiser under which a penalty has no share.
     nesterov : bool, default=False
@@ -235,29 +245,29 @@ def share_removed(coefficients, *, learning_rate=None, momentum=None, nesterov=F
 
 
 def timescale(share, updates_per_epoch):
-    """Epochs over which a weight is forgotten: 1 / (share · updates per epoch); infinite where the share is 0.
+    """Epochs over which a weight is forgotten: 1 / (share · updates per epoch), infinite if the share is 0.
 
-    Wang & Aitchison, "How to set AdamW's weight decay as you scale model and dataset size", ICML 2025.
+    See Wang & Aitchison, "How to set AdamW's weight decay as you scale model and dataset size", ICML 2025.
     """
     with np.errstate(divide="ignore"):
         return 1 / (np.asarray(share, dtype=np.float64) * updates_per_epoch)
 
 
 def check_rule(mode, alpha, *, n_layers, solver, learning_rate=None):
-    """Check that a rule can run, and spread its strength over the layers.
+    """Check that a rule can run, and return its strength in each layer.
 
     Parameters
     ----------
     mode : str
         One of `MODES`.
     alpha : float, array-like of shape (n_layers,) or None
-        Strength; a single number holds for every layer, None is the rule's own strength (`DEFAULT_ALPHA`).
+        Strength. A single number applies to every layer; None is the default of the rule (`DEFAULT_ALPHA`).
     n_layers : int
         Number of weight layers, one more than hidden layers.
     solver : object
-        A solver: its `name`, and as `why_no_decay` the reason why it cannot run a decay, or None if it can.
+        A solver, with its `name` and the reason `why_no_decay` if it does not support decays, else None.
     learning_rate : float, default=None
-        Initial learning rate, the largest that a schedule takes. Read for ``"decoupled"`` only.
+        Initial learning rate, the largest of the schedule. Used by ``"decoupled"`` only.
 
     Returns
     -------
@@ -295,7 +305,6 @@ def check_rule(mode, alpha, *, n_layers, solver, learning_rate=None):
                 f"alpha={shown} with l2_mode={mode!r} removes {largest:.0%} of every weight in each update. If "
                 f"{largest:g} was meant as the factor that is kept, pass alpha={1 - largest:.6g} (1 - alpha).",
                 UserWarning,
-                stacklevel=2,
             )
     elif mode == "decoupled" and learning_rate * largest >= 1:
         raise ValueError(
@@ -307,10 +316,10 @@ def check_rule(mode, alpha, *, n_layers, solver, learning_rate=None):
 
 
 def warn_if_explosive(coefficients, learning_rate, *, momentum, nesterov):
-    """Warn, before SGD runs, of a penalty under which weights grow without bound, no gradient acting on them.
+    """Warn before SGD runs with a penalty under which weights grow without bound.
 
-    With momentum μ they do so from η·penalty = 2·(1 + μ) on, or with Nesterov's from 2·(1 + μ)/(1 + 2·μ) on: there
-    `long_run_share` is no longer positive.
+    They grow if η·penalty is 2·(1 + μ) or more, or with Nesterov's momentum 2·(1 + μ)/(1 + 2·μ) or more: then
+    `long_run_share` is not positive.
 
     Parameters
     ----------
@@ -325,12 +334,10 @@ def warn_if_explosive(coefficients, learning_rate, *, momentum, nesterov):
     limit = 2 * (1 + momentum) / (1 + 2 * momentum) if nesterov else 2 * (1 + momentum)
     if shrink >= limit:
         warnings.warn(
-            f"The penalty's part of one SGD update, learning rate times its gradient, is {shrink:.3g} times the "
-            f"weight: with momentum={momentum:g}, from {limit:.3g} on it throws each weight past zero without ever "
-            f"making it smaller, and training explodes. Divide alpha or learning_rate_init by more than "
-            f"{shrink / limit:.3g}.",
+            f"learning_rate_init times the gradient of the penalty is {shrink:.3g} times the weight. With "
+            f"momentum={momentum:g} and {limit:.3g} or more, each update overshoots zero, the weights diverge and "
+            f"training explodes. Divide alpha or learning_rate_init by more than {shrink / limit:.3g}.",
             UserWarning,
-            stacklevel=2,
         )
 
 
@@ -353,5 +360,5 @@ def _one_per_layer(alpha, n_layers):
 
 
 def _shown(alphas):
-    """The strengths as a user would write them: one number if all are equal, else a list."""
+    """The strengths as text: one number if all are equal, else a list."""
     return repr(alphas[0]) if len(set(alphas)) == 1 else repr(list(alphas))

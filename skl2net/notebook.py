@@ -1,12 +1,6 @@
-"""What notebooks show: tables beside the diagrams of scikit-learn, and links to the documentation of classes.
+"""HTML of reports and conversions in notebooks: tables that look like scikit-learn's diagrams of estimators."""
 
-The address of the documentation is the URL named "Documentation" in the metadata of the package, ``[project.urls]`` in
-pyproject.toml. While the metadata have none, there are no links.
-"""
-
-from functools import cache
 from html import escape
-from importlib.metadata import PackageNotFoundError, metadata
 
 # Transparent and in the colour of the text around it, for light and dark pages. The band is that of a fitted estimator
 # in scikit-learn's diagrams. The selectors are as specific as it takes against those of JupyterLab.
@@ -14,10 +8,6 @@ _STYLE = """
 .skl2net-html { display: inline-block; max-width: 60em; font-family: monospace; line-height: 1.4;
   border: 1px dotted #696969; border-radius: 0.25em; }
 .skl2net-html .skl2net-title { padding: 0.5em; background: #d4ebff; color: #000; border-radius: 0.25em 0.25em 0 0; }
-.skl2net-html a.skl2net-link, .skl2net-html a.skl2net-link:visited { float: right; width: 1.4em; text-align: center;
-  text-decoration: none; color: cornflowerblue; background: #fff; border: 1px solid cornflowerblue;
-  border-radius: 50%; }
-.skl2net-html a.skl2net-link:hover { color: #fff; background: cornflowerblue; }
 .skl2net-html table { margin: 0.5em !important; border: 0; border-collapse: collapse; font-size: 0.9em; color: inherit;
   background: transparent; }
 .skl2net-html table tbody tr, .skl2net-html table tbody tr:nth-child(n) { background: transparent; }
@@ -31,40 +21,12 @@ _STYLE = """
 """
 
 
-@cache
-def documentation_url():
-    """Return the address of the documentation without a slash at the end; an empty string if there is none."""
-    try:
-        urls = metadata("skl2net").get_all("Project-URL") or []
-    except PackageNotFoundError:  # run from a checkout that is not installed
-        return ""
-    labelled = dict(url.split(", ", 1) for url in urls)
-    return labelled.get("Documentation", "").rstrip("/")
-
-
-def documentation_of(name):
-    """Return the address of the API page of a public name, as "L2NetClassifier"; an empty string if there is none."""
-    return f"{documentation_url()}/generated/skl2net.{name}.html" if documentation_url() else ""
-
-
-class DocumentationLink:
-    """Mixin for estimators: the address of their page, for the diagrams of scikit-learn."""
-
-    _doc_link_module = "skl2net"
-    _doc_link_template = "{url}"
-
-    def _doc_link_url_param_generator(self):
-        return {"url": documentation_of(type(self).__name__)}
-
-
-def show(title, name, *tables):
-    """Lay out tables in a box.
+def show(title, *tables):
+    """Return the HTML of tables in a box.
 
     Parameters
     ----------
     title : str
-    name : str
-        Public name whose documentation is linked.
     *tables : str
         HTML.
 
@@ -72,12 +34,7 @@ def show(title, name, *tables):
     -------
     str
     """
-    url = documentation_of(name)
-    link = (
-        f'<a class="skl2net-link" href="{escape(url)}" target="_blank" rel="noreferrer" '
-        f'title="Documentation of {escape(name)}">?</a>'
-    )
-    heading = f'<div class="skl2net-title">{link if url else ""}{escape(title)}</div>'
+    heading = f'<div class="skl2net-title">{escape(title)}</div>'
     return f'<div class="skl2net-html"><style>{_STYLE}</style>{heading}{"".join(tables)}</div>'
 
 

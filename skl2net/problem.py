@@ -167,6 +167,6 @@ class Problem:
             n_samples = np.broadcast_to(n_samples, (n_epochs, len(bounds) - 1))
         return Batches(orders, bounds, n_samples)
 
-    def coefficients_of(self, batches, learning_rate):
+    def coefficients_of(self, batches, learning_rates):
         """Coefficients of the L2 rule in each update."""
-        return self.rule.coefficients(n=batches.n_samples, n_total=self.n_total, learning_rate=learning_rate)
+        return self.rule.coefficients(n=batches.n_samples, n_total=self.n_total, learning_rate=learning_rates)

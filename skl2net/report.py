@@ -1,4 +1,4 @@
-"""The report of a fit: which L2 rule ran, and what it did to the weights."""
+"""The report of a fit: the L2 rule that ran, its equivalents in other libraries, and the size of the weights."""
 
 from dataclasses import dataclass
 from html import escape
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from skl2net import notebook
 from skl2net.conventions import AlphaConversion, equivalents
-from skl2net.l2 import share_removed, timescale
+from skl2net.l2 import timescale
 
 # Background 002: "A good NN might have weight values that range between -5.0 to +5.0 but a NN that is overfitted might
 # have some weight values such as 25.0 or -32.0."
@@ -17,14 +17,14 @@ LARGE, _VERY_LARGE = 5.0, 25.0
 
 _NO_SHARE = {
     "adam": (
-        "Adam divides the gradient of the penalty by its own size, so that no fixed share of a weight is removed; "
+        "Adam divides the gradient of the penalty by its own size, so that it removes no fixed share of a weight; "
         "compare such runs by alpha, or use l2_mode='decoupled', which has a timescale."
     ),
     "lbfgs": "L-BFGS minimises the whole objective, without updates of a fixed size; compare such runs by alpha.",
     "pso": "The swarm compares the errors of its particles, without updates; compare such runs by alpha.",
 }
 
-
+# Captions of the equivalents, by `AlphaConversion.sense`.
 _ELSEWHERE = {
     "trajectory": "The same trajectory",
     "limit": "As epsilon goes to 0",
@@ -33,7 +33,6 @@ _ELSEWHERE = {
     "parts": "The same update of most parameters",
     "share": "The same share",
 }
-
 
 _COLUMNS = 100  # of the printed report
 _NO_BREAK = "\N{NO-BREAK SPACE}"  # between a name and its number
@@ -150,7 +149,6 @@ class L2Report:
         ]
         return notebook.show(
             "L2Report",
-            "report.L2Report",
             notebook.table((escape(caption), escape(text)) for caption, text in self._facts()),
             notebook.table(layers, header=("layer", "&Sigma;w&sup2;", "largest |w|"), are_numbers=True),
         )
@@ -169,15 +167,7 @@ def make_report(applied, coefs):
     -------
     L2Report
     """
-    coefficients = applied.coefficients
-    share = None
-    if applied.updates_per_epoch is not None:
-        share = share_removed(
-            coefficients,
-            learning_rate=applied.learning_rate,
-            momentum=applied.constants.get("momentum"),
-            nesterov=applied.constants.get("nesterov", False),
-        )
+    share = applied.share
     return L2Report(
         l2_mode=applied.rule.mode,
         alpha=applied.rule.alpha,
@@ -188,7 +178,7 @@ def make_report(applied, coefs):
         n_total=applied.n_total,
         updates_per_epoch=applied.updates_per_epoch,
         schedule=applied.has_schedule,
-        rule=_describe(coefficients, applied.updates_per_epoch, applied.objective),
+        rule=_describe(applied.coefficients, applied.updates_per_epoch, applied.objective),
         share=share,
         timescale=None if share is None else timescale(share, applied.updates_per_epoch),
         reason=_NO_SHARE[applied.solver] if share is None else None,
@@ -214,14 +204,19 @@ def _equivalents(applied, coefs):
         n_samples=_whole(applied.n_total),
         loss=applied.loss,
         n_outputs=coefs[-1].shape[1],
-        has_schedule=applied.has_schedule,
+        schedule=applied.has_schedule,
         **applied.constants,
     )
 
 
 def _whole(n):
-    """A whole number of samples; None if sample weights make it fractional, which other libraries do not have."""
-    return int(n) if float(n).is_integer() and n > 0 else None
+    """Number of samples; None if it is not whole, which other libraries do not support.
+
+    Sums of weights are whole up to rounding: each weight is rounded a few times, to the precision of float32 at worst,
+    and a sum in float32 that normalised them adds some roundings more.
+    """
+    whole = round(n)
+    return whole if whole > 0 and abs(n - whole) <= 16 * np.finfo(np.float32).eps * whole else None
 
 
 def _elsewhere(conversion):
@@ -253,7 +248,7 @@ def _remarks(applied, share, coefs):
             "A share below 0 means that the penalty moves each weight past zero and makes it larger. Decrease alpha "
             "or learning_rate_init."
         )
-    if not float(applied.n).is_integer():
+    if _whole(applied.n) is None:
         yield "Samples are counted by their weights."
     largest = max(float(np.abs(coef).max()) for coef in coefs)
     n_large = sum(int(np.sum(np.abs(coef) > LARGE)) for coef in coefs)

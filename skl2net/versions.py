@@ -1,7 +1,8 @@
-"""What is installed here: for bug reports."""
+"""Versions of the installed packages, for bug reports."""
 
 import sklearn
 
+from skl2net._version import __version__
 from skl2net.engines import available_engines, why_reference
 
 
@@ -16,12 +17,10 @@ def show_versions() -> None:
     skl2net: ...
      engine: ...
     """
-    import skl2net
-
     engine = available_engines()[0]
     if engine.name == "reference":
         description = f"reference (the slow one: {why_reference()})"
     else:
         description = f"{engine.name} ({engine.instruction_set})"
-    print(f"\nskl2net: {skl2net.__version__}\n engine: {description}")
+    print(f"\nskl2net: {__version__}\n engine: {description}")
     sklearn.show_versions()

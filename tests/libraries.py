@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from skl2net.activations import ACTIVATIONS
 from skl2net.network import Network
 
 N_SAMPLES = 24
@@ -69,7 +70,7 @@ class Training:
 
     def start(self):
         """Initial weights and biases of each layer, those that the estimators draw from the same seed."""
-        network = Network(self.sizes, "tanh", "identity")
+        network = Network(self.sizes, ACTIVATIONS["tanh"])
         parameters = network.initial_parameters(np.random.RandomState(self.seed), np.float64)
         return [[np.array(a) for a in arrays] for arrays in network.unpack(parameters)]
 

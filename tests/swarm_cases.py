@@ -13,9 +13,9 @@ from skl2net.engines.base import Task
 from skl2net.engines.reference import engine as reference
 from skl2net.l2 import L2Rule
 from skl2net.problem import Problem
-from skl2net.solvers.base import SolverStart
 from skl2net.solvers.monitor import Monitor
 from skl2net.solvers.stopping import StoppingRule
+from skl2net.solvers.training_state import TrainingState
 
 LIVELY = {"patience": np.inf, "initial_spread": 1.0}
 
@@ -80,10 +80,9 @@ class Flight:
     def go_on(self, n_iter=1):
         """Fly on, without an end of patience."""
         self.monitor = Monitor(self.solver.stopping(StoppingRule(n_iter, tol=0.0, n_iter_no_change=np.inf)))
-        start = SolverStart(self.parameters, self.random_state, self.state)
+        start = TrainingState(self.random_state, parameters=self.parameters, solver_state=self.state)
         self.solver.minimise(self.problem, start, self.monitor)
-        iterate = self.monitor.finished.iterate
-        self.parameters, self.state = iterate.parameters, iterate.state
+        self.parameters, self.state = self.monitor.state.parameters, self.monitor.state.solver_state
         return self.state
 
 

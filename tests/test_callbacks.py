@@ -125,7 +125,7 @@ def raises(error):
 
 def fitted_attributes(net):
     parameters = net.get_params()
-    left_out = {"_continuation", "_applied_rule", *parameters, *(name for name in vars(net) if "callback" in name)}
+    left_out = {"_training_state", *parameters, *(name for name in vars(net) if "callback" in name)}
     return {name: value for name, value in vars(net).items() if name not in left_out}
 
 
@@ -139,7 +139,7 @@ def assert_same_fit(ours, theirs, X):
         assert getattr(ours, curve) == getattr(theirs, curve)
     for number in ("n_iter_", "t_", "loss_", "data_loss_", "best_loss_", "best_validation_score_"):
         assert getattr(ours, number) == getattr(theirs, number), number
-    a, b = ours._continuation.random_state, theirs._continuation.random_state
+    a, b = ours._training_state.random_state, theirs._training_state.random_state
     np.testing.assert_equal(a.get_state(legacy=False), b.get_state(legacy=False))
 
 
@@ -388,6 +388,7 @@ def test_a_search_that_is_interrupted_in_one_of_its_networks_is_torn_down(n_jobs
     recorder = Propagated(("end", "iteration", 3), raises(error))
     other = Recorder()
     search = L2NetClassifierCV((4,), alphas=[0.1, 1.0], cv=3, max_iter=20, n_jobs=n_jobs, random_state=0)
+    search.set_params(error_score="raise")
     with pytest.raises(error):
         search.set_callbacks(recorder, other).fit(X, y)
     assert_torn_down(search, recorder, other)

@@ -135,6 +135,18 @@ def test_the_files_permissions_are_those_of_any_new_file_and_a_link_stays_a_link
     assert load(link).n_iter_ == 2
 
 
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere, files have no such permissions")
+def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path):
+    X, y = classes()
+    path = tmp_path / "net.pkl"
+    path.touch(mode=0o600)
+    modes = []
+    reading = After(lambda n: modes.append(stat.S_IMODE(path.stat().st_mode)))
+    fit(L2NetClassifier((4,), max_iter=3).set_callbacks(Checkpoint(path, every=1), reading), X, y)
+    assert modes == [0o600] * 3
+    assert load(path).n_iter_ == 3
+
+
 # --- going on ---------------------------------------------------------------------------------------------------------
 
 
@@ -179,6 +191,27 @@ def test_no_kill_breaks_the_file_or_costs_more_than_k_iterations(tmp_path):
     for outcome in outcomes.values():
         assert max(outcome["lost"]) <= 3
         assert outcome["is_same"]
+
+
+@pytest.mark.parametrize("is_refit", [False, True])
+def test_a_callback_that_raises_at_the_end_leaves_the_estimator_and_the_random_stream_as_they_were(is_refit, tmp_path):
+    class Full(After):
+        def on_fit_task_end(self, estimator, context):
+            if context.task_name == "fit":
+                raise OSError(errno.ENOSPC, "No space left on device")
+
+    X, y = classes()
+    stream = np.random.RandomState(0)
+    net = L2NetClassifier((4,), max_iter=3, warm_start=True, random_state=stream)
+    if is_refit:
+        fit(net, X, y)
+    before = dict(vars(net))
+    state_before = stream.get_state(legacy=False)
+    with converging_or_not(), pytest.raises(OSError, match="No space left"):
+        net.set_callbacks(Full(None)).fit(X, y)
+    net.set_callbacks()
+    assert {name: value for name, value in vars(net).items() if "callback" not in name} == before
+    np.testing.assert_equal(stream.get_state(legacy=False), state_before)
 
 
 # --- errors -----------------------------------------------------------------------------------------------------------

@@ -17,13 +17,14 @@ from cases import OUTPUT_LOSSES, STEPS, coefficients_of, make_batches, make_case
 from test_engine_agreement import assert_evaluations_agree, assert_updates_agree, each_dtype, each_storage
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from skl2net.engines import effective_n_threads, reference
+from skl2net.activations import ACTIVATIONS
+from skl2net.engines import effective_n_threads
 from skl2net.engines.base import Batches
+from skl2net.engines.reference import engine as reference
 from skl2net.engines.swarm import SwarmMotion
 from skl2net.engines.swarm import step as swarm_step
 from skl2net.engines.topology import links
 from skl2net.l2 import l2_coefficients
-from skl2net.network import ACTIVATIONS
 from skl2net.solvers.swarm.state import SwarmState
 
 _compiled = pytest.importorskip("skl2net.engines._compiled", reason="the compiled engine was not built")

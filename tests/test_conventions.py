@@ -19,8 +19,9 @@ import pytest
 
 from skl2net import convert_alpha, list_conventions
 from skl2net.conventions import ALIASES, CONVENTIONS, equivalents
-from skl2net.conventions.convention import LOSS_SCALES, POWERS
+from skl2net.conventions.convention import POWERS
 from skl2net.l2 import MODES, l2_coefficients, share_removed
+from skl2net.losses import LOSSES
 
 RUN = {
     "learning_rate": 0.05,
@@ -52,16 +53,12 @@ def run_of(source, target):
     run = {key: value for key, value in RUN.items() if not (key == "loss" and len(losses) == 2)}
     if len(losses) == 1:
         run["loss"] = losses.pop()
-    shared = [loss for loss in LOSS_SCALES["skl2net"] if all(has(record, loss) for record in records)]
+    shared = [loss for loss in LOSSES if all(loss in record.loss_scales for record in records)]
     if "loss" in run and run["loss"] not in shared:
         run["loss"] = shared[0] if shared else None
     for record in records:
         run |= record.fixed
     return run
-
-
-def has(record, loss):
-    return record.losses is None or loss in LOSS_SCALES[record.losses]
 
 
 def solver_of(source, target):
@@ -471,12 +468,12 @@ def test_unknown_choices_are_refused():
         (-3.0, "timescale", {}, "positive"),
         (0.001, "timescale", {}, "below 1"),
         (1e-320, "decay_before", {}, "beyond the range"),
-        (0.1, "penalty", {"learning_rate": 0.0}, "learning_rate must be positive"),
-        (0.1, "penalty", {"momentum": 1.0}, "nothing is ever forgotten"),
-        (0.1, "penalty", {"momentum": [0.9]}, "must be a number"),
-        (0.1, "penalty", {"batch_size": 0}, "at least 1|from 1"),
-        (0.1, "penalty", {"n_samples": 2.5}, "whole number"),
-        (0.1, "penalty", {"n_samples": np.array([1, 2])}, "whole number"),
+        (0.1, "penalty", {"learning_rate": 0.0}, r"learning_rate must be a float in the range \(0.0, inf\); got 0"),
+        (0.1, "penalty", {"momentum": 1.0}, r"momentum must be a float in the range \[0.0, 1.0\); got 1"),
+        (0.1, "penalty", {"momentum": [0.9]}, "momentum must be a float"),
+        (0.1, "penalty", {"batch_size": 0}, r"batch_size must be an int in the range \[1, 9007199254740992\); got 0"),
+        (0.1, "penalty", {"n_samples": 2.5}, "n_samples must be an int"),
+        (0.1, "penalty", {"n_samples": np.array([1, 2])}, "n_samples must be an int"),
         (0.1, "penalty", {"batch_size": 301}, "larger than n_samples"),
         (0.1, "penalty", {"loss": ["log_loss"]}, "loss must be one of"),
         (0.1, "penalty", {"loss": np.array(["a", "b"])}, "loss must be one of"),
@@ -593,19 +590,19 @@ def test_records_are_complete(name):
     assert all((convention.library, convention.parameter, convention.formula, convention.source))
     assert convention.read in ("tested", "source", "documentation", "definition")
     assert convention.biases in ("exempt", "by default", "always")
-    codes = convention.code.values() if isinstance(convention.code, dict) else [convention.code]
-    for code in codes:
+    assert convention.code or convention.is_measure
+    for code in filter(None, (convention.code, convention.code_if_unknown, convention.code_if_linear)):
         fields = {field for _, field, _, _ in string.Formatter().parse(code) if field is not None}
-        assert convention.is_measure or "number" in fields
+        assert "number" in fields
 
 
 @pytest.mark.parametrize("name", [name for name, c in CONVENTIONS.items() if c.biases == "by default"])
 def test_code_leaves_the_biases_alone(name):
     """Libraries that decay biases by default get a line that does not."""
-    codes = CONVENTIONS[name].code
+    convention = CONVENTIONS[name]
     words = ("ndim", '"bias"', ".*bias", "decay_mult: 0", "c(0, rep(1", "[0.0] +", "layers[i].bias", "Adam for biases")
-    for solver, code in codes.items() if isinstance(codes, dict) else [("", codes)]:
-        assert any(word in code for word in words) or (name == "optimisers.WeightDecay" and solver is None)
+    for code in filter(None, (convention.code, convention.code_if_unknown, convention.code_if_linear)):
+        assert any(word in code for word in words) or code == CONVENTIONS["optimisers.WeightDecay"].code_if_unknown
 
 
 def test_list_conventions_is_a_table():

@@ -14,7 +14,6 @@ from test_conventions_lines import execute
 
 import skl2net
 from skl2net.conventions import ALIASES, CONVENTIONS, convert_alpha
-from skl2net.conventions.convention import LOSS_SCALES
 
 PENALTIES = [name for name, record in CONVENTIONS.items() if record.is_penalty and not record.differences]
 LINEAR = ("prior", "penalty", "penalty_per_sample", "sklearn.Ridge", "sklearn.LogisticRegression", "sklearn.ElasticNet")
@@ -53,7 +52,7 @@ def loss_of(*names):
     own = {record.loss for record in records} - {None}
     if len(own) > 1:
         return None
-    shared = [loss for loss in LOSSES if all(loss in LOSS_SCALES[record.losses] for record in records)]
+    shared = [loss for loss in LOSSES if all(loss in record.loss_scales for record in records)]
     return (own.pop() if own & set(shared) else None) if own else shared[0]
 
 

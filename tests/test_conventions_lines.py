@@ -19,7 +19,6 @@ from test_conventions_random import random_number, random_training
 
 import skl2net
 from skl2net.conventions import CONVENTIONS, convert_alpha
-from skl2net.conventions.convention import LOSS_SCALES
 from skl2net.l2 import MODES
 
 SAME = 1e-9
@@ -280,7 +279,7 @@ def test_lines_without_a_trajectory_are_executed(target):
     numbers = {"timescale": 20.0, "half_life": 20.0, "keep": 0.99}
     for source in set(CONVENTIONS) - set(sources_of(target)) - {target}:
         record = CONVENTIONS[source]
-        if record.loss not in (None, *LOSS_SCALES[CONVENTIONS[target].losses]):
+        if record.loss not in (None, *CONVENTIONS[target].loss_scales):
             continue
         loss = {"loss": record.loss or CONVENTIONS[target].loss or "log_loss"}
         for told in (loss, {**loss, "solver": "sgd"}):

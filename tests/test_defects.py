@@ -426,7 +426,7 @@ def test_partial_fit_takes_as_long_after_millions_of_calls():
     one_pass()
     first = quickest(one_pass, 50)
     many = Curve(np.ones(5_000_000))
-    net._continuation = replace(net._continuation, curves=Curves(many, many.extended([])))
+    net._training_state = replace(net._training_state, curves=Curves(many, many.extended([])))
     one_pass()
     # to copy ten million numbers takes tens of milliseconds, a call one or two
     assert quickest(one_pass, 50) < 3 * first

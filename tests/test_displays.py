@@ -157,6 +157,11 @@ def test_an_estimator_of_another_kind_is_refused_with_what_to_pass(plt, kind, wr
     assert not plt.get_fignums()
 
 
+def test_a_search_for_alpha_is_no_sweep(plt):
+    with pytest.raises(TypeError, match=r"NodeSweepDisplay plots a fitted NodeSweepCV, .*; got L2NetClassifierCV"):
+        NodeSweepDisplay.from_estimator(search())
+
+
 @pytest.mark.parametrize("kind", DISPLAYS)
 def test_an_estimator_that_is_not_fitted_is_refused(plt, kind):
     unfitted = {

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import joblib
@@ -43,8 +42,8 @@ def client():
 def on_cluster(search, X, y):
     """Fit a search on the cluster, with a copy of all data on each worker."""
     splits = list(StratifiedKFold(4).split(X, y))
-    # the CV estimator sends its data itself
-    to_workers = [] if isinstance(search, L2NetClassifierCV) else [X, y, *itertools.chain(*splits)]
+    # our searches send their data themselves
+    to_workers = [X, y, *itertools.chain(*splits)] if isinstance(search, GridSearchCV) else []
     with joblib.parallel_config("dask", scatter=to_workers):
         return search.set_params(cv=splits).fit(X, y)
 
@@ -80,30 +79,31 @@ def test_a_search_on_a_cluster_has_the_scores_of_the_local_one(client, search, e
     np.testing.assert_array_equal(search.predict_proba(X), prediction)
 
 
-def test_data_of_an_alpha_search_are_sent_to_each_worker_once(client):
+@pytest.mark.parametrize("name", ["alpha", "sweep"])
+def test_data_of_a_search_are_sent_to_each_worker_once(client, name):
     n_pickled = 0
 
-    class Counted(np.ndarray):
+    class Counted(list):
         def __reduce__(self):
             nonlocal n_pickled
             n_pickled += 1
-            return np.asarray(self).__reduce__()
+            return list, ([*self],)
 
     X, y = classes(200)
-    search = clone(SEARCHES["alpha"]).set_params(cv=4)
-    training_data = search._net_class._training_data
-
-    def counted(net, *args):
-        data = training_data(net, *args)
-        return replace(data, X=data.X.view(Counted))
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(search._net_class, "_training_data", counted)
-        search.set_params(refit=False)
-        with joblib.parallel_config("dask"):
-            search.fit(X, y)
-    assert search.scores_.shape == (3, 4)
+    search = clone(SEARCHES[name]).set_params(cv=4, refit=False)
+    with joblib.parallel_config("dask"):
+        search.fit(Counted(X), y)
+    assert search.n_splits_ == 4
     assert 1 <= n_pickled <= 2  # one message, which the workers pass on
+
+
+def test_a_search_in_a_grid_search_on_a_cluster_has_the_scores_of_the_local_one(client, engine_of_workers):
+    X, y = classes(200)
+    grid = GridSearchCV(clone(SEARCHES["alpha"]).set_params(cv=2), {"activation": ["relu", "tanh"]}, cv=2)
+    local = clone(grid).fit(X, y)
+    with joblib.parallel_config("dask"):
+        grid.fit(X, y)
+    np.testing.assert_array_equal(grid.cv_results_["mean_test_score"], local.cv_results_["mean_test_score"])
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs a signal that cannot be caught")

@@ -10,11 +10,11 @@ from error_bounds import error_bounds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from skl2net.activations import ACTIVATIONS
 from skl2net.engines import available_engines
 from skl2net.engines.base import Batches
 from skl2net.engines.reference import engine as reference
 from skl2net.l2 import MODES
-from skl2net.network import ACTIVATIONS
 from skl2net.solvers.optimisers import Adam
 
 OTHERS = [engine for engine in available_engines() if engine is not reference]
@@ -71,7 +71,7 @@ def test_outputs_losses_and_gradients(engine, output, loss, activation, hidden_s
 @given(
     n_rows=SIZES,
     sizes=st.lists(SIZES, min_size=2, max_size=4),
-    activation=st.sampled_from(ACTIVATIONS),
+    activation=st.sampled_from([*ACTIVATIONS]),
     output_loss=st.sampled_from(OUTPUT_LOSSES),
     sparse=st.booleans(),
     weighted=st.booleans(),
@@ -152,7 +152,7 @@ def test_fifty_updates(engine, output, loss, activation, step, mode, sparse, dty
 @given(
     sizes=st.lists(SIZES, min_size=2, max_size=4),
     batch_size=st.sampled_from([1, 2, 3, 7, 8, 9, 33]),
-    activation=st.sampled_from(ACTIVATIONS),
+    activation=st.sampled_from([*ACTIVATIONS]),
     output_loss=st.sampled_from(OUTPUT_LOSSES),
     step=st.sampled_from(list(STEPS)),
     mode=st.sampled_from(MODES),

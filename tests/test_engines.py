@@ -27,10 +27,13 @@ from skl2net.activations import ACTIVATIONS
 from skl2net.engines import available_engines, default_engine
 from skl2net.engines.base import Batches, Task
 from skl2net.engines.reference import engine as reference
-from skl2net.fitting import Start, Watch, fit_network
+from skl2net.fitting import Plan, Watch, fit_network
 from skl2net.l2 import MODES, L2Rule
 from skl2net.problem import Problem
 from skl2net.solvers.optimisers import SGD
+from skl2net.solvers.stopping import StoppingRule
+from skl2net.solvers.training_state import TrainingState
+from skl2net.training import make_solver
 
 each_engine = pytest.mark.parametrize("engine", available_engines(), ids=lambda engine: engine.name)
 each_output_loss = pytest.mark.parametrize(("output", "loss"), OUTPUT_LOSSES)
@@ -499,8 +502,9 @@ def test_fits_on_other_array_libraries_reach_the_same_parameters(solver, dtype, 
 def fitted_by(solver, problem, parameters):
     """Parameters after 20 iterations of a solver."""
     net = L2NetClassifier((8,), "tanh", solver=solver, learning_rate_init=0.01, max_iter=20, batch_size=25)
-    start = Start(0, parameters=parameters)
-    return fit_network(problem, net._solver(60), start, net._stopping_rule(), Watch()).parameters
+    plan = Plan(problem, make_solver(net, 60), StoppingRule(20, tol=1e-4, n_iter_no_change=10))
+    state, _ = fit_network(plan, TrainingState(0, parameters=parameters), Watch())
+    return state.parameters
 
 
 @each_engine

@@ -447,7 +447,7 @@ def test_a_divergence_in_one_go_is_that_of_its_epoch(shuffle, iterations_per_cal
     np.testing.assert_array_equal(flat(nets[0]), flat(nets[1]))
     for name in ("loss_curve_", "validation_scores_", "validation_loss_curve_", "n_iter_", "t_"):
         np.testing.assert_array_equal(getattr(nets[0], name), getattr(nets[1], name))
-    streams = [net._continuation.random_state.get_state()[1:3] for net in nets]
+    streams = [net._training_state.random_state.get_state()[1:3] for net in nets]
     np.testing.assert_array_equal(streams[0][0], streams[1][0])
     assert streams[0][1] == streams[1][1]
 

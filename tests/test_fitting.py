@@ -19,18 +19,19 @@ from sklearn.base import clone
 from skl2net import L2NetClassifier, L2NetRegressor, ParticleSwarm
 from skl2net.engines import default_engine
 from skl2net.engines.base import Task
-from skl2net.fitting import EarlyStopping, Start, Watch, fit_network
+from skl2net.fitting import EarlyStopping, Plan, Watch, fit_network
 from skl2net.l2 import L2Rule
 from skl2net.problem import Decoder, Problem
-from skl2net.solvers.base import Iterate
 from skl2net.solvers.curves import Curve, IterationTotals
-from skl2net.solvers.gradient import GradientDescent, LearningRate
+from skl2net.solvers.gradient import GradientDescent
 from skl2net.solvers.lbfgs import LBFGS
 from skl2net.solvers.monitor import Monitor
 from skl2net.solvers.optimisers import SGD, Adam
-from skl2net.solvers.stopping import StoppingRule
+from skl2net.solvers.schedules import Constant
+from skl2net.solvers.stopping import Progress, StoppingRule
+from skl2net.solvers.training_state import TrainingState
 
-RATE = LearningRate("constant", 0.01)
+RATE = Constant(0.01)
 SOLVERS = {
     "sgd": GradientDescent(SGD(0.9, nesterov=True), RATE, batch_size=16, shuffle=True),
     "adam": GradientDescent(Adam(0.9, 0.999, 1e-8), RATE, batch_size=16, shuffle=True),
@@ -67,7 +68,7 @@ def assert_same_result(a, b):
     np.testing.assert_array_equal(a.parameters, b.parameters)
     for ours, theirs in zip(a.curves, b.curves, strict=True):
         assert ours.tolist() == theirs.tolist()
-    for name in ("n_iter", "t", "loss", "data_loss", "progress", "n_total", "warnings"):
+    for name in ("n_iter", "t", "loss", "data_loss", "progress", "n_total"):
         assert getattr(a, name) == getattr(b, name), name
 
 
@@ -80,25 +81,26 @@ def test_fit_network_changes_nothing_that_it_is_given_and_always_returns_the_sam
     task = problem(weighted=True)
     for array in (task.task.X, task.task.Y, task.task.sample_weight):
         array.flags.writeable = False
-    watch = Watch(EarlyStopping(0.3, task.task.Y.argmax(axis=1)) if early_stopping else None)
-    start = Start(np.random.RandomState(0))
+    early_stopping = EarlyStopping(0.3, task.task.Y.argmax(axis=1)) if early_stopping else None
+    plan, watch = Plan(task, SOLVERS[solver], STOPPING, early_stopping), Watch()
+    start = TrainingState(np.random.RandomState(0))
     numpys_state = contents(np.random.get_state())
     for _ in range(3):
         given = task.task.X, task.task.Y, task.task.sample_weight, start, watch, STOPPING
         before = contents(*given)
-        results = [fit_network(task, SOLVERS[solver], start, STOPPING, watch) for _ in range(2)]
-        assert_same_result(*results)
+        results = [fit_network(plan, start, watch) for _ in range(2)]
+        assert_same_result(*(state for state, _ in results))
+        assert results[0][1] == results[1][1]  # warnings
         assert contents(*given) == before
         # where the first fit ended, the next one starts
-        result = results[0]
-        start = Start(result.random_state, result.parameters, result.state, result.curves, result.t)
+        start = replace(results[0][0], progress=Progress())
     assert contents(np.random.get_state()) == numpys_state
 
 
 @each_solver
 def test_fit_network_keeps_no_view_of_what_it_was_given(solver):
-    task, start = problem(), Start(np.random.RandomState(0), np.full(4 * 5 + 5 * 3 + 5 + 3, 0.1))
-    result = fit_network(task, SOLVERS[solver], start, STOPPING, Watch())
+    start = TrainingState(np.random.RandomState(0), parameters=np.full(4 * 5 + 5 * 3 + 5 + 3, 0.1))
+    result, _ = fit_network(Plan(problem(), SOLVERS[solver], STOPPING), start, Watch())
     before = contents(result)
     start.parameters[...] = 7
     start.random_state.seed(5)
@@ -108,8 +110,8 @@ def test_fit_network_keeps_no_view_of_what_it_was_given(solver):
 @each_solver
 def test_an_estimator_is_what_fit_network_does(solver):
     X, y = classes()
-    task = problem()
-    result = fit_network(task, SOLVERS[solver], Start(np.random.RandomState(0)), STOPPING, Watch())
+    plan = Plan(problem(), SOLVERS[solver], STOPPING)
+    result, _ = fit_network(plan, TrainingState(np.random.RandomState(0)), Watch())
     name = SOLVERS[solver] if solver.startswith("pso") else solver
     net = L2NetClassifier((5,), "tanh", solver=name, batch_size=16, learning_rate_init=0.01, max_iter=6, random_state=0)
     fit(net, X, y)
@@ -126,9 +128,8 @@ def test_rows_that_count_are_as_if_the_others_were_not_there(solver, sparse, wei
     some = problem(rows, weighted=weighted, sparse=sparse)
     taken = some.task.taken
     copied = Task(some.network, some.task.loss, *map(taken, (some.task.X, some.task.Y, some.task.sample_weight)))
-    start = Start(np.random.RandomState(0))
-    results = [fit_network(p, SOLVERS[solver], start, STOPPING, Watch()) for p in (some, replace(some, task=copied))]
-    assert_same_result(*results)
+    start, problems = TrainingState(np.random.RandomState(0)), (some, replace(some, task=copied))
+    assert_same_result(*(fit_network(Plan(p, SOLVERS[solver], STOPPING), start, Watch())[0] for p in problems))
 
 
 @each_solver
@@ -138,10 +139,9 @@ def test_early_stopping_on_some_of_the_rows_sees_no_others(solver):
     nan = some.task.X.copy()
     nan[1::2] = np.nan
     spoilt = replace(some, task=replace(some.task, X=nan))
-    watch = Watch(EarlyStopping(0.3, some.task.Y.argmax(axis=1)[rows]))
-    start = Start(np.random.RandomState(0))
-    results = [fit_network(p, SOLVERS[solver], start, STOPPING, watch) for p in (some, spoilt)]
-    assert_same_result(*results)
+    early_stopping = EarlyStopping(0.3, some.task.Y.argmax(axis=1)[rows])
+    plans = [Plan(p, SOLVERS[solver], STOPPING, early_stopping) for p in (some, spoilt)]
+    assert_same_result(*(fit_network(plan, TrainingState(np.random.RandomState(0)), Watch())[0] for plan in plans))
 
 
 @each_solver
@@ -153,7 +153,7 @@ def test_no_fit_touches_the_warning_filters_of_the_process(solver, monkeypatch):
     task, filters = problem(), [*warnings.filters]
     with monkeypatch.context() as patch:
         patch.setattr(warnings, "catch_warnings", Forbidden)
-        fit_network(task, SOLVERS[solver], Start(np.random.RandomState(0)), STOPPING, Watch())
+        fit_network(Plan(task, SOLVERS[solver], STOPPING), TrainingState(np.random.RandomState(0)), Watch())
     assert warnings.filters == filters
 
 
@@ -198,9 +198,9 @@ def test_positions_are_validated_once_as_long_as_they_stay():
     monitor = Monitor(STOPPING, validate=validate)
     first, second = np.array([1.0, 2.0]), np.array([1.0, 3.0])
     for x in (first, first.copy(), second, second, first):
-        monitor.finish(Iterate(x), [IterationTotals(1.0, 1.0, 0.0)])
+        monitor.finish(x, [IterationTotals(1.0, 1.0, 0.0)])
     np.testing.assert_array_equal(asked, [first, second, first])
-    assert monitor.curves.validation_score.tolist() == [3.0, 3.0, 4.0, 4.0, 3.0]
+    assert monitor.state.curves.validation_score.tolist() == [3.0, 3.0, 4.0, 4.0, 3.0]
 
 
 @pytest.mark.parametrize("solver", ["sgd", "adam"])
@@ -308,8 +308,8 @@ def interrupted_fit(net, X, y, interrupt):
 def test_ctrl_c_while_a_divergence_is_reported_keeps_no_infinite_moments(monkeypatch):
     finish, n_finished = Monitor.finish, []
 
-    def finish_and_interrupt(self, iterate, totals, each=None, **kwargs):
-        finish(self, iterate, totals, each, **kwargs)
+    def finish_and_interrupt(self, parameters, totals, each=None, **kwargs):
+        finish(self, parameters, totals, each, **kwargs)
         n_finished.append(len(totals))
         raise KeyboardInterrupt
 
@@ -321,7 +321,7 @@ def test_ctrl_c_while_a_divergence_is_reported_keeps_no_infinite_moments(monkeyp
         net.fit(X, y)
     assert [net.n_iter_] == n_finished
     assert 0 < net.n_iter_ < 10**4
-    assert np.isfinite(net._continuation.state.moments).all()
+    assert np.isfinite(net._training_state.solver_state.moments).all()
 
 
 class AfterTime:

@@ -5,6 +5,7 @@ import pytest
 from cases import classes, fit, flat, regression
 
 from skl2net import L2NetClassifier, L2NetRegressor, ParticleSwarm
+from skl2net.activations import Tanh
 from skl2net.l2 import (
     DECAYS,
     DEFAULT_ALPHA,
@@ -17,12 +18,14 @@ from skl2net.l2 import (
     timescale,
     warn_if_explosive,
 )
-from skl2net.solvers.gradient import GradientDescent, LearningRate
+from skl2net.network import Network
+from skl2net.solvers.gradient import GradientDescent
 from skl2net.solvers.lbfgs import LBFGS
 from skl2net.solvers.optimisers import SGD, Adam
+from skl2net.solvers.schedules import Constant
 
 EPS = np.finfo(np.float64).eps
-CONSTANT = LearningRate("constant", 0.1)
+CONSTANT = Constant(0.1)
 SGD_SOLVER = GradientDescent(SGD(0.9, nesterov=True), CONSTANT, batch_size=10, shuffle=True)
 SOLVERS = {
     "sgd": SGD_SOLVER,
@@ -86,12 +89,15 @@ def test_an_unknown_rule_is_refused_by_name():
         coefficients("ridge", [0.1])
 
 
-def test_added_loss_is_half_the_weighted_sum_of_squares():
-    of_rule = coefficients("penalty", [0.2, 0.4])
-    assert of_rule.added_loss([3.0, 5.0]) == pytest.approx(0.5 * (0.2 * 3 + 0.4 * 5), rel=4 * EPS)
-    np.testing.assert_allclose(of_rule.added_loss([[3.0, 5.0], [0.0, 1.0]]), [1.3, 0.2], rtol=4 * EPS)
+def test_penalty_is_half_the_weighted_sum_of_squares():
+    # weights of 1 and 2, then biases, which are not penalised
+    network, vectors = Network((1, 1, 1), Tanh()), np.array([[1.0, 2.0, 9.0, 9.0], [0.0, 1.0, 9.0, 9.0]])
+    for alpha, expected in (([0.2, 0.4], [0.9, 0.2]), ([0.2, 0.2], [0.5, 0.1])):
+        penalty = coefficients("penalty", alpha).penalty
+        np.testing.assert_allclose(network.penalty(vectors, penalty), expected, rtol=4 * EPS)
+        np.testing.assert_allclose(network.penalty(vectors[0], penalty), expected[0], rtol=4 * EPS)
     for mode in DECAYS:
-        assert coefficients(mode, [0.2, 0.4]).added_loss([3.0, 5.0]) == 0
+        assert network.penalty(vectors[0], coefficients(mode, [0.2, 0.4]).penalty) == 0
 
 
 # --- updates ----------------------------------------------------------------------------------------------------------
@@ -313,7 +319,7 @@ def test_explosive_penalty_is_announced_before_training(mode, alpha):
     net = L2NetClassifier(
         (3,), solver="sgd", l2_mode=mode, alpha=alpha, learning_rate_init=0.1, batch_size=4, momentum=0
     )
-    with pytest.warns(UserWarning, match=r"is 2 times the weight.*from 2 on.*training explodes.*more than 1\."):
+    with pytest.warns(UserWarning, match=r"is 2 times the weight.*and 2 or more,.*training explodes.*more than 1\."):
         net.partial_fit(X, y, classes=[0, 1])
 
 

@@ -21,15 +21,16 @@ from skl2net.engines import available_engines, default_engine, line_search
 from skl2net.engines import lbfgs as steps
 from skl2net.engines.base import Cancelled, Session
 from skl2net.engines.lbfgs import N_PAIRS, LBFGSLimits
-from skl2net.fitting import Start, Watch, fit_network
+from skl2net.fitting import Plan, Watch, fit_network
 from skl2net.l2 import L2Rule
 from skl2net.problem import Problem
 from skl2net.solvers import lbfgs
-from skl2net.solvers.base import Diverged, SolverStart
+from skl2net.solvers.base import Diverged
 from skl2net.solvers.curves import IterationTotals
 from skl2net.solvers.lbfgs import LBFGS
 from skl2net.solvers.monitor import Monitor
 from skl2net.solvers.stopping import StoppingRule
+from skl2net.solvers.training_state import TrainingState
 
 each_engine = pytest.mark.parametrize("engine", available_engines(), ids=lambda engine: engine.name)
 each_dtype = pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=["float64", "float32"])
@@ -353,7 +354,7 @@ def minimise(problem, start, *, n_iterations=200, gtol=0.0, ftol=-np.inf, maxfun
     """What the solver returns, and its monitor."""
     solver = LBFGS(max_fun=maxfun, ftol=ftol)
     monitor = Monitor(solver.stopping(StoppingRule(n_iterations, gtol, n_iter_no_change=2)))
-    return solver.minimise(problem, SolverStart(start, None), monitor), monitor
+    return solver.minimise(problem, TrainingState(None, parameters=start), monitor), monitor
 
 
 @each_engine
@@ -365,8 +366,8 @@ def test_it_ends_when_scipy_does(end, engine):
     message, monitor = minimise(problem, start, **options)
     assert result.status == status
     assert monitor.n_iter == len(expected) == result.nit
-    np.testing.assert_allclose(monitor.finished.iterate.parameters, result.x, rtol=0, atol=1e-9)
-    assert monitor.finished.last.loss == pytest.approx(result.fun, rel=1e-9)
+    np.testing.assert_allclose(monitor.state.parameters, result.x, rtol=0, atol=1e-9)
+    assert monitor.state.loss == pytest.approx(result.fun, rel=1e-9)
     if status == 0:
         assert message is None
     else:
@@ -388,8 +389,8 @@ def test_it_ends_where_no_step_decreases_the_loss(engine, monkeypatch):
 
     monkeypatch.setattr(lbfgs, "first_state", uphill)
     message, monitor = minimise(problem, start, n_iterations=1000)
-    assert (monitor.n_iter, monitor.finished.last.loss) == (0, state.loss)
-    np.testing.assert_array_equal(monitor.finished.iterate.parameters, start)
+    assert (monitor.n_iter, monitor.state.loss) == (0, state.loss)
+    np.testing.assert_array_equal(monitor.state.parameters, start)
     assert "ABNORMAL. The line search found no smaller loss: " in message
     assert "tol=0 is below the rounding error of float64" in message
 
@@ -400,10 +401,10 @@ def test_it_goes_down_to_the_last_bits_of_the_loss(engine, seed):
     # from there on rounding errors decide: no search finds a smaller loss, or further steps leave it as it is
     problem, start = make_problem("quadratic", engine, seed=seed)
     message, monitor = minimise(problem, start, n_iterations=200)
-    found = monitor.finished.iterate.parameters
+    found = monitor.state.parameters
     smallest, largest_error = smallest_quadratic(problem, found)
-    assert monitor.finished.last.loss == pytest.approx(smallest, rel=0, abs=2 * largest_error)
-    losses = np.array(monitor.curves.loss.tolist())
+    assert monitor.state.loss == pytest.approx(smallest, rel=0, abs=2 * largest_error)
+    losses = np.array(monitor.state.curves.loss.tolist())
     assert (np.diff(losses) <= 0).all()
     has_ended = message is None or "ABNORMAL" in message
     assert has_ended or losses[-100] - losses[-1] <= 2 * largest_error
@@ -570,10 +571,8 @@ def test_cancellation_is_heard_between_calls(engine):
     timer.start()
     with pytest.raises(Cancelled):
         fit_network(
-            problem,
-            solver,
-            Start(0, start),
-            StoppingRule(10**9, 0.0, n_iter_no_change=1),
+            Plan(problem, solver, StoppingRule(10**9, 0.0, n_iter_no_change=1)),
+            TrainingState(0, parameters=start),
             Watch(is_cancelled=cancelled.is_set),
         )
     timer.join()
@@ -593,11 +592,12 @@ def test_ctrl_c_keeps_the_last_finished_iterations(engine, monkeypatch):
 
     monkeypatch.setattr(Monitor, "finish", finish_and_wait_for_ctrl_c)
     try:
-        result = fit_network(problem, solver, Start(0, start), StoppingRule(10**9, 0.0, n_iter_no_change=1), Watch())
+        plan = Plan(problem, solver, StoppingRule(10**9, 0.0, n_iter_no_change=1))
+        result, warned = fit_network(plan, TrainingState(0, parameters=start), Watch())
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
-    assert "interrupted by user" in result.warnings[0][0]
+    assert "interrupted by user" in warned[0][0]
     assert result.n_iter == len(result.curves.loss) > 0
     assert result.loss == pytest.approx(problem.objective_and_gradient(result.parameters)[0], rel=1e-9)
 
@@ -607,9 +607,9 @@ def test_as_many_iterations_are_reported_at_once_as_the_monitor_asks_for(monkeyp
     asked = []
     finish = Monitor.finish
 
-    def counting(self, iterate, totals, **kwargs):
+    def counting(self, parameters, totals, **kwargs):
         asked.append(len(totals))
-        finish(self, iterate, totals, **kwargs)
+        finish(self, parameters, totals, **kwargs)
 
     monkeypatch.setattr(Monitor, "finish", counting)
     monkeypatch.setattr(Monitor, "n_until_decision", property(lambda self: 3))

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from sklearn.exceptions import ConvergenceWarning
 
 from skl2net import L2NetClassifier, L2NetRegressor
+from skl2net.activations import ACTIVATIONS
 from skl2net.l2 import DECAYS, MODES, PENALTIES
-from skl2net.network import ACTIVATIONS
 
 lightly = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 
@@ -28,7 +28,7 @@ def problems(draw, *, max_hidden=2):
         X = sp.csr_matrix(np.where(np.abs(X) > 0.5, X, 0))
     params = {
         "hidden_layer_sizes": tuple(draw(st.lists(st.integers(1, 6), max_size=max_hidden))),
-        "activation": draw(st.sampled_from(ACTIVATIONS)),
+        "activation": draw(st.sampled_from([*ACTIVATIONS])),
         "random_state": draw(st.integers(0, 100)),
         "max_iter": 4,
     }

@@ -5,7 +5,9 @@ import warnings
 import numpy as np
 import pytest
 from cases import SOLVER_MODES, classes, fit
+from sklearn.datasets import load_wine
 from sklearn.metrics import zero_one_loss
+from sklearn.preprocessing import scale
 
 from skl2net import L2NetClassifier, L2NetRegressor, ParticleSwarm
 from skl2net.l2 import DECAYS, PENALTIES, long_run_share
@@ -247,3 +249,24 @@ def test_weights_that_make_no_whole_number_of_samples_rule_out_what_divides_by_i
     names = {conversion.target for conversion in told.equivalents}
     assert "torch.SGD" in names
     assert not names & {"sklearn.MLP", "nielsen"}
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("weighted", ["balanced", "normalised in float64", "normalised in float32"])
+@pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
+def test_weights_that_sum_to_the_number_of_samples_have_the_equivalents_of_no_weights(solver, weighted, dtype):
+    """Up to rounding: the balanced weights of wine sum to 177.99999999999997."""
+    X, y = load_wine(return_X_y=True)
+    X = scale(X).astype(dtype)
+    net = L2NetClassifier((5,), solver=solver, l2_mode="prior", alpha=1.0, batch_size=50, max_iter=2, random_state=0)
+    expected = {c.target for c in fit(net, X, y).l2_report().equivalents}
+    sample_weight = None
+    if weighted == "balanced":
+        net.set_params(class_weight="balanced")
+    else:
+        drawn = np.random.RandomState(0).uniform(0.1, 2.0, len(y)).astype(weighted[-7:])
+        sample_weight = drawn / drawn.sum() * len(y)
+    told = fit(net, X, y, sample_weight=sample_weight).l2_report()
+    assert {c.target for c in told.equivalents} == expected
+    assert len(expected) >= 10
+    assert not told.remarks

@@ -132,7 +132,7 @@ def test_inertia_goes_linearly_from_the_first_value_to_the_second(engine):
 def test_the_penalty_enters_each_particles_error_and_leaves_biases_alone(mode, engine):
     problem = small_problem(mode, engine=engine)
     flight = Flight(ParticleSwarm(12), problem, 3)
-    state, last = flight.state, flight.monitor.finished.last
+    state, last = flight.state, flight.monitor.state
     expected = np.array([error(problem, x) for x in state.best_positions])
     np.testing.assert_allclose(state.best_losses, expected.sum(axis=1), rtol=1e-12)
     np.testing.assert_allclose(state.best_data_losses, expected[:, 0], rtol=1e-12)

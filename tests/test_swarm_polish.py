@@ -13,13 +13,13 @@ from swarm_cases import TASKS, make_problem
 
 from skl2net import L2NetClassifier, L2NetRegressor, ParticleSwarm
 from skl2net.engines.base import Cancelled
-from skl2net.fitting import Start, Watch, fit_network
+from skl2net.fitting import Plan, Watch, fit_network
 from skl2net.l2 import PENALTIES
-from skl2net.solvers.base import Iterate
 from skl2net.solvers.curves import IterationTotals
 from skl2net.solvers.lbfgs import LBFGS
 from skl2net.solvers.stopping import StoppingRule
 from skl2net.solvers.swarm import particle_swarm
+from skl2net.solvers.training_state import TrainingState
 
 
 @pytest.mark.parametrize("mode", PENALTIES)
@@ -84,7 +84,7 @@ def polishes(monkeypatch):
 
     def recording(self, problem, start, monitor):
         message = minimise(self, problem, start, monitor)
-        found.append((start.parameters.copy(), monitor.finished.iterate.parameters))
+        found.append((start.parameters.copy(), monitor.state.parameters))
         return message
 
     monkeypatch.setattr(LBFGS, "minimise", recording)
@@ -112,7 +112,7 @@ def test_polish_that_ends_higher_is_dropped(monkeypatch):
     X, y = classes()
 
     def overshooting(self, problem, start, monitor):
-        monitor.finish(Iterate(1.5 * start.parameters), [IterationTotals(0.0, 0.0, 0.0)])
+        monitor.finish(1.5 * start.parameters, [IterationTotals(0.0, 0.0, 0.0)])
 
     monkeypatch.setattr(LBFGS, "minimise", overshooting)
     net = L2NetClassifier((3,), solver=ParticleSwarm(polish=True), alpha=1.0, max_iter=20, random_state=0)
@@ -175,5 +175,5 @@ def test_a_polish_that_is_no_longer_needed_ends(bounds):
         return len(n_questions) > 3
 
     with pytest.raises(Cancelled):
-        fit_network(problem, solver, Start(0), stopping, Watch(is_cancelled=is_cancelled))
+        fit_network(Plan(problem, solver, stopping), TrainingState(0), Watch(is_cancelled=is_cancelled))
     assert len(n_questions) == 4  # one after the call of the engine for the swarm, the others during the polish

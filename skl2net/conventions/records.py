@@ -1,99 +1,65 @@
-"""What each library means by its λ: one record per convention.
+"""What each library means by its λ: one record per convention, the aliases, and what is left out.
 
-Every record says how its number λ becomes the strength of a rule, as a monomial: a constant, times powers of the
-quantities of the run. The conversions are in `skl2net.conventions.conversion`.
+A record says how its number λ becomes the strength of a rule: a constant, times powers of the quantities of the run.
+`skl2net.conventions.convention` describes the fields.
 """
 
 import math
+from dataclasses import replace
 
 from skl2net.conventions.convention import Convention, Optimiser
 from skl2net.l2 import PENALTIES
 
 
-def _share_of_half_life(half_life, updates_per_epoch):
-    return -math.expm1(math.log(0.5) / (half_life * updates_per_epoch))
+def _sgd(arguments="", *, learning_rate=None, momentum=0.0, nesterov=False, batch_size=None, **options):
+    """SGD: its arguments and its defaults, None for a setting without a default."""
+    defaults = {"learning_rate": learning_rate, "momentum": momentum, "nesterov": nesterov, "batch_size": batch_size}
+    return Optimiser({name: value for name, value in defaults.items() if value is not None}, arguments, **options)
 
 
-def _half_life_of_share(share, updates_per_epoch):
-    return math.log(0.5) / math.log1p(-share) / updates_per_epoch if share else math.inf
+def _adam(arguments="", *, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-8, **options):
+    """Adam: its arguments and its defaults, None for a setting without a default."""
+    defaults = {"learning_rate": learning_rate, "beta_1": beta_1, "beta_2": beta_2, "epsilon": epsilon}
+    return Optimiser({name: value for name, value in defaults.items() if value is not None}, arguments, **options)
 
 
 _PLAIN = {"plain": ""}
-_ADAM = {"learning_rate": 0.001, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8}
 
 # How each family of libraries spells its optimisers.
 _ESTIMATOR = {
-    "sgd": Optimiser(
-        {"learning_rate": 0.001, "momentum": 0.9, "nesterov": True, "batch_size": None},
-        (
-            "learning_rate_init={learning_rate}",
-            "momentum={momentum}",
-            "nesterovs_momentum={nesterov}",
-            "batch_size={batch_size}",
-        ),
+    "sgd": _sgd(
+        "learning_rate_init={learning_rate}; momentum={momentum}; nesterovs_momentum={nesterov}; "
+        "batch_size={batch_size}",
+        learning_rate=0.001,
+        momentum=0.9,
+        nesterov=True,
     ),
-    "adam": Optimiser(
-        {**_ADAM, "batch_size": None},
-        (
-            "learning_rate_init={learning_rate}",
-            "beta_1={beta_1}",
-            "beta_2={beta_2}",
-            "epsilon={epsilon}",
-            "batch_size={batch_size}",
-        ),
+    "adam": _adam(
+        "learning_rate_init={learning_rate}; beta_1={beta_1}; beta_2={beta_2}; epsilon={epsilon}; "
+        "batch_size={batch_size}"
     ),
     "lbfgs": Optimiser(),
     "pso": Optimiser(),
 }
-_TORCH_SGD = Optimiser(
-    {"learning_rate": 0.001, "momentum": 0.0, "nesterov": False},
-    ("lr={learning_rate}", "momentum={momentum}", "nesterov={nesterov}"),
-    rate_inside=False,
+_TORCH_SGD = _sgd(
+    "lr={learning_rate}; momentum={momentum}; nesterov={nesterov}", learning_rate=0.001, rate_inside=False
 )
-_TORCH_ADAM = Optimiser(
-    _ADAM, ("lr={learning_rate}", "betas=({beta_1}, {beta_2})", "eps={epsilon}"), epsilon_at="v_hat"
+_TORCH_ADAM = _adam("lr={learning_rate}; betas=({beta_1}, {beta_2}); eps={epsilon}", epsilon_at="v_hat")
+_KERAS_SETTINGS = "learning_rate={learning_rate}; momentum={momentum}; nesterov={nesterov}"
+_KERAS_SGD = _sgd(_KERAS_SETTINGS, name="SGD", learning_rate=0.01)
+_KERAS_ADAM = _adam(
+    "learning_rate={learning_rate}; beta_1={beta_1}; beta_2={beta_2}; epsilon={epsilon}", name="Adam", epsilon=1e-7
 )
-_KERAS_SGD = Optimiser(
-    {"learning_rate": 0.01, "momentum": 0.0, "nesterov": False},
-    ("learning_rate={learning_rate}", "momentum={momentum}", "nesterov={nesterov}"),
-)
-_KERAS_ADAM = Optimiser(
-    {**_ADAM, "epsilon": 1e-7},
-    ("learning_rate={learning_rate}", "beta_1={beta_1}", "beta_2={beta_2}", "epsilon={epsilon}"),
-)
-_OPTAX_SGD = Optimiser(
-    {"momentum": 0.0, "nesterov": False},
-    ("learning_rate={learning_rate}", "momentum={momentum}", "nesterov={nesterov}"),
-    rate_inside=False,
-)
-_OPTAX_ADAM = Optimiser(
-    {key: value for key, value in _ADAM.items() if key != "learning_rate"},
-    ("learning_rate={learning_rate}", "b1={beta_1}", "b2={beta_2}", "eps={epsilon}"),
+_OPTAX_SGD = _sgd(_KERAS_SETTINGS, name="sgd", rate_inside=False)
+_OPTAX_ADAM = _adam(
+    "learning_rate={learning_rate}; b1={beta_1}; b2={beta_2}; eps={epsilon}",
+    name="adam",
+    learning_rate=None,
     epsilon_at="v_hat",
 )
-_JULIA_SGD = Optimiser(
-    {"momentum": 0.0, "nesterov": False},
-    ("{learning_rate}", "{momentum}"),
-    momenta={"none": "Descent", "plain": "Momentum", "nesterov": "Nesterov"},
+_JULIA_ADAM = _adam(
+    "{learning_rate}; ({beta_1}, {beta_2}); {epsilon}", name="Adam", learning_rate=None, epsilon_at="v_hat"
 )
-_JULIA_ADAM = Optimiser(
-    {key: value for key, value in _ADAM.items() if key != "learning_rate"},
-    ("{learning_rate}", "({beta_1}, {beta_2})", "{epsilon}"),
-    epsilon_at="v_hat",
-)
-_DL4J = {
-    "sgd": Optimiser(
-        {"momentum": 0.0, "nesterov": False},
-        ("{learning_rate}", "{momentum}"),
-        momenta={"none": "Sgd", "nesterov": "Nesterovs"},
-    ),
-    "adam": Optimiser(
-        {key: value for key, value in _ADAM.items() if key != "learning_rate"},
-        ("{learning_rate}, {beta_1}, {beta_2}, {epsilon}",),
-    ),
-}
-_PAPER_SGD = Optimiser({"nesterov": False}, momenta=_PLAIN)
-_PAPER_ADAM = Optimiser(_ADAM, epsilon_at="v_hat")
 
 _TORCH_GROUPS = (
     '[{{"params": [p for p in net.parameters() if p.ndim > 1], "weight_decay": {number}}}, '
@@ -101,6 +67,20 @@ _TORCH_GROUPS = (
 )
 _OPTAX_MASK = "mask=lambda params: jax.tree.map(lambda p: p.ndim > 1, params)"
 _TF_PENALTY = "penalty = {number} * tf.add_n([tf.nn.l2_loss(v) for v in model.trainable_variables if v.shape.rank > 1])"
+_KERAS_PENALTY = "kernel_regularizer = keras.regularizers.L2({number})  # of every layer"
+_MXNET_BIASES = 'net.collect_params(".*bias").setattr("wd_mult", 0.0)'
+_CAFFE_BIASES = "param {{ decay_mult: 1 }} param {{ decay_mult: 0 }}  # in each layer"
+_JULIA_BIASES = "# and Optimisers.adjust!(state.layers[i].bias, lambda = 0) for each layer i"
+
+# What the records of one library have in common.
+_OURS = {"library": "skl2net", "read": "tested", "loss_arguments": {"poisson": ', loss="poisson"'}}
+_SKLEARN = {"library": "scikit-learn", "version": "1.9", "read": "tested"}
+_SKLEARN_LINEAR = {
+    "source": "https://scikit-learn.org/1.9/modules/linear_model.html",
+    "losses": "linear",
+    "n_layers": 1,
+    **_SKLEARN,
+}
 _TORCH = {
     "library": "PyTorch",
     "version": "2.15",
@@ -115,97 +95,122 @@ _KERAS = {
     "read": "tested",
     "losses": "mean over outputs",
     "squared_error": "MeanSquaredError",
+    "optimisers": {"sgd": _KERAS_SGD, "adam": _KERAS_ADAM},
 }
 _OPTAX = {"library": "optax", "version": "0.2.8", "read": "tested", "biases": "by default"}
-_SKLEARN = {"library": "scikit-learn", "version": "1.9", "read": "tested"}
-_OURS = {"library": "skl2net", "read": "tested"}
+_ADDONS = {
+    "library": "TensorFlow Addons",
+    "version": "0.23",
+    "read": "tested",
+    "formula": "w ← (1 − λ)·w − step(g)",
+    "rule": "decay_before",
+    "losses": "mean over outputs",
+    "squared_error": "MeanSquaredError",
+    "biases": "by default",
+    "remark": "Neither the learning rate nor its schedule multiplies λ; that is left to the user.",
+}
+_JULIA = {"losses": "flux", "squared_error": "Flux.mse", "biases": "by default", "language": "Julia"}
+_OPTIMISERS_JL = {
+    "library": "Optimisers.jl",
+    "version": "0.4",
+    "source": "https://github.com/FluxML/Optimisers.jl, src/rules.jl",
+    **_JULIA,
+}
+_DL4J = {
+    "library": "Deeplearning4j",
+    "version": "1.0.0-M2",
+    "losses": "dl4j",
+    "squared_error": "LossMSE",
+    "language": "Java",
+    "optimisers": {
+        "sgd": _sgd("{learning_rate}; {momentum}", momenta={"none": "Sgd", "nesterov": "Nesterovs"}),
+        "adam": _adam("{learning_rate}, {beta_1}, {beta_2}, {epsilon}", name="Adam", learning_rate=None),
+    },
+}
 _PAPER = {
     "library": "the AdamW paper",
     "source": "Loshchilov & Hutter, Decoupled weight decay regularization, ICLR 2019, https://arxiv.org/abs/1711.05101",
+    "rule": "scheduled",
     "language": "text",
-    "optimisers": {"sgd": _PAPER_SGD, "adam": _PAPER_ADAM},
+    "optimisers": {"sgd": _sgd(momentum=None, momenta=_PLAIN), "adam": _adam(epsilon_at="v_hat")},
 }
-_MEASURE = {"library": "measure", "read": "definition", "losses": None, "language": "text"}
+_NIELSEN = {
+    "library": "Nielsen's textbook",
+    "losses": "plain",
+    "optimisers": {"sgd": _sgd(momenta={})},
+    "fixed": {"momentum": 0.0},
+    "language": "text",
+}
+_MEASURE = {"library": "measure", "read": "definition", "rule": "share", "language": "text"}
 
 
-def _our_code(mode):
-    """The lines of one of skl2net's own rules."""
-    start = "L2Net{kind}({sizes}"
-    rule = f'l2_mode="{mode}", alpha={{number}}{{loss}}'
-    code = {solver: f'{start}solver="{solver}", {rule}{{more}})' for solver in ("sgd", "adam")}
-    if mode in PENALTIES:
-        code |= {solver: f'{start}solver="{solver}", {rule})' for solver in ("lbfgs", "pso")}
-    return {**code, None: f"{start}{rule}{{batch}})"}
-
-
-def _ours(mode):
-    """What all of skl2net's own rules have in common."""
+def _ours(mode, formula, source):
+    """One of skl2net's own rules."""
     solvers = ("sgd", "adam", "lbfgs", "pso") if mode in PENALTIES else ("sgd", "adam")
-    return {
-        **_OURS,
-        "parameter": f'alpha, with l2_mode="{mode}"',
-        "rule": mode,
-        "optimisers": {solver: _ESTIMATOR[solver] for solver in solvers},
-        "code": _our_code(mode),
-        "loss_arguments": {"poisson": ', loss="poisson"'},
-    }
-
-
-def _torch_adaptive(name, *, flag=False, remark=""):
-    """One of PyTorch's other adaptive optimisers: the penalty goes through what it does to gradients."""
-    solver = name.lower()
-    default = {"NAdam": 0.002, "RAdam": 0.001, "RMSprop": 0.01, "Adagrad": 0.01, "Adamax": 0.002}[name]
-    decoupled = "With decoupled_weight_decay=True it is w ← (1 − η·λ)·w − step(g) instead." if flag else ""
     return Convention(
-        f"torch.{name}",
-        parameter=f"torch.optim.{name}(weight_decay=λ)",
-        formula="w ← w − step(g + λ·w)",
-        rule="penalty",
-        optimisers={solver: Optimiser({"learning_rate": default}, ("lr={learning_rate}",))},
-        remark=" ".join(filter(None, (decoupled, remark))),
-        source=f"https://docs.pytorch.org/docs/stable/generated/torch.optim.{name}.html",
-        code=f"torch.optim.{name}({_TORCH_GROUPS}{{more}})",
-        **_TORCH,
+        mode,
+        parameter=f'alpha, with l2_mode="{mode}"',
+        formula=formula,
+        source=source,
+        rule=mode,
+        optimisers={solver: _ESTIMATOR[solver] for solver in solvers},
+        code=f'L2Net{{kind}}({{sizes}}{{solver}}l2_mode="{mode}", alpha={{number}}{{loss}}{{more}}{{batch}})',
+        **_OURS,
     )
 
 
+def _torch(name, optimisers, remark="", **changes):
+    """One of PyTorch's optimisers."""
+    return Convention(
+        f"torch.{name}",
+        **{
+            "parameter": f"torch.optim.{name}(weight_decay=λ)",
+            "formula": "w ← w − step(g + λ·w)",
+            "optimisers": optimisers,
+            "remark": remark,
+            "source": f"https://docs.pytorch.org/docs/stable/generated/torch.optim.{name}.html",
+            "code": f"torch.optim.{name}({_TORCH_GROUPS}{{more}})",
+            **_TORCH,
+            **changes,
+        },
+    )
+
+
+def _torch_adaptive(name, learning_rate, remark=""):
+    """One of PyTorch's adaptive optimisers beside Adam, which change the gradient of the penalty too."""
+    return _torch(name, {name.lower(): Optimiser({"learning_rate": learning_rate}, "lr={learning_rate}")}, remark)
+
+
+_DECOUPLED_FLAG = "With decoupled_weight_decay=True it is w ← (1 − η·λ)·w − step(g) instead."
+
+
 _RECORDS = (
-    Convention(
+    _ours(
         "prior",
-        formula="w ← w − step(g + λ/N·w); objective: mean loss + λ/(2N)·Σw²",
-        source="the maximum a posteriori estimate, λ the precision of a Gaussian prior on each weight",
-        **_ours("prior"),
+        "w ← w − step(g + λ/N·w); objective: mean loss + λ/(2N)·Σw²",
+        "the maximum a posteriori estimate, λ the precision of a Gaussian prior on each weight",
     ),
-    Convention(
+    _ours(
         "penalty",
-        formula="w ← w − step(g + λ·w); objective: mean loss + λ/2·Σw²",
-        source="the mathematical definition; Krogh & Hertz, A simple weight decay can improve generalization, 1991",
-        **_ours("penalty"),
+        "w ← w − step(g + λ·w); objective: mean loss + λ/2·Σw²",
+        "the mathematical definition; Krogh & Hertz, A simple weight decay can improve generalization, 1991",
     ),
-    Convention(
+    _ours(
         "penalty_per_sample",
-        formula="w ← w − step(g + λ/n·w); objective: mean loss + λ/(2n)·Σw²",
-        source="the rule of scikit-learn's multi-layer perceptron",
-        **_ours("penalty_per_sample"),
+        "w ← w − step(g + λ/n·w); objective: mean loss + λ/(2n)·Σw²",
+        "the rule of scikit-learn's multi-layer perceptron",
     ),
-    Convention(
+    _ours(
         "decay_before",
-        formula="w ← (1 − λ)·w − step(g)",
-        source="Hanson & Pratt, Comparing biases for minimal network construction with back-propagation, 1988",
-        **_ours("decay_before"),
+        "w ← (1 − λ)·w − step(g)",
+        "Hanson & Pratt, Comparing biases for minimal network construction with back-propagation, 1988",
     ),
-    Convention(
+    _ours(
         "decay_after",
-        formula="w ← (1 − λ)·(w − step(g))",
-        source="engineers' practice: update the weight as usual, then multiply it by 1 − λ",
-        **_ours("decay_after"),
+        "w ← (1 − λ)·(w − step(g))",
+        "engineers' practice: update the weight as usual, then multiply it by 1 − λ",
     ),
-    Convention(
-        "decoupled",
-        formula="w ← (1 − η·λ)·w − step(g)",
-        source="AdamW and SGDW as PyTorch, Keras and optax implement them",
-        **_ours("decoupled"),
-    ),
+    _ours("decoupled", "w ← (1 − η·λ)·w − step(g)", "AdamW and SGDW as PyTorch, Keras and optax implement them"),
     Convention(
         "sklearn.MLP",
         parameter="MLPClassifier(alpha=λ), MLPRegressor(alpha=λ)",
@@ -217,12 +222,7 @@ _RECORDS = (
             "L-BFGS follows a wrong gradient (scikit-learn issue 8349); SGD and Adam are right."
         ),
         source="https://scikit-learn.org/1.9/modules/neural_networks_supervised.html",
-        code={
-            "sgd": 'MLP{kind}({sizes}solver="sgd", alpha={number}{loss}{more})',
-            "adam": 'MLP{kind}({sizes}solver="adam", alpha={number}{loss}{more})',
-            "lbfgs": 'MLP{kind}({sizes}solver="lbfgs", alpha={number}{loss})',
-            None: "MLP{kind}({sizes}alpha={number}{loss}{batch})",
-        },
+        code="MLP{kind}({sizes}{solver}alpha={number}{loss}{more}{batch})",
         loss_arguments={"poisson": ', loss="poisson"'},
         **_SKLEARN,
     ),
@@ -230,9 +230,8 @@ _RECORDS = (
         "sklearn.SGD",
         parameter='SGDClassifier(alpha=λ), SGDRegressor(alpha=λ), with learning_rate="constant"',
         formula="w ← (1 − η·λ)·w − η·g, one sample at a time",
-        rule="penalty",
         losses="linear",
-        optimisers={"sgd": Optimiser({"momentum": 0.0, "nesterov": False}, ("eta0={learning_rate}",), momenta={})},
+        optimisers={"sgd": _sgd("eta0={learning_rate}", momenta={})},
         fixed={"batch_size": 1, "momentum": 0.0},
         n_outputs=1,
         n_layers=1,
@@ -250,36 +249,27 @@ _RECORDS = (
         "sklearn.Ridge",
         parameter="Ridge(alpha=λ)",
         formula="minimise Σ‖y − x·w − b‖² + λ·Σw², sums over the N samples",
-        rule="penalty",
         per={"n_samples": -1},
-        losses="linear",
         loss="squared_error",
-        n_layers=1,
         remark="A linear model.",
-        source="https://scikit-learn.org/1.9/modules/linear_model.html",
         code="Ridge(alpha={number})",
-        **_SKLEARN,
+        **_SKLEARN_LINEAR,
     ),
     Convention(
         "sklearn.LogisticRegression",
         parameter="LogisticRegression(C=λ)",
         formula="minimise λ·Σ log loss + ½·Σw², sums over the N samples: the larger, the weaker",
-        rule="penalty",
         power=-1,
         per={"n_samples": -1},
-        losses="linear",
         loss="log_loss",
-        n_layers=1,
         remark='A linear model. With solver="liblinear" it penalises the intercept too.',
-        source="https://scikit-learn.org/1.9/modules/linear_model.html",
         code="LogisticRegression(C={number})",
-        **_SKLEARN,
+        **_SKLEARN_LINEAR,
     ),
     Convention(
         "sklearn.PoissonRegressor",
         parameter="PoissonRegressor(alpha=λ)",
         formula="minimise mean half deviance + λ/2·Σw²",
-        rule="penalty",
         loss="poisson",
         losses="generalised linear",
         n_outputs=1,
@@ -293,73 +283,35 @@ _RECORDS = (
         "sklearn.ElasticNet",
         parameter="ElasticNet(alpha=λ, l1_ratio=0)",
         formula="minimise 1/(2N)·Σ‖y − x·w − b‖² + λ/2·Σw²",
-        rule="penalty",
-        losses="linear",
         loss="squared_error",
-        n_layers=1,
         remark="A linear model. Its coordinate descent is slow without an L1 part; Ridge(alpha=N·λ) is the same.",
-        source="https://scikit-learn.org/1.9/modules/linear_model.html",
         code="ElasticNet(alpha={number}, l1_ratio=0)",
-        **_SKLEARN,
+        **_SKLEARN_LINEAR,
     ),
-    Convention(
-        "torch.SGD",
-        parameter="torch.optim.SGD(weight_decay=λ)",
-        formula="w ← w − step(g + λ·w)",
-        rule="penalty",
-        optimisers={"sgd": _TORCH_SGD},
-        remark="With dampening=τ the share of the long run is about η·λ·(1 − τ)/(1 − μ).",
-        source="https://docs.pytorch.org/docs/stable/generated/torch.optim.SGD.html",
-        code=f"torch.optim.SGD({_TORCH_GROUPS}{{more}})",
-        **_TORCH,
-    ),
-    Convention(
-        "torch.Adam",
-        parameter="torch.optim.Adam(weight_decay=λ)",
-        formula="w ← w − step(g + λ·w)",
-        rule="penalty",
-        optimisers={"adam": _TORCH_ADAM},
-        remark="With decoupled_weight_decay=True it is torch.AdamW.",
-        source="https://docs.pytorch.org/docs/stable/generated/torch.optim.Adam.html",
-        code=f"torch.optim.Adam({_TORCH_GROUPS}{{more}})",
-        **_TORCH,
-    ),
-    Convention(
-        "torch.AdamW",
+    _torch("SGD", {"sgd": _TORCH_SGD}, "With dampening=τ the share of the long run is about η·λ·(1 − τ)/(1 − μ)."),
+    _torch("Adam", {"adam": _TORCH_ADAM}, "With decoupled_weight_decay=True it is torch.AdamW."),
+    _torch(
+        "AdamW",
+        {"adam": _TORCH_ADAM},
+        "Its default is 0.01, not 0.",
         parameter="torch.optim.AdamW(weight_decay=λ), and Adam's with decoupled_weight_decay=True",
         formula="w ← (1 − η·λ)·w − step(g)",
         rule="decoupled",
-        optimisers={"adam": _TORCH_ADAM},
-        remark="Its default is 0.01, not 0.",
-        source="https://docs.pytorch.org/docs/stable/generated/torch.optim.AdamW.html",
-        code=f"torch.optim.AdamW({_TORCH_GROUPS}{{more}})",
-        **_TORCH,
     ),
-    _torch_adaptive("NAdam", flag=True),
-    _torch_adaptive("RAdam", flag=True),
-    _torch_adaptive("RMSprop"),
-    _torch_adaptive("Adagrad"),
-    _torch_adaptive("Adamax"),
+    _torch_adaptive("NAdam", 0.002, _DECOUPLED_FLAG),
+    _torch_adaptive("RAdam", 0.001, _DECOUPLED_FLAG),
+    _torch_adaptive("RMSprop", 0.01),
+    _torch_adaptive("Adagrad", 0.01),
+    _torch_adaptive("Adamax", 0.002),
     Convention(
         "keras.L2",
         parameter="kernel_regularizer=keras.regularizers.L2(λ)",
         formula="w ← w − step(g + 2·λ·w); objective: mean loss + λ·Σw², without the ½",
-        rule="penalty",
         factor=2.0,
-        optimisers={"sgd": _KERAS_SGD, "adam": _KERAS_ADAM},
         remark='The string "l2" stands for λ = 0.01.',
         source="https://keras.io/api/layers/regularizers/",
-        code={
-            None: "kernel_regularizer = keras.regularizers.L2({number})  # of every layer",
-            "sgd": (
-                "kernel_regularizer = keras.regularizers.L2({number})  # of every layer\n"
-                "optimizer = keras.optimizers.SGD({arguments})"
-            ),
-            "adam": (
-                "kernel_regularizer = keras.regularizers.L2({number})  # of every layer\n"
-                "optimizer = keras.optimizers.Adam({arguments})"
-            ),
-        },
+        code=f"{_KERAS_PENALTY}\noptimizer = keras.optimizers.{{optimiser}}({{arguments}})",
+        code_if_unknown=_KERAS_PENALTY,
         **_KERAS,
     ),
     Convention(
@@ -368,21 +320,14 @@ _RECORDS = (
         formula="w ← (1 − η·λ)·w − step(g)",
         rule="decoupled",
         biases="by default",
-        optimisers={"sgd": _KERAS_SGD, "adam": _KERAS_ADAM},
         source="https://keras.io/api/optimizers/",
-        code={
-            solver: (
-                f"optimizer = keras.optimizers.{name}(weight_decay={{number}}{{more}})\n"
-                'optimizer.exclude_from_weight_decay(var_names=["bias"])'
-            )
-            for solver, name in (("sgd", "SGD"), ("adam", "Adam"))
-        }
-        | {
-            None: (
-                "weight_decay = {number}  # of the optimizer\n"
-                '# and optimizer.exclude_from_weight_decay(var_names=["bias"])'
-            )
-        },
+        code=(
+            "optimizer = keras.optimizers.{optimiser}(weight_decay={number}{more})\n"
+            'optimizer.exclude_from_weight_decay(var_names=["bias"])'
+        ),
+        code_if_unknown=(
+            'weight_decay = {number}  # of the optimizer\n# and optimizer.exclude_from_weight_decay(var_names=["bias"])'
+        ),
         **_KERAS,
     ),
     Convention(
@@ -392,22 +337,17 @@ _RECORDS = (
         read="tested",
         parameter="λ * tf.nn.l2_loss(w), and tf_slim.l2_regularizer(λ)",
         formula="w ← w − step(g + λ·w); objective: mean loss + λ/2·Σw², with the ½, unlike Keras",
-        rule="penalty",
         losses="mean over outputs",
         squared_error="MeanSquaredError",
         optimisers={"sgd": _KERAS_SGD, "adam": _KERAS_ADAM},
         source="https://github.com/google-research/tf-slim, tf_slim/layers/regularizers.py",
-        code={
-            None: _TF_PENALTY,
-            "sgd": f"{_TF_PENALTY}\noptimizer = tf.keras.optimizers.SGD({{arguments}})",
-            "adam": f"{_TF_PENALTY}\noptimizer = tf.keras.optimizers.Adam({{arguments}})",
-        },
+        code=f"{_TF_PENALTY}\noptimizer = tf.keras.optimizers.{{optimiser}}({{arguments}})",
+        code_if_unknown=_TF_PENALTY,
     ),
     Convention(
         "optax.add_decayed_weights",
         parameter="optax.chain(optax.add_decayed_weights(λ), optimiser)",
         formula="w ← w − step(g + λ·w)",
-        rule="penalty",
         optimisers={"sgd": _OPTAX_SGD, "adam": _OPTAX_ADAM},
         remark=(
             "Where it stands decides: first in the chain it is a penalty; after scale_by_adam and before the learning "
@@ -415,11 +355,8 @@ _RECORDS = (
             "that is written: here the mean over samples of the sum over outputs, optax.l2_loss for the squared error."
         ),
         source="https://optax.readthedocs.io/en/latest/api/transformations.html",
-        code={
-            "sgd": f"optax.chain(optax.add_decayed_weights({{number}}, {_OPTAX_MASK}), optax.sgd({{arguments}}))",
-            "adam": f"optax.chain(optax.add_decayed_weights({{number}}, {_OPTAX_MASK}), optax.adam({{arguments}}))",
-            None: f"optax.add_decayed_weights({{number}}, {_OPTAX_MASK})  # first in the chain",
-        },
+        code=f"optax.chain(optax.add_decayed_weights({{number}}, {_OPTAX_MASK}), optax.{{optimiser}}({{arguments}}))",
+        code_if_unknown=f"optax.add_decayed_weights({{number}}, {_OPTAX_MASK})  # first in the chain",
         **_OPTAX,
     ),
     Convention(
@@ -435,40 +372,19 @@ _RECORDS = (
     ),
     Convention(
         "tfa.SGDW",
-        library="TensorFlow Addons",
-        version="0.23",
-        read="tested",
         parameter="tfa.optimizers.SGDW(weight_decay=λ)",
-        formula="w ← (1 − λ)·w − step(g)",
-        rule="decay_before",
-        losses="mean over outputs",
-        squared_error="MeanSquaredError",
-        biases="by default",
-        optimisers={
-            "sgd": Optimiser(
-                {"learning_rate": 0.001, "momentum": 0.0, "nesterov": False},
-                ("learning_rate={learning_rate}", "momentum={momentum}", "nesterov={nesterov}"),
-            )
-        },
-        remark="Neither the learning rate nor its schedule multiplies λ; that is left to the user.",
+        optimisers={"sgd": _sgd(_KERAS_SETTINGS, learning_rate=0.001)},
         source="https://www.tensorflow.org/addons/api_docs/python/tfa/optimizers/SGDW",
         code='tfa.optimizers.SGDW(weight_decay={number}{more}, exclude_from_weight_decay=["bias"])',
+        **_ADDONS,
     ),
     Convention(
         "tfa.AdamW",
-        library="TensorFlow Addons",
-        version="0.23",
-        read="tested",
         parameter="tfa.optimizers.AdamW(weight_decay=λ)",
-        formula="w ← (1 − λ)·w − step(g)",
-        rule="decay_before",
-        losses="mean over outputs",
-        squared_error="MeanSquaredError",
-        biases="by default",
         optimisers={"adam": _KERAS_ADAM},
-        remark="Neither the learning rate nor its schedule multiplies λ; that is left to the user.",
         source="https://www.tensorflow.org/addons/api_docs/python/tfa/optimizers/AdamW",
         code='tfa.optimizers.AdamW(weight_decay={number}{more}, exclude_from_weight_decay=["bias"])',
+        **_ADDONS,
     ),
     Convention(
         "mxnet.wd",
@@ -477,24 +393,19 @@ _RECORDS = (
         read="tested",
         parameter='gluon.Trainer(params, "sgd", {"wd": λ}), and "adam"',
         formula="w ← w − step(g + λ·w)",
-        rule="penalty",
         losses="gluon",
         squared_error="L2Loss",
         biases="by default",
         optimisers={
-            "sgd": Optimiser(
-                {"learning_rate": 0.01, "momentum": 0.0, "nesterov": False},
-                (', "learning_rate": {learning_rate}', ', "momentum": {momentum}'),
+            "sgd": _sgd(
+                '"learning_rate": {learning_rate}; "momentum": {momentum}',
+                name="sgd",
+                learning_rate=0.01,
                 momenta=_PLAIN,
             ),
-            "adam": Optimiser(
-                _ADAM,
-                (
-                    ', "learning_rate": {learning_rate}',
-                    ', "beta1": {beta_1}',
-                    ', "beta2": {beta_2}',
-                    ', "epsilon": {epsilon}',
-                ),
+            "adam": _adam(
+                '"learning_rate": {learning_rate}; "beta1": {beta_1}; "beta2": {beta_2}; "epsilon": {epsilon}',
+                name="adam",
             ),
         },
         remark=(
@@ -503,19 +414,11 @@ _RECORDS = (
             "samples if trainer.step is given the batch size."
         ),
         source="https://github.com/apache/mxnet, python/mxnet/optimizer/optimizer.py and python/mxnet/gluon/trainer.py",
-        code={
-            solver: (
-                'net.collect_params(".*bias").setattr("wd_mult", 0.0)\n'
-                f'mx.gluon.Trainer(net.collect_params(), "{name}", {{{{"wd": {{number}}{{words}}}}}})'
-            )
-            for solver, name in (("sgd", "sgd"), ("adam", "adam"))
-        }
-        | {
-            None: (
-                'net.collect_params(".*bias").setattr("wd_mult", 0.0)\n'
-                'optimizer_params = {{"wd": {number}}}  # of mx.gluon.Trainer'
-            )
-        },
+        code=(
+            f"{_MXNET_BIASES}\n"
+            'mx.gluon.Trainer(net.collect_params(), "{optimiser}", {{"wd": {number}{more}}})'
+        ),
+        code_if_unknown=f'{_MXNET_BIASES}\noptimizer_params = {{{{"wd": {{number}}}}}}  # of mx.gluon.Trainer',
     ),
     Convention(
         "fastai.wd",
@@ -528,15 +431,12 @@ _RECORDS = (
         losses="mean over outputs",
         squared_error="MSELossFlat",
         optimisers={
-            "sgd": Optimiser(
-                {"learning_rate": 0.001, "momentum": 0.0, "nesterov": False},
-                (", mom={momentum}",),
-                momenta=_PLAIN,
-                rate_inside=False,
-            ),
-            "adam": Optimiser(
-                {"learning_rate": 0.001, "beta_1": 0.9, "beta_2": 0.99, "epsilon": 1e-5},
-                (", mom={beta_1}", ", sqr_mom={beta_2}", ", eps={epsilon}"),
+            "sgd": _sgd("mom={momentum}", name="SGD", learning_rate=0.001, momenta=_PLAIN, rate_inside=False),
+            "adam": _adam(
+                "mom={beta_1}; sqr_mom={beta_2}; eps={epsilon}",
+                name="Adam",
+                beta_2=0.99,
+                epsilon=1e-5,
                 epsilon_at="v_hat",
             ),
         },
@@ -545,14 +445,11 @@ _RECORDS = (
             "momentum. With decouple_wd=False it is torch.SGD or torch.Adam; with wd_bn_bias=True biases decay too."
         ),
         source="https://docs.fast.ai/optimizer.html",
-        code={
-            solver: (
-                f"Learner(dls, net, {{loss}}opt_func=partial({name}{{words}}), lr={{learning_rate}}, wd={{number}}, "
-                "wd_bn_bias=False)"
-            )
-            for solver, name in (("sgd", "SGD"), ("adam", "Adam"))
-        }
-        | {None: "Learner(dls, net, {loss}wd={number}, wd_bn_bias=False)"},
+        code=(
+            "Learner(dls, net, {loss}opt_func=partial({optimiser}{more}), lr={learning_rate}, wd={number}, "
+            "wd_bn_bias=False)"
+        ),
+        code_if_unknown="Learner(dls, net, {loss}wd={number}, wd_bn_bias=False)",
         loss_arguments={
             "log_loss": "loss_func=CrossEntropyLossFlat(), ",
             "multilabel_log_loss": "loss_func=BCEWithLogitsLossFlat(), ",
@@ -566,41 +463,27 @@ _RECORDS = (
         version="1.0",
         parameter="weight_decay: λ, in the solver's prototxt",
         formula="w ← w − step(g + λ·w)",
-        rule="penalty",
         losses="plain",
         biases="by default",
         optimisers={
-            "sgd": Optimiser(
-                {"momentum": 0.0, "nesterov": False},
-                (" base_lr: {learning_rate}", " momentum: {momentum}"),
+            "sgd": _sgd(
+                "base_lr: {learning_rate}; momentum: {momentum}",
                 momenta={"none": "SGD", "plain": "SGD", "nesterov": "Nesterov"},
+                separator=" ",
             ),
-            "adam": Optimiser(
-                {"beta_1": 0.0, "beta_2": 0.999, "epsilon": 1e-8},
-                (
-                    " base_lr: {learning_rate}",
-                    " momentum: {beta_1}",
-                    " momentum2: {beta_2}",
-                    " delta: {epsilon}",
-                ),
+            "adam": _adam(
+                "base_lr: {learning_rate}; momentum: {beta_1}; momentum2: {beta_2}; delta: {epsilon}",
+                name="Adam",
+                learning_rate=None,
+                beta_1=0.0,
+                separator=" ",
             ),
         },
         remark='Its Adam needs "momentum: 0.9", which is beta_1 there and 0 by default.',
         source="https://github.com/BVLC/caffe, src/caffe/solvers",
         language="prototxt",
-        code={
-            solver: (
-                f'type: "{name}" weight_decay: {{number}}{{words}}  # in the solver\n'
-                "param {{ decay_mult: 1 }} param {{ decay_mult: 0 }}  # in each layer"
-            )
-            for solver, name in (("sgd", "{optimiser}"), ("adam", "Adam"))
-        }
-        | {
-            None: (
-                "weight_decay: {number}  # in the solver\n"
-                "param {{ decay_mult: 1 }} param {{ decay_mult: 0 }}  # in each layer"
-            )
-        },
+        code=f'type: "{{optimiser}}" weight_decay: {{number}}{{more}}  # in the solver\n{_CAFFE_BIASES}',
+        code_if_unknown=f"weight_decay: {{number}}  # in the solver\n{_CAFFE_BIASES}",
     ),
     Convention(
         "flux.AdamW",
@@ -609,96 +492,60 @@ _RECORDS = (
         parameter="Flux.Optimise.AdamW(η, β, λ), the optimiser of Flux before Optimisers.jl",
         formula="w ← (1 − λ)·w − step(g)",
         rule="decay_before",
-        losses="flux",
-        squared_error="Flux.mse",
-        biases="by default",
         optimisers={"adam": _JULIA_ADAM},
         remark="The learning rate does not multiply λ here, and it does in Optimisers.jl since version 0.4.",
         source="https://github.com/FluxML/Flux.jl, src/optimise/optimisers.jl",
-        language="Julia",
         code=(
             "Flux.Optimise.Optimiser(Flux.Optimise.Adam({learning_rate}, ({beta_1}, {beta_2}), {epsilon}), "
             "Flux.Optimise.WeightDecay({number}))  # for weights, Adam for biases"
         ),
+        **_JULIA,
     ),
     Convention(
         "optimisers.AdamW",
-        library="Optimisers.jl",
-        version="0.4",
         parameter="AdamW(η, β, λ)",
         formula="w ← (1 − η·λ)·w − step(g)",
         rule="decoupled",
-        losses="flux",
-        squared_error="Flux.mse",
-        biases="by default",
         optimisers={"adam": _JULIA_ADAM},
         remark="With couple=false, and before version 0.4, the learning rate does not multiply λ: that is flux.AdamW.",
-        source="https://github.com/FluxML/Optimisers.jl, src/rules.jl",
-        language="Julia",
-        code=(
-            "AdamW({learning_rate}, ({beta_1}, {beta_2}), {number}, {epsilon})\n"
-            "# and Optimisers.adjust!(state.layers[i].bias, lambda = 0) for each layer i"
-        ),
+        code=f"AdamW({{learning_rate}}, ({{beta_1}}, {{beta_2}}), {{number}}, {{epsilon}})\n{_JULIA_BIASES}",
+        **_OPTIMISERS_JL,
     ),
     Convention(
         "optimisers.WeightDecay",
-        library="Optimisers.jl",
-        version="0.4",
         parameter="OptimiserChain(WeightDecay(λ), optimiser)",
         formula="w ← w − step(g + λ·w)",
-        rule="penalty",
-        losses="flux",
-        squared_error="Flux.mse",
-        biases="by default",
-        optimisers={"sgd": _JULIA_SGD, "adam": _JULIA_ADAM},
+        optimisers={
+            "sgd": _sgd(
+                "{learning_rate}; {momentum}",
+                momenta={"none": "Descent", "plain": "Momentum", "nesterov": "Nesterov"},
+            ),
+            "adam": _JULIA_ADAM,
+        },
         remark="Its default is 5e-4, not 0.",
-        source="https://github.com/FluxML/Optimisers.jl, src/rules.jl",
-        language="Julia",
-        code={
-            solver: (
-                f"OptimiserChain(WeightDecay({{number}}), {name}({{arguments}}))\n"
-                "# and Optimisers.adjust!(state.layers[i].bias, lambda = 0) for each layer i"
-            )
-            for solver, name in (("sgd", "{optimiser}"), ("adam", "Adam"))
-        }
-        | {None: "OptimiserChain(WeightDecay({number}), optimiser)"},
+        code=f"OptimiserChain(WeightDecay({{number}}), {{optimiser}}({{arguments}}))\n{_JULIA_BIASES}",
+        code_if_unknown="OptimiserChain(WeightDecay({number}), optimiser)",
+        **_OPTIMISERS_JL,
     ),
     Convention(
         "dl4j.WeightDecay",
-        library="Deeplearning4j",
-        version="1.0.0-M2",
         parameter="new WeightDecay(λ, true), and .weightDecay(λ)",
         formula="w ← (1 − η·λ)·w − step(g)",
         rule="decoupled",
-        losses="dl4j",
-        squared_error="LossMSE",
-        optimisers=_DL4J,
         remark="With applyLR=false it is w ← (1 − λ)·w − step(g). .l2(λ) is another rule, dl4j.l2.",
         source="https://github.com/deeplearning4j/deeplearning4j, nd4j's linalg.learning.regularization.WeightDecay",
-        language="Java",
-        code={
-            "sgd": ".updater(new {optimiser}({arguments})).weightDecay({number}, true)",
-            "adam": ".updater(new Adam({arguments})).weightDecay({number}, true)",
-            None: ".weightDecay({number}, true)",
-        },
+        code=".updater(new {optimiser}({arguments})).weightDecay({number}, true)",
+        code_if_unknown=".weightDecay({number}, true)",
+        **_DL4J,
     ),
     Convention(
         "dl4j.l2",
-        library="Deeplearning4j",
-        version="1.0.0-M2",
         parameter="new L2Regularization(λ), and .l2(λ)",
         formula="w ← w − step(g + λ·w); objective: mean loss + λ/2·Σw²",
-        rule="penalty",
-        losses="dl4j",
-        squared_error="LossMSE",
-        optimisers=_DL4J,
         source="https://github.com/deeplearning4j/deeplearning4j, nd4j's learning.regularization.L2Regularization",
-        language="Java",
-        code={
-            "sgd": ".updater(new {optimiser}({arguments})).l2({number})",
-            "adam": ".updater(new Adam({arguments})).l2({number})",
-            None: ".l2({number})",
-        },
+        code=".updater(new {optimiser}({arguments})).l2({number})",
+        code_if_unknown=".l2({number})",
+        **_DL4J,
     ),
     Convention(
         "weka.MLPClassifier",
@@ -706,7 +553,6 @@ _RECORDS = (
         version="multiLayerPerceptrons 1.0",
         parameter="MLPClassifier -R λ, and MLPRegressor's",
         formula="minimise (½·Σ squared error + λ·Σw²)/N",
-        rule="penalty",
         factor=2.0,
         per={"n_samples": -1},
         losses="plain",
@@ -725,7 +571,6 @@ _RECORDS = (
         read="tested",
         parameter="nnet(decay = λ)",
         formula="minimise Σ‖y − output‖² + λ·Σw², or with entropy or softmax Σ log loss + λ·Σw², over the N samples",
-        rule="penalty",
         factor=2.0,
         per={"n_samples": -1},
         losses="nnet",
@@ -734,17 +579,15 @@ _RECORDS = (
         remark="Sums, not means, and no ½: as a prior it is λ for the squared error, 2λ for the log loss.",
         source="Venables & Ripley, Modern applied statistics with S, https://cran.r-project.org/package=nnet",
         language="R",
-        code={
-            None: (
-                "h <- 10  # hidden units; y a matrix, class.ind(classes) for classes\n"
-                "nnet(x, y, size = h, decay = {number} * "
-                "c(rep(c(0, rep(1, ncol(x))), h), rep(c(0, rep(1, h)), ncol(y))){loss})"
-            ),
-            "linear": (
-                "# y a matrix, class.ind(classes) for classes\n"
-                "nnet(x, y, size = 0, skip = TRUE, decay = {number} * rep(c(0, rep(1, ncol(x))), ncol(y)){loss})"
-            ),
-        },
+        code=(
+            "h <- 10  # hidden units; y a matrix, class.ind(classes) for classes\n"
+            "nnet(x, y, size = h, decay = {number} * "
+            "c(rep(c(0, rep(1, ncol(x))), h), rep(c(0, rep(1, h)), ncol(y))){loss})"
+        ),
+        code_if_linear=(
+            "# y a matrix, class.ind(classes) for classes\n"
+            "nnet(x, y, size = 0, skip = TRUE, decay = {number} * rep(c(0, rep(1, ncol(x))), ncol(y)){loss})"
+        ),
         loss_arguments={
             "log_loss": ", entropy = ncol(y) == 1, softmax = ncol(y) > 1",
             "multilabel_log_loss": ", entropy = TRUE",
@@ -757,11 +600,9 @@ _RECORDS = (
         version="parsnip 1.6",
         parameter='mlp(penalty = λ) with set_engine("keras")',
         formula="keras.L2 on the hidden layer only",
-        rule="penalty",
         factor=2.0,
         losses="tidymodels keras",
         loss="squared_error",
-        squared_error="mse",
         optimisers={"adam": _KERAS_ADAM},
         n_layers=2,
         differences=(("parts", "tidymodels.mlp[keras] penalises the hidden layer only, not the output layer"),),
@@ -776,7 +617,6 @@ _RECORDS = (
         version="brulee 1.1",
         parameter='mlp(penalty = λ) with set_engine("brulee")',
         formula="minimise mean loss + λ/2·Σw²",
-        rule="penalty",
         losses="mean over outputs",
         squared_error="nnf_mse_loss",
         optimisers={"lbfgs": Optimiser()},
@@ -800,7 +640,7 @@ _RECORDS = (
         rule="decay_before",
         losses="linear",
         loss="squared_error",
-        optimisers={"sgd": Optimiser({"learning_rate": 0.2, "momentum": 0.0, "nesterov": False}, momenta={})},
+        optimisers={"sgd": _sgd(learning_rate=0.2, momenta={})},
         fixed={"batch_size": 1, "momentum": 0.0},
         biases="always",
         remark="With linOut = TRUE its output units have no bias.",
@@ -817,15 +657,10 @@ _RECORDS = (
         version="25",
         parameter='MBSGDClassifier(alpha=λ), MBSGDRegressor(alpha=λ), with learning_rate="constant"',
         formula="w ← w − η·(g + 2·λ·w), g of the squared error without the ½",
-        rule="penalty",
         factor=2.0,
         losses="cuml",
         optimisers={
-            "sgd": Optimiser(
-                {"learning_rate": 0.001, "momentum": 0.0, "nesterov": False, "batch_size": 32},
-                ("eta0={learning_rate}", "batch_size={batch_size}"),
-                momenta={},
-            )
+            "sgd": _sgd("eta0={learning_rate}; batch_size={batch_size}", learning_rate=0.001, batch_size=32, momenta={})
         },
         fixed={"momentum": 0.0},
         n_outputs=1,
@@ -843,7 +678,6 @@ _RECORDS = (
         read="tested",
         parameter="glmnet(alpha = 0, lambda = λ)",
         formula="minimise mean loss + λ/2·Σw²",
-        rule="penalty",
         losses="generalised linear",
         n_layers=1,
         condition="glmnet has standardize = FALSE, and for real targets λ is multiplied by their standard deviation",
@@ -867,7 +701,6 @@ _RECORDS = (
         read="tested",
         parameter="fit_regularized(alpha=λ, L1_wt=0)",
         formula="minimise −log likelihood/N + λ/2·Σw²",
-        rule="penalty",
         losses="generalised linear",
         biases="by default",
         n_outputs=1,
@@ -891,7 +724,6 @@ _RECORDS = (
         read="tested",
         parameter="LogisticRegression(regParam=λ, standardization=False)",
         formula="minimise mean log loss + λ/2·Σw²",
-        rule="penalty",
         losses="linear",
         loss="log_loss",
         n_layers=1,
@@ -905,16 +737,15 @@ _RECORDS = (
         version="3",
         parameter="H2ODeepLearningEstimator(l2=λ), with adaptive_rate=False",
         formula="w ← w − step(g + λ·w), with the learning rate η·(1 − μ)",
-        rule="penalty",
         losses="plain",
         biases="always",
         optimisers={
-            "sgd": Optimiser(
-                {"learning_rate": 0.005, "momentum": 0.0, "nesterov": False},
-                ("rate={learning_rate}", "momentum_start={momentum}", "momentum_stable={momentum}"),
+            "sgd": _sgd(
+                "rate={learning_rate}; momentum_start={momentum}; momentum_stable={momentum}",
+                learning_rate=0.005,
                 momenta=_PLAIN,
                 rate_inside=False,
-                rate_times={"1 - momentum": 1},
+                is_dampened=True,
             )
         },
         fixed={"batch_size": 1},
@@ -936,25 +767,24 @@ _RECORDS = (
         read="documentation",
         parameter='trainingOptions("sgdm", L2Regularization=λ)',
         formula="w ← w − step(g + λ·w); objective: mean loss + λ/2·Σw²",
-        rule="penalty",
         losses="plain",
         optimisers={
-            "sgd": Optimiser(
-                {"learning_rate": 0.01, "momentum": 0.9, "nesterov": False},
-                (", InitialLearnRate={learning_rate}", ", Momentum={momentum}"),
+            "sgd": _sgd(
+                "InitialLearnRate={learning_rate}; Momentum={momentum}",
+                learning_rate=0.01,
+                momentum=0.9,
                 momenta=_PLAIN,
             )
         },
         remark="Its default is 1e-4, not 0. Its adam and rmsprop add the same term to the gradient.",
         source="https://www.mathworks.com/help/deeplearning/ref/trainingoptions.html",
         language="MATLAB",
-        code='trainingOptions("sgdm", L2Regularization={number}{words})',
+        code='trainingOptions("sgdm", L2Regularization={number}{more})',
     ),
     Convention(
         "loshchilov",
         parameter="λ of SGDW and AdamW, Algorithms 1 and 2",
         formula="w ← (1 − m·λ)·w − step(g), m the multiplier of the schedule, 1 to begin with",
-        rule="scheduled",
         remark="The schedule multiplies λ, but the initial learning rate does not: it is decoupled with α = λ/η.",
         code="w = (1 - schedule(t) * {number}) * w - step",
         **_PAPER,
@@ -963,7 +793,6 @@ _RECORDS = (
         "loshchilov_normalized",
         parameter="λ_norm, Appendix B.1",
         formula="λ of the paper's AdamW = λ_norm·√(n/(N·E))",
-        rule="scheduled",
         per={"batch_size": 0.5, "n_samples": -0.5, "n_epochs": -0.5},
         remark="It grows weaker with the square root of the number of updates in the whole training.",
         code="w = (1 - schedule(t) * {number} * sqrt(n / (N * E))) * w - step",
@@ -977,7 +806,7 @@ _RECORDS = (
         rule="decay_after",
         read="definition",
         curve=(lambda keep, _: 1 - keep, lambda share, _: 1 - share),
-        optimisers={"sgd": Optimiser(), "adam": Optimiser(_ADAM)},
+        optimisers={"sgd": Optimiser(), "adam": _adam()},
         remark="Multiplied before the step, it is decay_before. 0.97 where 0.03 was meant is the factor trap.",
         source="The difference between neural network L2 regularization and weight decay, an article for engineers",
         language="text",
@@ -985,38 +814,28 @@ _RECORDS = (
     ),
     Convention(
         "nielsen",
-        library="Nielsen's textbook",
         parameter="λ of chapter 3, lmbda in network2.py",
         formula="w ← (1 − η·λ/N)·w − η·g; objective: mean loss + λ/(2N)·Σw², N the training samples",
         rule="prior",
-        losses="plain",
-        optimisers={"sgd": Optimiser({"momentum": 0.0, "nesterov": False}, momenta={})},
-        fixed={"momentum": 0.0},
         source="Nielsen, Neural networks and deep learning, 2015, http://neuralnetworksanddeeplearning.com/chap3.html",
-        language="text",
         code="w = (1 - {learning_rate} * {number} / N) * w - {learning_rate} * g",
+        **_NIELSEN,
     ),
     Convention(
         "nielsen.network3",
-        library="Nielsen's textbook",
         parameter="lmbda in network3.py",
         formula="w ← (1 − η·λ/B)·w − η·g, B = N/n the number of batches",
-        rule="penalty",
         per={"batch_size": 1, "n_samples": -1},
-        losses="plain",
-        optimisers={"sgd": Optimiser({"momentum": 0.0, "nesterov": False}, momenta={})},
-        fixed={"momentum": 0.0},
         condition="the batch size divides N; network3.py leaves the rest out",
         remark="The same λ as in network2.py is stronger here by the batch size.",
         source="https://github.com/mnielsen/neural-networks-and-deep-learning, src/network3.py",
-        language="text",
         code="net.SGD(training_data, epochs, n, {learning_rate}, validation_data, test_data, lmbda={number})",
+        **_NIELSEN,
     ),
     Convention(
         "timescale",
         parameter="epochs",
         formula="1/(s·U), s the share of a weight that one update removes, U the updates in an epoch",
-        rule="share",
         power=-1,
         per={"updates_per_epoch": -1},
         source=(
@@ -1029,8 +848,10 @@ _RECORDS = (
         "half_life",
         parameter="epochs",
         formula="ln ½ / ln(1 − s) / U: after so many epochs half of a weight is left, where no gradient acts",
-        rule="share",
-        curve=(_share_of_half_life, _half_life_of_share),
+        curve=(
+            lambda half_life, updates: -math.expm1(math.log(0.5) / (half_life * updates)),
+            lambda share, updates: math.log(0.5) / math.log1p(-share) / updates if share else math.inf,
+        ),
         reads_updates=True,
         source="the definition",
         **_MEASURE,
@@ -1038,3 +859,125 @@ _RECORDS = (
 )
 
 CONVENTIONS = {convention.name: convention for convention in _RECORDS}
+
+# Names of other libraries and settings for a convention, with what differs. The remark of the convention follows.
+_ALIASES = {
+    "skorch.SGD": {
+        "alias_of": "torch.SGD",
+        "library": "skorch",
+        "parameter": "NeuralNet(optimizer__weight_decay=λ), with optimizer=torch.optim.SGD, its default",
+        "source": "https://skorch.readthedocs.io/en/stable/user/neuralnet.html",
+        "remark": 'Biases are exempt if optimizer__param_groups=[("*.bias", {"weight_decay": 0})].',
+    },
+    "autogluon.NN_TORCH": {
+        "alias_of": "torch.Adam",
+        "library": "AutoGluon",
+        "parameter": 'hyperparameters={"NN_TORCH": {"weight_decay": λ}}',
+        "source": "https://auto.gluon.ai/stable/api/autogluon.tabular.models.html",
+        "remark": "Its default is 1e-6, and biases are decayed.",
+        "biases": "always",
+    },
+    "huggingface.Trainer": {
+        "alias_of": "torch.AdamW",
+        "library": "Hugging Face Transformers",
+        "parameter": "TrainingArguments(weight_decay=λ)",
+        "source": "https://huggingface.co/docs/transformers/main_classes/trainer",
+        "remark": (
+            "Biases and normalisation layers are exempt by name. The learning rate follows a schedule by default."
+        ),
+        "biases": "exempt",
+    },
+    "timm.AdamW": {
+        "alias_of": "torch.AdamW",
+        "library": "timm",
+        "parameter": 'create_optimizer_v2(opt="adamw", weight_decay=λ)',
+        "source": "https://huggingface.co/docs/timm/reference/optimizers",
+        "remark": "Parameters of one dimension are exempt (filter_bias_and_bn=True).",
+        "biases": "exempt",
+    },
+    "tabm.AdamW": {
+        "alias_of": "torch.AdamW",
+        "library": "TabM",
+        "parameter": "AdamW(weight_decay=λ) in its example",
+        "source": "https://github.com/yandex-research/tabm",
+    },
+    "paddle.L2Decay": {
+        "alias_of": "torch.SGD",
+        "library": "PaddlePaddle",
+        "parameter": "weight_decay=paddle.regularizer.L2Decay(λ)",
+        "source": "https://www.paddlepaddle.org.cn/documentation/docs/en/api/paddle/regularizer/L2Decay_en.html",
+        "remark": "The loss gains λ/2·Σw². In the optimiser it acts on every parameter, in ParamAttr on that one.",
+    },
+    "caret.avNNet": {
+        "alias_of": "R.nnet",
+        "library": "R's caret",
+        "parameter": "avNNet(decay = λ)",
+        "source": "https://cran.r-project.org/package=caret",
+        "remark": "Every network of the average is an nnet with this decay, on its biases too.",
+    },
+    "tidymodels.mlp[nnet]": {
+        "alias_of": "R.nnet",
+        "library": "tidymodels",
+        "parameter": 'mlp(penalty = λ), whose default engine is "nnet"',
+        "source": "https://github.com/tidymodels/parsnip, R/mlp_data.R",
+        "remark": "It passes λ on as nnet's decay, for the biases too.",
+        "read": "source",
+        "biases": "always",
+        "language": "R",
+        "code": 'mlp(mode = "{loss}", penalty = {number}) |> set_engine("nnet")',
+        "loss_arguments": {
+            "log_loss": "classification",
+            "multilabel_log_loss": "classification",
+            "squared_error": "regression",
+        },
+    },
+    "liblinear": {
+        "alias_of": "sklearn.LogisticRegression",
+        "library": "LIBLINEAR",
+        "parameter": '-c λ, and LogisticRegression(solver="liblinear", C=λ)',
+        "source": "https://www.csie.ntu.edu.tw/~cjlin/liblinear/",
+        "remark": "It penalises the intercept too.",
+        "biases": "always",
+        "language": "python",
+        "code": 'LogisticRegression(solver="liblinear", C={number})',
+    },
+    "keras.l2": {
+        "alias_of": "keras.L2",
+        "library": "Keras",
+        "parameter": 'kernel_regularizer=keras.regularizers.l2(λ), or the string "l2" with λ = 0.01',
+        "source": "https://keras.io/api/layers/regularizers/",
+        "language": "python",
+        "code": CONVENTIONS["keras.L2"].code,
+        "code_if_unknown": CONVENTIONS["keras.L2"].code_if_unknown,
+    },
+}
+
+
+def _alias(name, changes):
+    """The convention that an alias stands for, with the changes. Its lines of code are of another library."""
+    original = CONVENTIONS[changes["alias_of"]]
+    unknown = {"version": "", "read": "documentation", "language": "text"}
+    no_code = {"code": "", "code_if_unknown": "", "code_if_linear": ""}
+    remark = f"{changes.get('remark', '')} {original.remark}".strip()
+    return replace(original, **{**unknown, **no_code, **changes, "name": name, "remark": remark})
+
+
+ALIASES = {name: _alias(name, changes) for name, changes in _ALIASES.items()}
+
+# Conventions that users look for and that have no number to convert, with the reason.
+LEFT_OUT = {
+    "PyTorch Lightning, DeepSpeed, flax": "their number is that of the optimiser they are given",
+    "Vowpal Wabbit": "its updates are adaptive and scaled by the data: its --l2 is the strength of no fixed rule",
+    "MATLAB's patternnet and fitnet": (
+        "performParam.regularization mixes the mean of the squared errors and the mean of the squared weights and "
+        "biases, (1 − r) to r: the ratio depends on the number of weights"
+    ),
+    "WEKA's MultilayerPerceptron -D": "it is a decay of the learning rate, not of the weights",
+    "XGBoost's and LightGBM's lambda": "it penalises the values of a tree's leaves",
+    "RealMLP's wd": (
+        "a schedule of its own (flat_cos) multiplies it, while the learning rate follows another; biases are exempt"
+    ),
+    "PyTorch's ASGD": (
+        "each update multiplies every parameter by 1 − η·lambd, lambd=1e-4 by default, whatever weight_decay is"
+    ),
+}

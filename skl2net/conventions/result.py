@@ -1,4 +1,4 @@
-"""What the conversions return: objects that print, display as HTML and say no more than is needed."""
+"""What conversions return: objects that print as text and display as tables in notebooks."""
 
 import re
 import textwrap
@@ -40,37 +40,36 @@ class AlphaConversion:
     given : float
         The number in the source's convention.
     alpha : float or None
-        The number in the target's convention; None if there is none, as `reason` says.
+        The number in the target's convention; None if there is none, see `reason`.
     exact : bool
-        Whether the two do the same, given `conditions`: follow the same trajectory weight for weight, or, if one of
-        them has no updates, have the same objective.
+        Whether the two are the same under `conditions`: they follow the same trajectory weight for weight, or have the
+        same objective if one of them has no updates.
     sense : {"trajectory", "measure", "limit", "batches", "parts", "objective", "share", "penalty"} or None
-        In which sense they are equivalent, the weakest that applies: same trajectory; same share in other units; same
-        trajectory as Adam's ε goes to 0; same update except in the last batch of an epoch; same rule except for
-        parameters, such as biases, that one of them treats differently; same objective; same share of a weight removed
-        per update when no gradient acts, hence same timescale; same penalty added to another data loss. None if they
-        are not equivalent in any.
+        The weakest sense of equivalence that applies: same trajectory; same share in other units; same trajectory as
+        Adam's ε goes to 0; same update except in the last batch of an epoch; same rule except for parameters, such as
+        biases, that one of them treats differently; same objective; same share of a weight removed per update when no
+        gradient acts, hence same timescale; same penalty added to another data loss. None if there is none.
     claim : str
         The sense in words.
     reason : str
-        Why they are not exact; empty if they are.
+        Why the conversion is not exact; empty if it is.
     conditions : tuple of str
-        What must be so in the two libraries.
+        What must hold in the two libraries.
     assumption : str
-        What was assumed of the loss function, and what changes without it; empty if nothing was.
+        What was assumed of the loss function, and what changes without it; empty if nothing was assumed.
     remarks : tuple of str
-        What else there is to know of the two conventions.
+        Further remarks on the two conventions.
     learning_rate : float or None
-        Learning rate to use on the other side; None if none was given, or the target has none.
+        Learning rate to use in the target library; None if none was given, or the target has none.
     learning_rate_factor : float
-        What the learning rate has to be multiplied by, because the data loss has another scale there.
+        Factor of the learning rate, because the data loss has another scale there.
     naive_factor : float or None
-        How many times too strong the target's rule is if the source's number is typed there unchanged; None for the
-        measures, which are no rules.
+        How many times too strong the target's rule is if the source's number is typed there unchanged; None for
+        measures.
     language : str
         Language of `code`; "text" if it is a formula.
     code : str
-        The lines that use the number in the target library and leave the biases alone; empty if there are none.
+        The lines that use the number in the target library and exempt the biases; empty if there are none.
     """
 
     source: str
@@ -104,18 +103,13 @@ class AlphaConversion:
         return "\n".join([textwrap.fill(" ".join(self.sentences()), WIDTH), *([self.code] if self.code else [])])
 
     def sentences(self) -> list[str]:
-        """What there is to say, at most three sentences, the most important first.
-
-        Returns
-        -------
-        list of str
-        """
+        """Return the result in at most three sentences, the most important first."""
         if self.alpha is None:
             return [self._headline()]
         told = [
             self._headline(),
             f"{_capital(self.reason)}." if self.reason else "",
-            f"This holds if {_listed(self.conditions)}." if self.conditions else "",
+            f"This holds if {', and '.join(self.conditions)}." if self.conditions else "",
             self.assumption,
             f"Typed unchanged, {self.given:.6g} is {self.naive_factor:.4g} times as strong there."
             if self._is_trap()
@@ -159,7 +153,7 @@ class AlphaConversion:
             "code": f"<pre>{escape(self.code)}</pre>" if self.code else "",
         }
         rows = [(name, text) for name, text in rows.items() if text]
-        return notebook.show("AlphaConversion", "conventions.AlphaConversion", notebook.table(rows))
+        return notebook.show("AlphaConversion", notebook.table(rows))
 
 
 class ConventionTable(tuple[Convention, ...]):
@@ -180,23 +174,19 @@ class ConventionTable(tuple[Convention, ...]):
     def _repr_html_(self) -> str:
         rows = (map(escape, (c.name, c.library, c.parameter, c.formula)) for c in self)
         header = ("name", "library", "where λ is typed", "one update, or the objective")
-        return notebook.show("Conventions", "list_conventions", notebook.table(rows, header=header))
+        return notebook.show("Conventions", notebook.table(rows, header=header))
 
 
 def claim_of(senses, *, same_optimiser=False, linear=False):
-    """In words, what is equal in all of the senses that apply.
+    """What is equal in all of the senses that apply, in words.
 
     Parameters
     ----------
     senses : collection of str
     same_optimiser : bool, default=False
-        Whether the optimiser is left open.
+        Whether the optimiser is unknown, and assumed to be the same.
     linear : bool, default=False
         Whether one of the two has no hidden layers.
-
-    Returns
-    -------
-    str
     """
     base = next(sense for sense in reversed(SENSES) if sense in senses and sense in _CLAIMS)
     qualifiers = [
@@ -210,13 +200,9 @@ def claim_of(senses, *, same_optimiser=False, linear=False):
 
 
 def _capital(text):
-    """A sentence begins with a capital, unless it begins with the name of a convention or an argument."""
+    """A sentence with a capital, unless it begins with the name of a convention or an argument."""
     return text if re.match(r"\w*[._=0-9]", text) else text[:1].upper() + text[1:]
 
 
 def _first_sentence(text):
     return text if ". " not in text else f"{text.partition('. ')[0]}."
-
-
-def _listed(parts):
-    return ", and ".join(parts)

@@ -3,6 +3,8 @@
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from skl2net.estimators.base import BaseL2Net
+
 # of Okabe and Ito's palette, which colour-blind readers can tell apart
 BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, GREY = (
     "#0072B2",
@@ -94,7 +96,7 @@ def find_fitted(estimator, display, classes, attributes):
     while not isinstance(found, classes):
         if isinstance(found, Pipeline):
             found = found[-1]
-        elif hasattr(found, "refit"):  # a search
+        elif hasattr(found, "refit") and not isinstance(found, BaseL2Net):  # a search
             check_is_fitted(
                 found, ["best_estimator_"], msg=f"{display.__name__} needs a %(name)s fitted with refit=True."
             )

@@ -174,7 +174,7 @@ class L2PathDisplay:
 
 def _timescales(estimator):
     """Timescale of each strength, as a report on a network trained with it has it; None if it has none."""
-    applied = estimator._applied_rule
+    applied = estimator._training_state.applied_rule
     n_layers = len(applied.rule.alpha)
     rules = [replace(applied.rule, alpha=(alpha,) * n_layers) for alpha in estimator.alphas_]
     timescales = [make_report(replace(applied, rule=rule), estimator.coefs_).timescale for rule in rules]

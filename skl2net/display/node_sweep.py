@@ -6,7 +6,8 @@ import numpy as np
 
 from skl2net.display.drawing import BLUE, GREY, VERMILION, divide, find_fitted, import_pyplot
 from skl2net.hints import Estimator, Floats
-from skl2net.model_selection.nodes import NodeSweepCV, best_rows, split_scores, standard_error
+from skl2net.model_selection.nodes import NodeSweepCV, best_rows
+from skl2net.model_selection.search import split_scores, standard_error
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -120,7 +121,7 @@ class NodeSweepDisplay:
         rows = best_rows(sweep.cv_results_, sweep.param_name_, metric)
         sizes = sorted(rows, key=lambda size: (sum(size), size))
         folds = split_scores(sweep.cv_results_, metric)[[rows[size] for size in sizes]]
-        scores = folds.mean(axis=1)
+        scores = np.where(np.isfinite(folds).all(axis=1), folds.mean(axis=1), np.nan)
         best = folds[np.nanargmax(scores)]
         if score_name is None:
             scoring = metric if sweep.multimetric_ else sweep.scoring

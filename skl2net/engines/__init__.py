@@ -1,18 +1,18 @@
 """How fast it is computed: the engines, which all compute the same.
 
 `base` says what an engine is; `reference` is the readable one, the oracle that the others are tested against, and what
-runs where no extension was built; `_compiled` is the fast one. `threads` limits the threads of the latter, and
-`diagnosis` says why it is missing.
+runs where no extension was built; `_compiled` is the fast one. `threads` limits the threads of the latter.
 """
 
 import importlib
 import warnings
 from functools import cache
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
 
 import threadpoolctl
 
 from skl2net._sklearn_private import openmp_effective_n_threads
-from skl2net.engines.diagnosis import why_not_imported
 from skl2net.engines.reference import engine as reference_engine
 
 try:  # a `from` import of a missing submodule would speak of a circular import
@@ -55,7 +55,13 @@ def why_reference():
     """Why the reference engine is the default."""
     if _compiled is not None:
         return "the compiled one was not asked for"
-    return why_not_imported(_import_error)
+    if not isinstance(_import_error, ModuleNotFoundError) or _import_error.name != "skl2net.engines._compiled":
+        return f"the compiled one fails to load ({type(_import_error).__name__}: {_import_error})"
+    return (
+        f"{Path(__file__).parent} has no _compiled{EXTENSION_SUFFIXES[0]}. If this is a source folder that hides an "
+        "installed skl2net, start Python in another folder. Otherwise reinstall skl2net with this Python "
+        "and GCC or Clang (clang-cl on Windows): 'pip install -v' shows why a build fails"
+    )
 
 
 @cache
@@ -64,5 +70,4 @@ def _warn_slow():
         "skl2net runs on its reference engine, which is up to hundreds of times slower than the compiled one: "
         f"{why_reference()}.",
         RuntimeWarning,
-        stacklevel=2,
     )

@@ -1,10 +1,9 @@
 """What the classifier and the regressor share: parameters, `fit`, the fitted attributes, reports and exports."""
 
 import copy
-import sys
 import warnings
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Self
@@ -12,10 +11,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from skl2net._parameters import check_numbers, is_finite_number
 from skl2net._sklearn_private import (
     CallbackSupportMixin,
     Interval,
@@ -23,78 +20,33 @@ from skl2net._sklearn_private import (
     StrOptions,
     check_sample_weight,
     fit_context,
+    is_finite_number,
     validate_data,
 )
 from skl2net.activations import ACTIVATIONS
 from skl2net.engines import default_engine
 from skl2net.engines.base import Task
-from skl2net.estimators.persistence import (
-    VERSION,
-    Continuation,
-    current_version,
-    plain,
-    refuse_what_cannot_be_loaded,
-    restored,
-    take_version,
-)
+from skl2net.estimators.persistence import plain, restored
 from skl2net.estimators.sparse_input import check_sparse
 from skl2net.estimators.tasks import FitTasks
-from skl2net.fitting import EarlyStopping, Start, Watch, fit_network
+from skl2net.fitting import Watch, fit_network
 from skl2net.hints import ArrayLike, Estimator, Floats, MatrixLike, NDArray
-from skl2net.l2 import MODES, check_rule
-from skl2net.losses import Loss
+from skl2net.l2 import MODES
 from skl2net.network import Network
-from skl2net.notebook import DocumentationLink
-from skl2net.problem import Decoder, Problem
 from skl2net.report import L2Report, make_report
-from skl2net.solvers.gradient import GradientDescent, LearningRate
-from skl2net.solvers.lbfgs import LBFGS
-from skl2net.solvers.optimisers import SGD, Adam
-from skl2net.solvers.stopping import Progress, StoppingRule
+from skl2net.search_threads import limits_of_this_thread
+from skl2net.solvers.schedules import SCHEDULES
 from skl2net.solvers.swarm import ParticleSwarm, SwarmState
+from skl2net.training import hidden_layer_sizes, make_plan, make_start
 
 FLOATS = (np.float64, np.float32)
 
 
-@dataclass(frozen=True)
-class TrainingData:
-    """Validated and encoded data.
-
-    Parameters
-    ----------
-    X : ndarray or CSR of shape (n_samples, n_features)
-    Y : ndarray of shape (n_samples, n_outputs) or (n_samples,)
-        Targets as `Task` takes them: in the dtype of `X`, or numbers of classes.
-    n_outputs : int
-    sample_weight : ndarray of shape (n_samples,) or None
-        Without class weights.
-    loss : Loss
-    decoder : Decoder
-        What targets and outputs mean.
-    stratify : ndarray of shape (n_samples,) or None
-        Labels whose proportions a validation set shares.
-    """
-
-    X: np.ndarray
-    Y: np.ndarray
-    n_outputs: int
-    sample_weight: np.ndarray | None
-    loss: Loss
-    decoder: Decoder
-    stratify: np.ndarray | None
-
-
-class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
+class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
     """Base class of the classifier and the regressor."""
 
     coefs_: list[Floats]
     intercepts_: list[Floats]
-    loss_: float
-    data_loss_: float
-    best_loss_: float | None
-    best_validation_score_: float | None
-    n_iter_: int
-    t_: int
     n_layers_: int
     n_outputs_: int
     out_activation_: str
@@ -113,7 +65,7 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
         "l2_mode": [StrOptions(set(MODES))],
         "alpha": [Interval(Real, 0, None, closed="left"), "array-like", None],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
+        "learning_rate": [StrOptions(set(SCHEDULES))],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
         "power_t": [Interval(Real, 0, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -182,12 +134,13 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
         """
         check_is_fitted(self)
         self._network().check(self.coefs_, self.intercepts_)
-        if self._applied_rule is None:
+        applied_rule = self._training_state.applied_rule
+        if applied_rule is None:
             raise ValueError(
                 "There is nothing to report: this network was trained by the L-BFGS of scikit-learn, which does not "
                 "remember the number of samples that alpha was divided by. Call fit first."
             )
-        return make_report(self._applied_rule, self.coefs_)
+        return make_report(applied_rule, self.coefs_)
 
     @classmethod
     def from_sklearn(cls, mlp: Estimator) -> Self:
@@ -226,10 +179,10 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
         """
         from skl2net.interchange.sklearn import from_sklearn
 
-        parameters, attributes, network, result = from_sklearn(cls, mlp)
+        parameters, attributes, network, state = from_sklearn(cls, mlp)
         net = cls(**parameters)
         vars(net).update(attributes)
-        net._keep(network, result, mlp.random_state)
+        net._keep(network, state)
         return net
 
     def to_sklearn(self) -> Estimator:
@@ -318,110 +271,109 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
         return to_torch(self)
 
     @property
+    def loss_(self) -> float:
+        """Loss of the last iteration, float."""
+        return self._training_state.loss
+
+    @property
+    def data_loss_(self) -> float:
+        """Loss of the last iteration without the penalty, float."""
+        return self._training_state.data_loss
+
+    @property
+    def best_loss_(self) -> float | None:
+        """Smallest loss of the last fit; None with early stopping."""
+        return self._training_state.progress.best_loss
+
+    @property
+    def best_validation_score_(self) -> float | None:
+        """Best score on the validation set; None without early stopping."""
+        return self._training_state.progress.best_score
+
+    @property
+    def n_iter_(self) -> int:
+        """Number of iterations of the last fit, int."""
+        return self._training_state.n_iter
+
+    @property
+    def t_(self) -> int:
+        """Number of samples visited in all calls, int."""
+        return self._training_state.t
+
+    @property
     def loss_curve_(self) -> list[float]:
         """Loss of each iteration, list of float."""
-        return self._curves.loss.tolist()
+        return self._training_state.curves.loss.tolist()
 
     @property
     def data_loss_curve_(self) -> list[float]:
         """Loss of each iteration without the penalty, list of float."""
-        return self._curves.data_loss.tolist()
+        return self._training_state.curves.data_loss.tolist()
 
     @property
     def weight_norm_curve_(self) -> list[float]:
         r""":math:`\sum w^2` after each iteration, list of float."""
-        return self._curves.weight_norm.tolist()
+        return self._training_state.curves.weight_norm.tolist()
 
     @property
     def validation_scores_(self) -> list[float] | None:
         """Score on the validation set after each iteration; None without early stopping."""
-        return None if self.best_validation_score_ is None else self._curves.validation_score.tolist()
+        is_validated = self.best_validation_score_ is not None
+        return self._training_state.curves.validation_score.tolist() if is_validated else None
 
     @property
     def validation_loss_curve_(self) -> list[float] | None:
         """Loss on the validation set after each iteration; None without early stopping."""
-        return None if self.best_validation_score_ is None else self._curves.validation_loss.tolist()
+        is_validated = self.best_validation_score_ is not None
+        return self._training_state.curves.validation_loss.tolist() if is_validated else None
 
     @property
     def swarm_(self) -> SwarmState | None:
         """Final state of the swarm, a `SwarmState`; None if another solver was used."""
-        state = self._continuation.state
+        state = self._training_state.solver_state
         return state if isinstance(state, SwarmState) else None
 
-    def _fit(self, X, y, sample_weight, *, is_stream=False, classes=None, is_cancelled=None):
+    def _fit(self, X, y, sample_weight, *, is_stream=False, classes=None):
         continues = hasattr(self, "coefs_") and (self.warm_start or is_stream)
         if is_stream and self.early_stopping:
             raise ValueError(
                 "partial_fit does not support early_stopping=True, since each call makes a single pass over its data. "
                 "Set early_stopping=False, or call fit."
             )
-        self._hidden_layer_sizes()
+        hidden_layer_sizes(self)  # refuses before the data are looked at
         fitted = copy.copy(self)  # so that a fit that fails leaves the estimator unchanged
         data = fitted._training_data(X, y, sample_weight, continues=continues, is_stream=is_stream, classes=classes)
-        n_seen = self._continuation.n_samples if continues and is_stream else 0.0
         self._warn_if_clipped(data.X.shape[0])
-        solver = self._solver(data.X.shape[0], is_stream)
-        problem = fitted._problem(data, solver, self.alpha, n_seen=n_seen)
+        before, parameters = self._training_state if continues else None, None
+        n_seen = before.n_total if continues and is_stream else 0.0
+        is_cancelled, n_threads = limits_of_this_thread()
+        plan = make_plan(self, data, n_threads=n_threads, n_seen=n_seen, is_stream=is_stream)
+        network = plan.problem.network
         if continues:
-            self._check_same_layers(problem.network)
-        stopping = self._stopping_rule()
-        if is_stream:
-            stopping = replace(stopping, max_iter=1)
-        start = self._start(problem.network, continues, is_stream)
+            self._check_same_layers(network)
+            parameters = network.pack(self.coefs_, self.intercepts_)
+        start = make_start(self.random_state, before, parameters, is_stream=is_stream)
         tasks = FitTasks(
             self,
             fitted,
-            problem.network,
-            max_iterations=solver.max_iterations(stopping.max_iter),
+            plan,
             name="partial_fit" if is_stream else "fit",
             X=X,
             y=y,
             metadata=None if sample_weight is None else {"sample_weight": sample_weight},
         )
-        watch = tasks.watching(Watch(self._early_stopping(data), self.verbose, is_cancelled))
-        result = fit_network(problem, solver, start, stopping, watch)
-        fitted._keep(problem.network, result, self.random_state)
-        for message, category in result.warnings:  # before anything is changed: they may be errors
+        state, messages = fit_network(plan, start, tasks.watching(Watch(self.verbose, is_cancelled)))
+        fitted._keep(network, state)
+        for message, category in messages:  # before anything is changed: they may be errors
             if not (is_stream and category is ConvergenceWarning):  # one pass need not converge
-                warnings.warn(message, category, stacklevel=4)
+                warnings.warn(message, category)
+        tasks.end(state)
         self._adopt(vars(fitted))
         if isinstance(self.random_state, np.random.RandomState):
-            self.random_state.set_state(result.random_state.get_state(legacy=False))
-        tasks.end(result)
+            self.random_state.set_state(state.random_state.get_state(legacy=False))
         return self
 
-    def _problem(self, data, solver, alpha, *, rows=None, n_threads=None, n_seen=0.0):
-        """The problem of training on some rows of the data, or on all."""
-        sizes = (data.X.shape[1], *self._hidden_layer_sizes(), data.n_outputs)
-        network = Network(sizes, ACTIVATIONS[self.activation])
-        if network.n_parameters * data.X.dtype.itemsize > sys.maxsize:
-            raise ValueError("hidden_layer_sizes asks for more weights than any memory holds. Pass fewer units.")
-        rule = check_rule(
-            self.l2_mode, alpha, n_layers=network.n_layers, solver=solver, learning_rate=self.learning_rate_init
-        )
-        weights = self._weights_of(data, rows)
-        task = Task(network, data.loss, data.X, data.Y, weights, rows, n_threads)
-        return Problem(task, rule, default_engine(), data.decoder, n_seen)
-
-    def _weights_of(self, data, rows):
-        """Weights of all samples, right for the given rows alone, or for all if `rows` is None."""
-        if rows is None:
-            return self._with_class_weights(data.Y, data.sample_weight, data.X.dtype)
-        of_rows = None if data.sample_weight is None else data.sample_weight[rows]
-        if of_rows is not None and not np.any(of_rows):
-            raise ValueError("Sample weights must contain at least one non-zero number.")  # scikit-learn's words
-        of_rows = self._with_class_weights(data.Y[rows], of_rows, data.X.dtype)
-        if of_rows is None:
-            return None
-        weights = np.zeros(len(data.Y), dtype=data.X.dtype)
-        weights[rows] = of_rows
-        return weights
-
-    def _stopping_rule(self):
-        return StoppingRule(int(self.max_iter), float(self.tol), self.n_iter_no_change)
-
     def _validate_params(self):
-        check_numbers(self)
         alpha = getattr(self, "alpha", None)  # a search has none
         if isinstance(alpha, str):
             raise ValueError(
@@ -438,26 +390,6 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
                     f"random_state is a RandomState of {generator}, and only that of MT19937 can be continued and "
                     "saved. Pass an integer, or numpy.random.RandomState(seed)."
                 )
-
-    def _early_stopping(self, data, rows=slice(None)):
-        if not self.early_stopping:
-            return None
-        return EarlyStopping(float(self.validation_fraction), None if data.stratify is None else data.stratify[rows])
-
-    def _hidden_layer_sizes(self):
-        sizes = self.hidden_layer_sizes
-        is_scalar = isinstance(sizes, np.ndarray) and sizes.ndim == 0
-        if is_scalar or isinstance(sizes, set | frozenset | dict):
-            raise ValueError(
-                f"hidden_layer_sizes must be an integer or a sequence of integers, such as (100,), got {sizes!r}."
-            )
-        sizes = (sizes,) if isinstance(sizes, Integral) else tuple(sizes)
-        if not all(isinstance(size, Integral) and not isinstance(size, bool) and size > 0 for size in sizes):
-            raise ValueError(
-                f"hidden_layer_sizes must be > 0, in whole numbers of units (or () for a linear model), got "
-                f"{self.hidden_layer_sizes!r}."
-            )
-        return tuple(int(size) for size in sizes)
 
     def _check_same_layers(self, network):
         """Refuse to continue a network of other sizes, saying what has changed."""
@@ -481,27 +413,6 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
         check_range(weight, X.dtype, "The sample weights", "them")
         return weight.astype(X.dtype, copy=False)
 
-    def _with_class_weights(self, Y, sample_weight, dtype):
-        """Weights of samples with encoded targets, multiplied by those of their classes; None if all are one.
-
-        In the given dtype, which `sample_weight` has already.
-        """
-        return sample_weight
-
-    def _start(self, network, continues, is_stream):
-        """Where this fit begins."""
-        if not continues:
-            return Start(seed_of(self.random_state))
-        before = self._continuation
-        # with another seed, from now on the numbers of that seed; a RandomState is a stream that others may have used
-        is_same = isinstance(self.random_state, (Integral, type(None))) and self.random_state == before.seed
-        random_state = before.random_state if is_same else seed_of(self.random_state)
-        parameters = network.pack(self.coefs_, self.intercepts_)
-        progress = Progress()  # each fit has a patience of its own, and a stream one for all its calls
-        if is_stream and before.progress.best_score is None:
-            progress = before.progress
-        return Start(random_state, parameters, before.state, before.curves, self.t_, progress)
-
     def _layer_sizes(self):
         """Number of units of each layer. `Network.check` says which weights do not fit, if users have replaced some."""
         for name in ("coefs_", "intercepts_"):
@@ -519,34 +430,11 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
         hidden = (np.shape(coef)[1] if np.ndim(coef) == 2 else np.size(intercept) for coef, intercept in pairs)
         return self.n_features_in_, *hidden, self.n_outputs_
 
-    def _solver(self, n_rows, is_stream=False):
-        if isinstance(self.solver, ParticleSwarm):
-            return self.solver
-        if self.solver == "pso":
-            return ParticleSwarm()
-        if self.solver == "lbfgs":
-            return LBFGS(max_fun=self.max_fun)
-        if self.solver == "adam":
-            optimiser = Adam(float(self.beta_1), float(self.beta_2), float(self.epsilon))
-            learning_rate = LearningRate("constant", float(self.learning_rate_init))
-        else:
-            optimiser = SGD(float(self.momentum), self.nesterovs_momentum)
-            learning_rate = LearningRate(self.learning_rate, float(self.learning_rate_init), float(self.power_t))
-        return GradientDescent(
-            optimiser,
-            learning_rate,
-            batch_size=min(200 if self.batch_size == "auto" else int(self.batch_size), n_rows),
-            shuffle=self.shuffle,
-            is_stream=is_stream,
-            keeps_order=is_stream or self.warm_start,
-        )
-
     def _warn_if_clipped(self, n_rows):
         """Warn of batches that are larger than the data."""
         if self.solver in ("sgd", "adam") and self.batch_size != "auto" and self.batch_size > n_rows:
             warnings.warn(
                 f"batch_size={self.batch_size} is larger than the sample size {n_rows}. It is going to be clipped.",
-                stacklevel=5,
             )
 
     def _with_outputs(self, outputs):
@@ -560,36 +448,22 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
         vars(copied).update(vars(self))
         return copied
 
-    def _keep(self, network, result, seed):
-        """Turn the result of a fit into fitted attributes."""
-        coefs, intercepts = network.unpack(result.parameters)
+    def _keep(self, network, state):
+        """Turn the state after a fit into fitted attributes."""
+        coefs, intercepts = network.unpack(state.parameters)
         vars(self).update(
             coefs_=coefs,
             intercepts_=intercepts,
             n_layers_=len(network.layer_sizes),
             n_outputs_=network.layer_sizes[-1],
             out_activation_=self._loss.output.name,
-            n_iter_=result.n_iter,
-            t_=result.t,
-            loss_=result.loss,
-            data_loss_=result.data_loss,
-            best_loss_=result.progress.best_loss,
-            best_validation_score_=result.progress.best_score,
             _activation=network.activation.name,  # of the fitted weights, whatever set_params says later
-            _applied_rule=result.applied_rule,
-            _continuation=Continuation(
-                result.state,
-                result.curves,
-                result.progress,
-                result.random_state,
-                int(seed) if isinstance(seed, Integral) else None if seed is None else "stream",
-                result.n_total,
-            ),
+            _training_state=replace(state, parameters=None),
         )
 
     def _adopt(self, attributes):
         """Take over the attributes of a finished fit, and drop those of an earlier one that it has not."""
-        of_fits = {"_activation", "_loss", "_applied_rule", "_continuation", "_label_binarizer"}
+        of_fits = {"_activation", "_loss", "_training_state", "_label_binarizer"}
         kept = {name: value for name, value in vars(self).items() if not (name.endswith("_") or name in of_fits)}
         self.__dict__ = kept | attributes  # at once, whenever Ctrl-C comes
 
@@ -621,21 +495,11 @@ class BaseL2Net(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
         """The fitted network, of the layers that its weights have."""
         return _cached_network(self._layer_sizes(), ACTIVATIONS[self._activation])
 
-    @property
-    def _curves(self):
-        return self._continuation.curves
-
     def __getstate__(self):
-        state, kind = plain(super().__getstate__()), type(self)
-        is_classifier = isinstance(self, ClassifierMixin)
-        refuse_what_cannot_be_loaded(state, kind.__name__, kind._get_param_names(), is_classifier=is_classifier)
-        return {**state, VERSION: current_version()}
+        return plain(super().__getstate__(), type(self), is_classifier=isinstance(self, ClassifierMixin))
 
     def __setstate__(self, state):
-        state, kind = dict(state), type(self)
-        take_version(state, kind.__name__)
-        is_classifier = isinstance(self, ClassifierMixin)
-        super().__setstate__(restored(state, kind.__name__, kind._get_param_names(), is_classifier=is_classifier))
+        super().__setstate__(restored(state, type(self), is_classifier=isinstance(self, ClassifierMixin)))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -708,13 +572,3 @@ def check_range(weight, dtype, what, those):
             f"{what} sum to {total:.3g}, which is out of the range of {dtype}. Multiply all of {those} by the same "
             "number, so that the sum is about the number of samples."
         )
-
-
-def seed_of(random_state):
-    """What `Start` is given for the parameter `random_state`.
-
-    NumPy's global stream gives a new seed to each fit, so that fits that run at once differ.
-    """
-    if random_state is None or random_state is np.random:
-        return check_random_state(None).randint(0, 2**32, size=8, dtype=np.uint32)
-    return random_state

@@ -1,5 +1,6 @@
 """The classifier."""
 
+import copy
 from functools import partial
 from typing import Any, Literal, Self
 
@@ -10,9 +11,16 @@ from sklearn.utils import column_or_1d, gen_batches
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
-from skl2net._parameters import is_finite_number
-from skl2net._sklearn_private import StrOptions, available_if, check_partial_fit_first_call, fit_context, validate_data
-from skl2net.estimators.base import FLOATS, BaseL2Net, TrainingData, check_range
+from skl2net._sklearn_private import (
+    StrOptions,
+    available_if,
+    check_partial_fit_first_call,
+    fit_context,
+    is_finite_number,
+    validate_data,
+)
+from skl2net.estimators.base import FLOATS, BaseL2Net, check_range
+from skl2net.estimators.persistence import fault_of_classes
 from skl2net.estimators.sparse_input import check_sparse
 from skl2net.hints import (
     Activation,
@@ -20,7 +28,6 @@ from skl2net.hints import (
     ClassWeight,
     Floats,
     L2Mode,
-    LearningRate,
     MatrixLike,
     NDArray,
     RandomState,
@@ -30,7 +37,9 @@ from skl2net.hints import (
 )
 from skl2net.losses import CLASSIFICATION_LOSSES
 from skl2net.problem import Decoder
+from skl2net.solvers.schedules import LearningRate
 from skl2net.solvers.swarm import ParticleSwarm
+from skl2net.training import TrainingData
 
 _ENCODED_AT_ONCE = 100_000  # labels: their numbers take 8 bytes each until they are stored
 
@@ -91,10 +100,13 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
     batch_size : int or "auto", default="auto"
         Number of samples per update. "auto" is ``min(200, n_samples)``; 1 is online training. Only used when
         ``solver="sgd"`` or ``"adam"``.
-    learning_rate : {"constant", "invscaling", "adaptive"}, default="constant"
+    learning_rate : {"constant", "invscaling", "adaptive", "cosine"}, default="constant"
         Learning rate schedule. "constant" keeps `learning_rate_init`. "invscaling" divides it by
         ``(t + 1) ** power_t``, where `t` is the number of samples seen, updated after each epoch. "adaptive" divides
-        it by 5 each time training stops improving. Only used when ``solver="sgd"``.
+        it by 5 each time training stops improving. Both are only used when ``solver="sgd"``. "cosine" decreases it to
+        0 over `max_iter` epochs: update `t` of `T` uses ``learning_rate_init * (1 + cos(pi * (t + 0.5) / T)) / 2``.
+        Training then always runs for `max_iter` epochs, and `tol` and `n_iter_no_change` are ignored; `partial_fit`
+        uses a constant rate. Only used when ``solver="sgd"`` or ``"adam"``.
     learning_rate_init : float, default=0.001
         Initial learning rate. Only used when ``solver="sgd"`` or ``"adam"``.
     power_t : float, default=0.5
@@ -398,6 +410,8 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
             self._label_binarizer = LabelBinarizer().fit(y if is_multilabel else classes)
         elif not continues:
             self._label_binarizer = LabelBinarizer().fit(y)
+        elif self.classes_ is not self._label_binarizer.classes_:
+            self._label_binarizer = self._renamed_label_binarizer()
         self.classes_ = self._label_binarizer.classes_
         self._loss = CLASSIFICATION_LOSSES[self.loss][self._label_binarizer.y_type_]
         if continues or is_stream:
@@ -415,7 +429,20 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
                 estimator=self._with_outputs,
             ),
             stratify=_truth(self, Y) if self.early_stopping and Y.shape[1:] == (1,) else None,
+            class_weights=None if self.class_weight is None else self._with_class_weights,
         )
+
+    def _renamed_label_binarizer(self):
+        """The encoder of classes that a user has renamed by setting `classes_`."""
+        fault = fault_of_classes(self.classes_)
+        if fault is not None:
+            raise ValueError(
+                f"`classes_` {fault}. Set it to the classes of the last fit, or call fit with warm_start=False to "
+                "train a new network."
+            )
+        binarizer = copy.copy(self._label_binarizer)
+        binarizer.classes_ = self.classes_
+        return binarizer
 
     def _encoded(self, y, dtype):
         """Targets of known labels as `Task` takes them: numbers of classes, if there are three or more.
@@ -444,8 +471,7 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
             )
 
     def _with_class_weights(self, Y, sample_weight, dtype):
-        if self.class_weight is None:
-            return sample_weight
+        """Weights of samples with encoded targets, multiplied by those of their classes, in the given dtype."""
         self._check_class_weight()
         if self._label_binarizer.y_type_.startswith("multilabel"):
             of_samples = compute_sample_weight(self.class_weight, Y)

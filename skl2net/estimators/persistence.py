@@ -1,72 +1,85 @@
-"""What a fitted network is saved as: arrays, numbers, strings, and dictionaries, lists and tuples of them.
+"""What a fitted network is saved as: arrays, numbers, strings, and dictionaries and lists of them.
 
-`plain` makes such a dictionary of the attributes of an estimator, and `restored` makes attributes of it again, which
-checks every part by its name: the file may be damaged, or have been made by somebody else. `skl2net.estimators.base`
-calls them in ``__getstate__`` and ``__setstate__``, so that pickle, joblib, skops and copies share one format. What
-users have set themselves is checked in ``__getstate__`` too, while the estimator still exists.
+`plain` makes such a dictionary of the attributes of an estimator, and `restored` makes attributes of it again. The
+training state is saved field by field: the fields and types of its dataclasses say what a file has, and the tables
+below which values are valid. Each part is checked, and refused by its name: the file may be damaged, or have been made
+by somebody else. `skl2net.estimators.base` calls `plain` and `restored` in ``__getstate__`` and ``__setstate__``, so
+that pickle, joblib, skops and copies share one format. What users have set themselves is checked when it is saved too.
 
-The format is that of the release 0.2.0, and later versions read it. `tests/data` has files of it.
+A parameter or field that a file lacks has its default, so that later versions can add some and still read the file.
+`tests/data` has files of each release.
 """
 
 import warnings
 from contextlib import suppress
-from dataclasses import asdict, dataclass
-from dataclasses import fields as dataclass_fields
+from dataclasses import MISSING, asdict, fields, is_dataclass
+from inspect import Parameter, signature
 from numbers import Integral, Real
+from types import NoneType, UnionType
+from typing import get_args, get_type_hints
 
 import numpy as np
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.preprocessing import LabelBinarizer
 
+from skl2net._version import __version__
 from skl2net.activations import ACTIVATIONS
-from skl2net.l2 import DECAYS, MODES, AppliedRule, L2Rule
+from skl2net.l2 import DECAYS, MODES, AppliedRule
 from skl2net.losses import CLASSIFICATION_LOSSES, LOSSES, REGRESSION_LOSSES
 from skl2net.network import Network
-from skl2net.solvers.curves import Curve, Curves
-from skl2net.solvers.gradient import GradientState, RowOrder
+from skl2net.solvers.curves import Curve
+from skl2net.solvers.gradient import GradientState
 from skl2net.solvers.optimisers import SGD, Adam
-from skl2net.solvers.stopping import Progress
 from skl2net.solvers.swarm import ParticleSwarm, SwarmState
-from skl2net.solvers.swarm.state import Spread
+from skl2net.solvers.training_state import TrainingState
 
-VERSION = "_skl2net_version"
-
-_FLOATS = (np.float32, np.float64)
-_PROGRESS = ("best_loss", "reference_loss", "best_score", "n_stalled")
-_LABELS = "_skl2net_labels"
-_TRAINING = "_skl2net_training"
+_VERSION, _PARAMETERS = "_skl2net_version", "_skl2net_parameters"
+_LABELS, _NETWORK, _TRAINING = "_skl2net_labels", "_skl2net_network", "_skl2net_training"
 _SWARM = "ParticleSwarm"
 _KINDS = tuple(CLASSIFICATION_LOSSES["log_loss"])
-_TOPOLOGIES = ("global", "ring", "von_neumann", "random")
 _OPTIMISERS = {optimiser.name: optimiser for optimiser in (SGD, Adam)}
+_SOLVER_STATES = {"gradient": GradientState, "swarm": SwarmState}
+
+_FLOATS = (np.float32, np.float64)
 _MOST = 2**53  # of what is counted: sums and floats of it are exact
-_MOST_REDUCTIONS = 440  # 5.0 ** 442 overflows
+
+# valid values of the fields of the training state, by name
+_CHOICES = {
+    "mode": MODES,
+    "solver": (*_OPTIMISERS, "lbfgs", "pso"),
+    "loss": tuple(LOSSES),
+    "objective": ("mean loss", "own objective"),
+    "name": tuple(_OPTIMISERS),
+    "topology": ("global", "ring", "von_neumann", "random"),
+    "seed": ("stream",),
+}
+_AT_MOST = {"n_reductions": 440, "momentum": 1, "beta_1": 1, "beta_2": 1}  # 5.0 ** 442 overflows
+_ANY_NUMBER = ("loss", "data_loss", "best_loss", "reference_loss", "best_score")  # others are finite and not negative
 
 
-@dataclass(frozen=True)
-class Continuation:
-    """What a warm start or `partial_fit` continues, besides the weights.
+def _not_nan(values):
+    return ~np.isnan(values)
 
-    Parameters
-    ----------
-    state : object
-        `FitResult.state`.
-    curves : Curves
-    progress : Progress
-    random_state : numpy.random.RandomState
-        The random stream after the last fit.
-    seed : int, None or "stream"
-        The parameter `random_state` of that fit; "stream" for a `RandomState`.
-    n_samples : float
-        Number of samples of that fit; for `partial_fit`, of all calls so far.
-    """
 
-    state: object
-    curves: Curves
-    progress: Progress
-    random_state: np.random.RandomState
-    seed: int | str | None
-    n_samples: float
+def _is_index(values):
+    return (values >= 0) & (values < len(values))
+
+
+# shape, dtypes and valid entries of arrays; a length that has not been met before is free
+_ARRAYS = {
+    "moments": (("n_moments", "n_parameters"), _FLOATS, _not_nan),  # a square may be infinite in float32
+    "order": (("n_rows",), (np.int32, np.int64), _is_index),
+    "positions": (("n_particles", "n_parameters"), _FLOATS, np.isfinite),
+    "velocities": (("n_particles", "n_parameters"), _FLOATS, np.isfinite),
+    "best_positions": (("n_particles", "n_parameters"), _FLOATS, np.isfinite),
+    "best_losses": (("n_particles",), (np.float64,), _not_nan),
+    "best_data_losses": (("n_particles",), (np.float64,), _not_nan),
+    "neighbourhood_best": (("n_particles",), (np.intp,), _is_index),
+    "links": (("n_particles", "n_particles"), (np.bool_,), None),
+}
+_LENGTHS_OF_CURVES = {"loss": "n_losses", "weight_norm": "n_losses", "data_loss": "n_losses"}
+_LENGTHS_OF_CURVES |= dict.fromkeys(("validation_score", "validation_loss"), "n_validated")
+_LENGTHS_OF_CURVES |= dict.fromkeys(("best", "lower_quartile", "median", "upper_quartile"), "n_iterations")
 
 
 class SavedVersionWarning(InconsistentVersionWarning):
@@ -83,178 +96,136 @@ class SavedVersionWarning(InconsistentVersionWarning):
         )
 
 
-def current_version():
-    """The version of this installation."""
-    import skl2net
-
-    return skl2net.__version__
-
-
-def take_version(state, estimator):
-    """Remove the version from a saved state, and warn if it is another one."""
-    if VERSION not in state:
-        raise ValueError(
-            f"This is no {estimator} saved by skl2net 0.2.0 or later: its state has no {VERSION!r}. Fit it again with "
-            "this version, or load it with the version that saved it."
-        )
-    version = str(state.pop(VERSION))
-    if version != current_version():
-        warnings.warn(SavedVersionWarning(estimator, version, current_version()), stacklevel=3)
-
-
 # --- saving -----------------------------------------------------------------------------------------------------------
 
 
-def plain(attributes):
-    """The attributes of an estimator as plain data.
+def with_header(state, kind):
+    """A state with the version and the names of the parameters of the class."""
+    return {**state, _VERSION: __version__, _PARAMETERS: kind._get_param_names()}
 
-    Parameters
-    ----------
-    attributes : dict
-        Those of `BaseL2Net`; those that a user has added are left as they are.
 
-    Returns
-    -------
-    dict
+def plain(attributes, kind, *, is_classifier):
+    """The attributes of an estimator of class `kind` as plain data. Those that a user has added are left as they are.
+
+    Raises ValueError with the name of a part that `restored` would refuse: users may have replaced `coefs_` and others.
     """
     state = dict(attributes)
     for name in ("coefs_", "intercepts_"):
         if isinstance(state.get(name), tuple):
             state[name] = list(state[name])
-    arrays = [array for name in ("coefs_", "intercepts_") for array in _arrays_in(state.get(name))]
+    lists = [state[name] for name in ("coefs_", "intercepts_") if isinstance(state.get(name), list)]
+    arrays = [array for arrays in lists for array in arrays if isinstance(array, np.ndarray)]
     if len({array.dtype for array in arrays}) > 1 and all(array.dtype in _FLOATS for array in arrays):
         for name in ("coefs_", "intercepts_"):  # as they are computed with
             state[name] = [array.astype(np.float64) for array in state[name]]
     solver = state.get("solver")
     if type(solver) is ParticleSwarm:
         state["solver"] = {_SWARM: solver.get_params(deep=False)}
-    if "_continuation" in state:
-        continuation = state.pop("_continuation")
-        applied = state.pop("_applied_rule")
-        state[_TRAINING] = {
-            "activation": state.pop("_activation"),
-            "loss": state.pop("_loss").name,
-            "applied_rule": None if applied is None else _plain_rule(applied),
-            "state": _plain_state(continuation.state, sum(array.size for array in arrays)),
-            "curves": _plain_curves(continuation.curves),
-            "progress": {name: getattr(continuation.progress, name) for name in _PROGRESS},
-            "random_state": continuation.random_state.get_state(legacy=False),
-            "seed": continuation.seed,
-            "n_samples": float(continuation.n_samples),
-        }
+    if "_training_state" in state:
+        training = _plain(state.pop("_training_state"))
+        del training["parameters"]
+        n_parameters = sum(array.size for array in arrays)
+        training["solver_state"] = _plain_solver_state(attributes["_training_state"].solver_state, n_parameters)
+        state[_TRAINING] = training
+        state[_NETWORK] = {"activation": state.pop("_activation"), "loss": state.pop("_loss").name}
     binarizer = state.pop("_label_binarizer", None)
     if binarizer is not None:
         state[_LABELS] = {"kind": binarizer.y_type_, "sparse": bool(binarizer.sparse_input_)}
-    return state
+    _checked(state, f"This {kind.__name__} cannot be saved: ", is_classifier)
+    return with_header(state, kind)
 
 
-def _arrays_in(value):
-    return [array for array in value if isinstance(array, np.ndarray)] if isinstance(value, list) else []
+def _plain(value):
+    """A dataclass or named tuple, and all that it contains, as plain data."""
+    names = _fields_of(type(value))
+    if names:
+        return {name: _plain(getattr(value, name)) for name in names}
+    if isinstance(value, Curve):
+        return np.array(value.tolist())
+    if isinstance(value, np.random.RandomState):
+        return value.get_state(legacy=False)
+    if isinstance(value, np.random.Generator):
+        return value.bit_generator.state
+    return list(value) if isinstance(value, tuple) else value
 
 
-def _plain_rule(applied):
-    return {**asdict(applied), "rule": {"mode": applied.rule.mode, "alpha": list(applied.rule.alpha)}}
+def _plain_solver_state(state, n_parameters):
+    """None if users have replaced layers by larger or smaller ones."""
+    for kind, cls in _SOLVER_STATES.items():
+        if isinstance(state, cls):
+            arrays = state.positions if kind == "swarm" else state.moments
+            return {"kind": kind, **_plain(state)} if arrays.shape[1] == n_parameters else None
+    return None
 
 
-def _plain_curves(curves):
-    return {name: np.array(curve.tolist()) for name, curve in curves._asdict().items()}
-
-
-def _plain_state(state, n_parameters):
-    if state is None:
-        return None
-    if isinstance(state, GradientState):
-        if state.moments.shape[1] != n_parameters:  # users have replaced layers by larger or smaller ones
-            return None
-        order = state.order.stored()
-        return {
-            "kind": "gradient",
-            "name": state.name,
-            "moments": state.moments,
-            "n_updates": state.n_updates,
-            "order": {name: getattr(order, name) for name in ("n_rows", "order", "shuffles", "stream_after")},
-            "learning_rate": state.learning_rate,
-            "n_reductions": state.n_reductions,
-        }
-    if isinstance(state, SwarmState):
-        if state.positions.shape[1] != n_parameters:
-            return None
-        return {
-            "kind": "swarm",
-            **vars(state),
-            "generator": state.generator.bit_generator.state,
-            "spread": _plain_curves(state.spread),
-        }
-    raise TypeError(f"A state of type {type(state).__name__} cannot be saved.")
-
-
-def refuse_what_cannot_be_loaded(state, estimator, parameters, *, is_classifier):
-    """Refuse a state that `restored` refuses: users may have replaced `coefs_`, `intercepts_` and other attributes.
-
-    Parameters
-    ----------
-    state : dict
-        As `plain` returns it.
-    estimator, parameters, is_classifier
-        See `restored`.
-
-    Raises
-    ------
-    ValueError
-        With the name of the part that cannot be.
-    """
-    _checked(state, f"This {estimator} cannot be saved: ", parameters, is_classifier)
+def _fields_of(cls):
+    """Whether each field of a dataclass or named tuple has a default, by name; empty for other classes."""
+    if is_dataclass(cls):
+        return {field.name: (field.default, field.default_factory) != (MISSING, MISSING) for field in fields(cls)}
+    return {name: name in cls._field_defaults for name in getattr(cls, "_fields", ())}
 
 
 # --- loading ----------------------------------------------------------------------------------------------------------
 
 
-def restored(state, estimator, parameters, *, is_classifier):
-    """The attributes of an estimator, from the plain data of `plain`.
+def without_header(state, kind):
+    """What `with_header` was given, with the defaults of parameters that the file lacks.
 
-    Parameters
-    ----------
-    state : dict
-    estimator : str
-        Name of its class, for messages.
-    parameters : iterable of str
-        Names of its parameters.
-    is_classifier : bool
-
-    Returns
-    -------
-    dict
-
-    Raises
-    ------
-    ValueError
-        If a part is missing or cannot be; the message has its name.
+    Raises ValueError if there is no header or if the class lacks a parameter, and warns if another version saved it.
     """
-    return _checked(state, broken(estimator), parameters, is_classifier)
+    state, name, own = dict(state), kind.__name__, kind._get_param_names()
+    if _VERSION not in state:
+        raise ValueError(
+            f"This state was not saved by {name} of skl2net 0.2.0 or later: it has no {_VERSION!r}. Fit the estimator "
+            "again with this version, or load it with the version that saved it."
+        )
+    version, saved = str(state.pop(_VERSION)), state.pop(_PARAMETERS, ())
+    unknown = sorted(set(map(str, saved)) - set(own)) if isinstance(saved, list) else ()
+    if unknown:
+        raise ValueError(
+            f"This {name} was saved by skl2net {version} with parameters that skl2net {__version__} does not have: "
+            f"{', '.join(unknown)}. Load it with the version that saved it."
+        )
+    if version != __version__:
+        warnings.warn(SavedVersionWarning(name, version, __version__))
+    for key, parameter in signature(kind.__init__).parameters.items():
+        if key in own and key not in state:
+            if parameter.default is Parameter.empty:
+                Fields(state, broken(name)).refuse(key, "is missing")
+            state[key] = parameter.default
+    return state
+
+
+def restored(state, kind, *, is_classifier):
+    """The attributes of an estimator from what `plain` returned.
+
+    Raises ValueError with the name of a part that is missing or invalid.
+    """
+    return _checked(without_header(state, kind), broken(kind.__name__), is_classifier)
 
 
 def broken(estimator):
-    """The beginning of messages on a saved estimator, by the name of its class."""
+    """The beginning of messages on a saved estimator."""
     return f"This saved {estimator} is broken: "
 
 
-def _checked(state, message, parameters, is_classifier):
+def _checked(state, message, is_classifier):
     attributes = dict(state)
     fields = Fields(attributes, message)
-    fields.require(parameters)
     if "feature_names_in_" in attributes:
         _check_feature_names(fields)
     if isinstance(attributes.get("solver"), dict):
-        attributes["solver"] = _solver(fields)
+        attributes["solver"] = _swarm_solver(fields)
     is_fitted = "coefs_" in attributes or _TRAINING in attributes  # a search without refit has classes only
     if is_classifier and (is_fitted or _LABELS in attributes):
         attributes["_label_binarizer"] = _label_binarizer(fields)
         del attributes[_LABELS]
     if not is_fitted:
         return attributes
+    network, loss = _checked_network(fields)
     training = fields.fields(_TRAINING)
-    network, loss = _checked_network(fields, training)
-    del attributes[_TRAINING]
+    del attributes[_NETWORK], attributes[_TRAINING]
+    lengths = {"n_layers": network.n_layers, "n_parameters": network.n_parameters}
     # views of one vector again: they were saved one by one
     coefs, intercepts = network.unpack(network.pack(attributes["coefs_"], attributes["intercepts_"]))
     attributes.update(
@@ -262,29 +233,25 @@ def _checked(state, message, parameters, is_classifier):
         intercepts_=intercepts,
         _activation=network.activation.name,
         _loss=loss,
-        _applied_rule=_applied_rule(training, network),
-        _continuation=Continuation(
-            _state(training, network),
-            _curves(training.fields("curves")),
-            _progress(training.fields("progress")),
-            _random_state(training.fields("random_state")),
-            _seed(training),
-            training.number("n_samples", low=0.0),
-        ),
+        _training_state=_record(training, TrainingState, lengths),
     )
     return attributes
+
+
+def fault_of_classes(classes):
+    """Why an array cannot be `classes_`; None if it can."""
+    if not isinstance(classes, np.ndarray) or classes.ndim != 1 or len(classes) == 0:
+        return f"must be an array of classes, got {_described(classes)}"
+    with suppress(TypeError):  # no order
+        if (classes <= classes).all() and (classes[:-1] < classes[1:]).all():
+            return None
+    return f"must be in strictly ascending order, got {classes.tolist()}"
 
 
 class Fields:
     """The fields of a saved dictionary. Each is checked when it is read.
 
-    Parameters
-    ----------
-    values : dict
-    message : str
-        Beginning of the messages.
-    prefix : str, default=""
-        What comes before the names of the fields in messages.
+    Error messages begin with `message`, and call each field by its name after `prefix`.
     """
 
     def __init__(self, values, message, prefix=""):
@@ -298,16 +265,12 @@ class Fields:
             self.refuse(key, "is missing")
         return self.values[key]
 
-    def require(self, keys):
-        for key in keys:
-            self[key]
-
     def fields(self, key):
         """A dictionary inside of this one."""
         value = self[key]
         if not isinstance(value, dict):
             self.refuse(key, f"must be a dictionary, got {_described(value)}")
-        return self.inside(key, value)
+        return self.inside(key, dict(value))
 
     def inside(self, key, values):
         return Fields(values, self.message, f"{self.prefix}{key}.")
@@ -324,12 +287,9 @@ class Fields:
             self.refuse(key, f"must be an integer from {low} to {high}, got {_described(value)}")
         return int(value)
 
-    def number(self, key, *, low=-np.inf, high=np.inf, optional=False):
-        """A float, or None if `optional`; NaN and infinity are numbers where no lowest value is given."""
-        value = self[key]
-        if optional and value is None:
-            return None
-        number = None
+    def number(self, key, *, low=-np.inf, high=np.inf):
+        """A float; NaN and infinity are numbers where no lowest value is given."""
+        value, number = self[key], None
         if isinstance(value, Real) and not isinstance(value, bool):
             with suppress(OverflowError):
                 number = float(value)
@@ -352,22 +312,15 @@ class Fields:
             self.refuse(key, f"must be a list, got {_described(value)}")
         return self.inside(key, dict(enumerate(value)))
 
-    def length(self, key):
-        """Length of a vector; 0 of anything else, which `array` refuses then."""
+    def array(self, key, shape, dtypes, allowed=None):
+        """An array in C order; `allowed` says which of its entries are valid."""
         value = self[key]
-        return len(value) if isinstance(value, np.ndarray) and value.ndim == 1 else 0
-
-    def array(self, key, shape, dtypes, allowed=np.isfinite):
-        """An array in C order; `allowed` says which of its entries can be."""
-        return self.checked_array(key, self[key], shape, dtypes, allowed)
-
-    def checked_array(self, key, value, shape, dtypes, allowed=None):
         if not isinstance(value, np.ndarray) or value.dtype not in dtypes or value.shape != shape:
             names = " or ".join(np.dtype(dtype).name for dtype in dtypes)
             self.refuse(key, f"must be an array of {names} of shape {shape}, got {_described(value)}")
         value = np.ascontiguousarray(value)
         if allowed is not None and not allowed(value).all():
-            self.refuse(key, f"has entries that cannot be, such as {value[~allowed(value)].flat[0]}")
+            self.refuse(key, f"contains invalid entries, such as {value[~allowed(value)].flat[0]}")
         return value
 
 
@@ -379,8 +332,141 @@ def _described(value):
     return f"{type(value).__name__} {text if len(text) < 60 else text[:50] + '...'}"
 
 
-def _checked_network(fields, training):
-    """The network whose weights the fields have."""
+def _record(fields, cls, lengths):
+    """A dataclass or named tuple from its fields. Those that are missing have their defaults, if they have any."""
+    has_default, types = _fields_of(cls), get_type_hints(cls)
+    for key in fields.values:
+        if key not in has_default:
+            fields.refuse(key, f"is unknown to skl2net {__version__}")
+    values = {
+        name: _value(fields, name, types[name], lengths)
+        for name in has_default
+        if name in fields.values or not has_default[name]
+    }
+    record = cls(**values)
+    if cls in _CHECKS:
+        _CHECKS[cls](fields, record)
+    return record
+
+
+def _value(fields, key, annotation, lengths):
+    """The value of a field with this annotation. Counts and lengths of arrays are added to `lengths`."""
+    kinds = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
+    if NoneType in kinds and fields[key] is None:
+        return None
+    if str in kinds and (int not in kinds or isinstance(fields[key], str)):
+        return fields.choice(key, _CHOICES[key])
+    kind = kinds[0]
+    if kind is int:
+        lengths[key] = fields.integer(key, high=_AT_MOST.get(key, _MOST))
+        return lengths[key]
+    if kind is float:
+        return fields.number(key, low=-np.inf if key in _ANY_NUMBER else 0.0, high=_AT_MOST.get(key, np.inf))
+    if kind is bool:
+        return fields.boolean(key)
+    if kind is Curve:
+        return Curve(_array(fields, key, ((_LENGTHS_OF_CURVES[key],), (np.float64,), None), lengths).tolist())
+    if kind is np.ndarray and key in _ARRAYS:
+        return _array(fields, key, _ARRAYS[key], lengths)
+    if kind is np.random.RandomState:
+        return _random_state(fields.fields(key))
+    if kind is np.random.Generator:
+        return _generator(fields.fields(key))
+    if kind == tuple[float, ...]:
+        return _numbers(fields, key, lengths["n_layers"])
+    if kind is dict:
+        return fields.fields(key).values
+    if kind is object:
+        return _solver_state(fields, key, lengths)
+    if not _fields_of(kind):
+        fields.refuse(key, f"must be None, got {_described(fields[key])}")
+    return _record(fields.fields(key), kind, lengths)
+
+
+def _array(fields, key, description, lengths):
+    names, dtypes, allowed = description
+    found = np.shape(fields[key]) if isinstance(fields[key], np.ndarray) else ()
+    for name, length in zip(names, found or (0,) * len(names), strict=False):
+        lengths.setdefault(name, max(length, 1) if name == "n_particles" else length)
+    return fields.array(key, tuple(lengths.get(name, 0) for name in names), dtypes, allowed)
+
+
+def _numbers(fields, key, n):
+    if not isinstance(fields[key], list) or len(fields[key]) != n:
+        fields.refuse(key, f"must be a list of {n} numbers, got {_described(fields[key])}")
+    numbers = fields.list(key)
+    return tuple(numbers.number(i, low=0.0) for i in range(n))
+
+
+def _random_state(fields):
+    """A `RandomState`. NumPy reads outside of the key if the position is not checked."""
+    fields.choice("bit_generator", ("MT19937",))
+    inner = fields.fields("state")
+    random_state = np.random.RandomState(0)
+    random_state.set_state(
+        {
+            "bit_generator": "MT19937",
+            "state": {"key": inner.array("key", (624,), (np.uint32,)), "pos": inner.integer("pos", high=624)},
+            "has_gauss": fields.integer("has_gauss", high=1),
+            "gauss": fields.number("gauss"),
+        }
+    )
+    return random_state
+
+
+def _generator(fields):
+    fields.choice("bit_generator", ("SFC64",))
+    bits = np.random.SFC64(0)
+    bits.state = {
+        "bit_generator": "SFC64",
+        "state": {"state": fields.fields("state").array("state", (4,), (np.uint64,))},
+        "has_uint32": fields.integer("has_uint32", high=1),
+        "uinteger": fields.integer("uinteger", high=2**32 - 1),
+    }
+    return np.random.Generator(bits)
+
+
+def _solver_state(fields, key, lengths):
+    if fields[key] is None:
+        return None
+    state = fields.fields(key)
+    cls = _SOLVER_STATES[state.choice("kind", tuple(_SOLVER_STATES))]
+    del state.values["kind"]
+    if cls is GradientState:
+        lengths["n_moments"] = _OPTIMISERS[state.choice("name", _CHOICES["name"])].n_moments
+    return _record(state, cls, lengths)
+
+
+def _check_gradient_state(fields, state):
+    if state.order is not None and np.bincount(state.order).max(initial=0) > 1:
+        fields.refuse("order", "has a row more than once")
+
+
+def _check_applied_rule(fields, applied):
+    solver, has_updates = applied.solver, applied.solver in _OPTIMISERS
+    if applied.rule.mode in DECAYS and not has_updates:
+        fields.refuse("rule.mode", f"cannot be {applied.rule.mode!r} with the solver {solver!r}, which has no updates")
+    for name in ("learning_rate", "updates_per_epoch"):
+        value = getattr(applied, name)
+        if (value is None) == has_updates:
+            expected = "a number" if has_updates else "None"
+            fields.refuse(name, f"must be {expected} with the solver {solver!r}, got {_described(value)}")
+    if applied.updates_per_epoch == 0:
+        fields.refuse("updates_per_epoch", "must be at least 1, got 0")
+    if applied.objective != "mean loss" and solver != "pso":
+        fields.refuse("objective", f"must be 'mean loss' with the solver {solver!r}, got {applied.objective!r}")
+    if has_updates:
+        constants = _record(fields.inside("constants", applied.constants), _OPTIMISERS[solver], {})
+        applied.constants.update(asdict(constants))
+    elif applied.constants:
+        fields.refuse("constants", f"must be empty with the solver {solver!r}, got {_described(applied.constants)}")
+
+
+_CHECKS = {GradientState: _check_gradient_state, AppliedRule: _check_applied_rule}
+
+
+def _checked_network(fields):
+    """The network whose weights the fields have, and its loss."""
     coefs, intercepts = fields["coefs_"], fields["intercepts_"]
     for name, arrays in (("coefs_", coefs), ("intercepts_", intercepts)):
         if not isinstance(arrays, list) or not arrays:
@@ -391,8 +477,9 @@ def _checked_network(fields, training):
     sizes = [fields.integer("n_features_in_", low=1)]
     for i, (coef, intercept) in enumerate(zip(coefs, intercepts, strict=True)):
         n_units = max(1, coef.shape[1]) if isinstance(coef, np.ndarray) and coef.ndim == 2 else 1
-        fields.checked_array(f"coefs_[{i}]", coef, (sizes[-1], n_units), dtypes, np.isfinite)
-        fields.checked_array(f"intercepts_[{i}]", intercept, (n_units,), dtypes, np.isfinite)
+        layer = Fields({f"coefs_[{i}]": coef, f"intercepts_[{i}]": intercept}, fields.message)
+        layer.array(f"coefs_[{i}]", (sizes[-1], n_units), dtypes, np.isfinite)
+        layer.array(f"intercepts_[{i}]", (n_units,), dtypes, np.isfinite)
         sizes.append(n_units)
     for name, expected in (("n_layers_", len(sizes)), ("n_outputs_", sizes[-1])):
         fields.integer(name, low=expected, high=expected)
@@ -403,15 +490,10 @@ def _checked_network(fields, training):
         expected = (sizes[-1],) if kind != "binary" else (1, 2) if sizes[-1] == 1 else ()
         if len(classes) not in expected:
             fields.refuse("classes_", f"has {len(classes)} classes ({kind}), and the network {sizes[-1]} output(s)")
-    for name in ("n_iter_", "t_"):
-        fields.integer(name)
-    for name in ("loss_", "data_loss_"):
-        fields.number(name)
-    for name in ("best_loss_", "best_validation_score_"):
-        fields.number(name, optional=True)
-    loss = losses[training.choice("loss", losses)]
+    functions = fields.fields(_NETWORK)
+    loss = losses[functions.choice("loss", losses)]
     fields.choice("out_activation_", (loss.output.name,))
-    return Network(tuple(sizes), ACTIVATIONS[training.choice("activation", ACTIVATIONS)]), loss
+    return Network(tuple(sizes), ACTIVATIONS[functions.choice("activation", ACTIVATIONS)]), loss
 
 
 def _check_feature_names(fields):
@@ -424,171 +506,16 @@ def _check_feature_names(fields):
 def _label_binarizer(fields):
     """The encoder of the classes."""
     labels, classes = fields.fields(_LABELS), fields["classes_"]
-    if not isinstance(classes, np.ndarray) or classes.ndim != 1 or len(classes) == 0:
-        fields.refuse("classes_", f"must be an array of classes, got {_described(classes)}")
+    fault = fault_of_classes(classes)
+    if fault is not None:
+        fields.refuse("classes_", fault)
     binarizer = LabelBinarizer()
     binarizer.classes_, binarizer.y_type_ = classes, labels.choice("kind", _KINDS)
     binarizer.sparse_input_ = labels.boolean("sparse")
     return binarizer
 
 
-def _applied_rule(training, network):
-    if training["applied_rule"] is None:
-        return None
-    fields = training.fields("applied_rule")
-    rule, constants = fields.fields("rule"), fields.fields("constants")
-    alpha = rule["alpha"]
-    if not isinstance(alpha, list) or len(alpha) != network.n_layers:
-        rule.refuse("alpha", f"must be a list of {network.n_layers} numbers, got {_described(alpha)}")
-    alphas = rule.inside("alpha", dict(enumerate(alpha)))
-    mode, solver = rule.choice("mode", MODES), fields.choice("solver", (*_OPTIMISERS, "lbfgs", "pso"))
-    has_updates = solver in _OPTIMISERS
-    if not has_updates:
-        if mode in DECAYS:
-            rule.refuse("mode", f"cannot be {mode!r} with the solver {solver!r}, which has no updates")
-        for name in ("learning_rate", "updates_per_epoch"):
-            if fields[name] is not None:
-                fields.refuse(name, f"must be None with the solver {solver!r}, got {_described(fields[name])}")
-    expected = {field.name for field in dataclass_fields(_OPTIMISERS[solver])} if has_updates else set()
-    if set(constants.values) != expected:
-        found = _described(constants.values)
-        fields.refuse("constants", f"must be those of the solver {solver!r}, {sorted(expected)}, got {found}")
-    return AppliedRule(
-        L2Rule(mode, tuple(alphas.number(i, low=0.0) for i in range(network.n_layers))),
-        solver,
-        n=fields.number("n", low=0.0),
-        n_total=fields.number("n_total", low=0.0),
-        loss=fields.choice("loss", LOSSES),
-        learning_rate=fields.number("learning_rate", low=0.0) if has_updates else None,
-        constants={name: _constant(constants, name) for name in constants.values},
-        updates_per_epoch=fields.integer("updates_per_epoch", low=1) if has_updates else None,
-        has_schedule=fields.boolean("has_schedule"),
-        objective=fields.choice("objective", ("mean loss", "own objective") if solver == "pso" else ("mean loss",)),
-    )
-
-
-def _constant(constants, name):
-    if name == "nesterov":
-        return constants.boolean(name)
-    return constants.number(name, low=0.0, high=np.inf if name == "epsilon" else 1.0)
-
-
-def _state(training, network):
-    if training["state"] is None:
-        return None
-    fields = training.fields("state")
-    kind = fields.choice("kind", ("gradient", "swarm"))
-    return _gradient_state(fields, network) if kind == "gradient" else _swarm_state(fields, network)
-
-
-def _gradient_state(fields, network):
-    name = fields.choice("name", tuple(_OPTIMISERS))
-    # the square of a gradient can be infinite in float32
-    shape = (_OPTIMISERS[name].n_moments, network.n_parameters)
-    moments = fields.array("moments", shape, _FLOATS, lambda m: ~np.isnan(m))
-    return GradientState(
-        name,
-        moments,
-        fields.integer("n_updates"),
-        _row_order(fields.fields("order")),
-        fields.number("learning_rate", low=0.0),
-        fields.integer("n_reductions", high=_MOST_REDUCTIONS),
-    )
-
-
-def _row_order(fields):
-    n_rows, order, shuffles = fields.integer("n_rows"), fields["order"], fields["shuffles"]
-    if order is not None:
-        order = fields.array("order", (n_rows,), (np.intp,), lambda rows: (rows >= 0) & (rows < n_rows))
-        if np.bincount(order, minlength=n_rows).max(initial=0) > 1:
-            fields.refuse("order", "has a row more than once")
-    if shuffles is not None:
-        if not isinstance(shuffles, tuple) or not all(isinstance(pair, tuple) and len(pair) == 2 for pair in shuffles):
-            fields.refuse("shuffles", f"must be a tuple of pairs, got {_described(shuffles)}")
-        pairs = [fields.inside("shuffles", dict(zip(("stream", "n"), pair, strict=True))) for pair in shuffles]
-        shuffles = tuple((_stream(pair.fields("stream")), pair.integer("n", low=1)) for pair in pairs)
-        if order is None and sum(n for _, n in shuffles) > n_rows:
-            fields.refuse("shuffles", f"must be {n_rows} at most, as many as rows")
-    elif order is None:
-        fields.refuse("order", "must be an array if there are no `shuffles` to draw it from, got None")
-    stream_after = None if fields["stream_after"] is None else _stream(fields.fields("stream_after"))
-    if shuffles and stream_after is None:
-        fields.refuse("stream_after", "must be the random stream after the shuffles, got None")
-    return RowOrder(n_rows, order, shuffles, stream_after)
-
-
-def _stream(fields):
-    """The state of a `RandomState`. NumPy reads outside of the key if the position is not checked."""
-    fields.choice("bit_generator", ("MT19937",))
-    inner = fields.fields("state")
-    return {
-        "bit_generator": "MT19937",
-        "state": {"key": inner.array("key", (624,), (np.uint32,)), "pos": inner.integer("pos", high=624)},
-        "has_gauss": fields.integer("has_gauss", high=1),
-        "gauss": fields.number("gauss"),
-    }
-
-
-def _random_state(fields):
-    random_state = np.random.RandomState(0)
-    random_state.set_state(_stream(fields))
-    return random_state
-
-
-def _swarm_state(fields, network):
-    n = fields.length("best_losses")
-    shape = (max(n, 1), network.n_parameters)
-    generator = fields.fields("generator")
-    generator.choice("bit_generator", ("SFC64",))
-    bits = np.random.SFC64(0)
-    bits.state = {
-        "bit_generator": "SFC64",
-        "state": {"state": generator.fields("state").array("state", (4,), (np.uint64,))},
-        "has_uint32": generator.integer("has_uint32", high=1),
-        "uinteger": generator.integer("uinteger", high=2**32 - 1),
-    }
-    n_iterations, spread = fields.integer("n_iterations"), fields.fields("spread")
-    return SwarmState(
-        **{name: fields.array(name, shape, _FLOATS) for name in ("positions", "velocities", "best_positions")},
-        best_losses=fields.array("best_losses", shape[:1], (np.float64,), lambda losses: ~np.isnan(losses)),
-        best_data_losses=fields.array("best_data_losses", shape[:1], (np.float64,), lambda losses: ~np.isnan(losses)),
-        neighbourhood_best=fields.array(
-            "neighbourhood_best", shape[:1], (np.intp,), lambda best: (best >= 0) & (best < n)
-        ),
-        topology=fields.choice("topology", _TOPOLOGIES),
-        links=fields.array("links", (n, n), (np.bool_,)),
-        generator=np.random.Generator(bits),
-        n_iterations=n_iterations,
-        seed_mark=fields.integer("seed_mark"),
-        spread=Spread(*(_curve(spread, name, n_iterations) for name in Spread._fields)),
-    )
-
-
-def _curves(fields):
-    n, n_validated = fields.length("loss"), fields.length("validation_loss")
-    lengths = dict.fromkeys(Curves._fields, n) | dict.fromkeys(("validation_score", "validation_loss"), n_validated)
-    return Curves(*(_curve(fields, name, lengths[name]) for name in Curves._fields))
-
-
-def _curve(fields, name, length):
-    return Curve(fields.array(name, (length,), (np.float64,), allowed=None).tolist())
-
-
-def _progress(fields):
-    return Progress(
-        best_loss=fields.number("best_loss", optional=True),
-        reference_loss=fields.number("reference_loss"),
-        best_score=fields.number("best_score", optional=True),
-        n_stalled=fields.integer("n_stalled"),
-    )
-
-
-def _seed(fields):
-    seed = fields["seed"]
-    return seed if seed is None or (isinstance(seed, str) and seed == "stream") else fields.integer("seed")
-
-
-def _solver(fields):
+def _swarm_solver(fields):
     """The particle swarm that was the parameter `solver`."""
     solver = fields.fields("solver")
     parameters = solver.fields(_SWARM)

@@ -9,14 +9,13 @@ from sklearn.metrics import r2_score
 from sklearn.utils import column_or_1d
 
 from skl2net._sklearn_private import StrOptions, available_if, fit_context, validate_data
-from skl2net.estimators.base import FLOATS, BaseL2Net, TrainingData
+from skl2net.estimators.base import FLOATS, BaseL2Net
 from skl2net.estimators.sparse_input import check_sparse
 from skl2net.hints import (
     Activation,
     ArrayLike,
     Floats,
     L2Mode,
-    LearningRate,
     MatrixLike,
     RandomState,
     Sizes,
@@ -25,7 +24,9 @@ from skl2net.hints import (
 )
 from skl2net.losses import REGRESSION_LOSSES
 from skl2net.problem import Decoder
+from skl2net.solvers.schedules import LearningRate
 from skl2net.solvers.swarm import ParticleSwarm
+from skl2net.training import TrainingData
 
 
 class L2NetRegressor(RegressorMixin, BaseL2Net):
@@ -80,10 +81,13 @@ class L2NetRegressor(RegressorMixin, BaseL2Net):
     batch_size : int or "auto", default="auto"
         Number of samples per update. "auto" is ``min(200, n_samples)``; 1 is online training. Only used when
         ``solver="sgd"`` or ``"adam"``.
-    learning_rate : {"constant", "invscaling", "adaptive"}, default="constant"
+    learning_rate : {"constant", "invscaling", "adaptive", "cosine"}, default="constant"
         Learning rate schedule. "constant" keeps `learning_rate_init`. "invscaling" divides it by
         ``(t + 1) ** power_t``, where `t` is the number of samples seen, updated after each epoch. "adaptive" divides
-        it by 5 each time training stops improving. Only used when ``solver="sgd"``.
+        it by 5 each time training stops improving. Both are only used when ``solver="sgd"``. "cosine" decreases it to
+        0 over `max_iter` epochs: update `t` of `T` uses ``learning_rate_init * (1 + cos(pi * (t + 0.5) / T)) / 2``.
+        Training then always runs for `max_iter` epochs, and `tol` and `n_iter_no_change` are ignored; `partial_fit`
+        uses a constant rate. Only used when ``solver="sgd"`` or ``"adam"``.
     learning_rate_init : float, default=0.001
         Initial learning rate. Only used when ``solver="sgd"`` or ``"adam"``.
     power_t : float, default=0.5
@@ -331,7 +335,6 @@ class L2NetRegressor(RegressorMixin, BaseL2Net):
             self._checked_weights(X, sample_weight),
             self._loss,
             Decoder(_flat_if_single, _flat_if_single, _r2, raw=False, estimator=self._with_outputs),
-            stratify=None,
         )
 
     def __sklearn_tags__(self):

@@ -17,9 +17,7 @@ class FitTasks:
         The estimator that is fitted.
     fitted : L2NetClassifier or L2NetRegressor
         A copy of it, with what validation recorded.
-    network : Network
-    max_iterations : int
-        Largest number of iterations.
+    plan : Plan
     name : str, default="fit"
         Name of the task of the fit.
     X, y : array-like
@@ -28,13 +26,14 @@ class FitTasks:
         Sample weights as the user passed them, or a function that returns them.
     """
 
-    def __init__(self, estimator, fitted, network, *, max_iterations, name="fit", X=None, y=None, metadata=None):
+    def __init__(self, estimator, fitted, plan, *, name="fit", X=None, y=None, metadata=None):
         self._root = None
         if not callbacks_of(estimator):
             return
-        self._fitted, self._network = fitted, network
+        self._fitted, self._network = fitted, plan.problem.network
         self._data = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
-        self._root = estimator._init_callback_context(name, max_subtasks=max_iterations)
+        n_iterations = plan.solver.max_iterations(plan.stopping.max_iter)
+        self._root = estimator._init_callback_context(name, max_subtasks=n_iterations)
         self._root.call_on_fit_task_begin(**self._data)
 
     def watching(self, watch):
@@ -43,11 +42,11 @@ class FitTasks:
             return watch
         return replace(watch, on_begin=self._begin_iteration, on_end=self._end_iteration)
 
-    def end(self, result):
-        """End the fit, with its `FitResult`."""
+    def end(self, state):
+        """End the fit, with the `TrainingState` after it."""
         if self._root is not None:
             self._root.call_on_fit_task_end(
-                **self._data, reconstruction_attributes=lambda: self._attributes_after(result)
+                **self._data, reconstruction_attributes=lambda: self._attributes_after(state)
             )
 
     def _begin_iteration(self):
@@ -59,12 +58,12 @@ class FitTasks:
             **self._data, reconstruction_attributes=lambda: self._attributes_after(result())
         )
 
-    def _attributes_after(self, result):
-        """The attributes of the estimator, had the fit ended with this result."""
+    def _attributes_after(self, state):
+        """The attributes of the estimator, had the fit ended with this state."""
         fitted = copy.copy(self._fitted)
-        fitted._keep(self._network, result, fitted.random_state)
+        fitted._keep(self._network, state)
         if isinstance(fitted.random_state, np.random.RandomState):
-            fitted.random_state = result.random_state
+            fitted.random_state = state.random_state
         # scikit-learn sets them on a copy of the estimator, which may have others of an earlier fit
         of_earlier_fit = {name: None for name in vars(self._data["estimator"]) if name.endswith("_")}
         return of_earlier_fit | vars(fitted)

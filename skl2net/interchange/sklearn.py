@@ -17,14 +17,16 @@ from sklearn.utils.validation import check_is_fitted
 from skl2net._sklearn_private import stochastic_optimizers
 from skl2net.activations import ACTIVATIONS
 from skl2net.engines.base import Task
-from skl2net.fitting import FitResult
 from skl2net.l2 import PENALTIES, check_rule
 from skl2net.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES
 from skl2net.network import Network
 from skl2net.problem import Problem
 from skl2net.solvers.curves import Curve, Curves
-from skl2net.solvers.gradient import GradientState, RowOrder
+from skl2net.solvers.gradient import GradientState
+from skl2net.solvers.schedules import SCHEDULES, Position
 from skl2net.solvers.stopping import Progress
+from skl2net.solvers.training_state import TrainingState
+from skl2net.training import make_solver, seed_kept
 
 SGDOptimizer, AdamOptimizer = stochastic_optimizers()
 
@@ -48,8 +50,8 @@ def from_sklearn(cls, mlp):
     attributes : dict
         Fitted attributes that both libraries have, copied.
     network : Network
-    result : FitResult
-        What the fit left behind. Numbers that scikit-learn does not record are NaN.
+    state : TrainingState
+        The state after the fit. Numbers that scikit-learn does not record are NaN.
 
     Raises
     ------
@@ -68,7 +70,7 @@ def from_sklearn(cls, mlp):
     else:
         loss = REGRESSION_LOSSES[mlp.loss]
     attributes = {**_shared_attributes(mlp), "_loss": loss}
-    return parameters, attributes, network, _result_of(mlp, network, loss, cls(**parameters))
+    return parameters, attributes, network, _state_after(mlp, network, loss, cls(**parameters))
 
 
 def to_sklearn(net):
@@ -83,16 +85,17 @@ def to_sklearn(net):
     MLPClassifier or MLPRegressor
     """
     kind = MLPClassifier if is_classifier(net) else MLPRegressor
-    loss = net.loss if net._applied_rule is None else net._applied_rule.loss  # of the fit, whatever set_params says
+    applied = net._training_state.applied_rule
+    loss = net.loss if applied is None else applied.loss  # of the fit, whatever set_params says
     if kind is MLPClassifier and loss == "squared_error":
         raise ValueError(
             "loss='squared_error' cannot be carried to MLPClassifier, which knows the log loss only and would go on "
             "training with that. For predictions outside skl2net use to_torch()."
         )
-    if net._activation not in _activations(kind):
+    if net._activation not in _options(kind, "activation"):
         raise ValueError(
             f"activation={net._activation!r} cannot be carried to {kind.__name__}, which knows "
-            f"{', '.join(_activations(kind))}. For predictions outside skl2net use to_torch()."
+            f"{', '.join(sorted(_options(kind, 'activation')))}. For predictions outside skl2net use to_torch()."
         )
     lost = []
     parameters = {name: value for name, value in net.get_params(deep=False).items() if name in kind().get_params()}
@@ -102,6 +105,10 @@ def to_sklearn(net):
     if net.solver not in ("sgd", "adam", "lbfgs"):
         parameters["solver"] = "adam"
         lost.append("the particle swarm (solver='adam' there)")
+    if net.learning_rate not in _options(kind, "learning_rate"):
+        parameters["learning_rate"] = "constant"
+        if net.solver in ("sgd", "adam"):
+            lost.append(f"learning_rate={net.learning_rate!r} (learning_rate='constant' there)")
     if getattr(net, "class_weight", None) is not None:
         lost.append(f"class_weight={net.class_weight!r} (pass sample_weight to fit and partial_fit)")
     if lost:
@@ -109,7 +116,6 @@ def to_sklearn(net):
             f"{kind.__name__} predicts the same, but these cannot be carried to it and are missing when it is trained "
             f"further: {'; '.join(lost)}.",
             UserWarning,
-            stacklevel=3,
         )
     mlp = kind(**parameters)
     vars(mlp).update(_shared_attributes(net))
@@ -117,8 +123,8 @@ def to_sklearn(net):
     return mlp
 
 
-def _result_of(mlp, network, loss, net):
-    """What the training of a multi-layer perceptron left behind, as that of `net` would have left it."""
+def _state_after(mlp, network, loss, net):
+    """The state after the training of a multi-layer perceptron, as that of `net` would have left it."""
     parameters = _flat(mlp.coefs_, mlp.intercepts_)
     last_loss = getattr(mlp, "loss_", np.nan)  # interrupted before its first iteration, it has none
     optimiser = _optimiser_of_the_last_fit(mlp)
@@ -131,28 +137,27 @@ def _result_of(mlp, network, loss, net):
         Curve([np.nan] * len(scores)),
         Curve([np.nan] * len(loss_curve)),
     )
-    state = applied_rule = None
+    solver_state = applied_rule = None
     n_rows = max(1, round(mlp.t_ / len(loss_curve)))  # as far as it remembers
     if optimiser is not None:
         name = "adam" if isinstance(optimiser, AdamOptimizer) else "sgd"
-        fitted_by = copy.copy(net).set_params(solver=name)._solver(n_rows)
-        state = _state_of(mlp, optimiser, fitted_by, n_rows)
+        fitted_by = make_solver(copy.copy(net).set_params(solver=name), n_rows)
+        solver_state = _state_of(mlp, optimiser, fitted_by, n_rows)
         rule = check_rule("penalty_per_sample", mlp.alpha, n_layers=network.n_layers, solver=fitted_by)
         task = Task(network, loss, np.broadcast_to(parameters[:1], (n_rows, network.layer_sizes[0])))
-        applied_rule = fitted_by.applied(Problem(task, rule, None), state)
-    return FitResult(
+        applied_rule = fitted_by.applied(Problem(task, rule, None), solver_state)
+    return TrainingState(
+        copy.deepcopy(mlp._random_state),
+        seed_kept(mlp.random_state),
         parameters=parameters,
-        state=state,
+        solver_state=solver_state,
         curves=curves,
-        random_state=copy.deepcopy(mlp._random_state),
-        n_iter=mlp.n_iter_,
-        t=mlp.t_ if optimiser is not None else 0,
-        loss=loss_curve[-1],
-        data_loss=np.nan,
         progress=Progress(best_score=mlp.best_validation_score_) if scores else Progress(best_loss=min(loss_curve)),
+        t=mlp.t_ if optimiser is not None else 0,
+        n_iter=mlp.n_iter_,
+        loss=loss_curve[-1],
         n_total=float(n_rows),
         applied_rule=applied_rule,
-        warnings=(),
     )
 
 
@@ -177,14 +182,8 @@ def _state_of(mlp, optimiser, fitted_by, n_rows):
         n_updates = len(mlp.loss_curve_) * -(-n_rows // fitted_by.batch_size)
         rate = optimiser.learning_rate
     is_adaptive = getattr(optimiser, "lr_schedule", "constant") == "adaptive"
-    return GradientState(
-        fitted_by.name,
-        np.stack(moments),
-        n_updates,
-        RowOrder(n_rows),
-        rate,
-        round(math.log(optimiser.learning_rate_init / rate, 5)) if is_adaptive else 0,
-    )
+    n_reductions = round(math.log(optimiser.learning_rate_init / rate, 5)) if is_adaptive else 0
+    return GradientState(fitted_by.name, np.stack(moments), n_updates, rate, n_reductions=n_reductions)
 
 
 def _shared_attributes(fitted):
@@ -192,9 +191,10 @@ def _shared_attributes(fitted):
     return {name: copy.deepcopy(value) for name, value in vars(fitted).items() if name in _SHARED_ATTRIBUTES}
 
 
-def _activations(kind):
-    (options,) = kind._parameter_constraints["activation"]
-    return [name for name in ACTIVATIONS if name in options.options]
+def _options(kind, parameter):
+    """The values that scikit-learn supports for a parameter."""
+    (options,) = kind._parameter_constraints[parameter]
+    return options.options
 
 
 def _flat(*lists):
@@ -203,7 +203,7 @@ def _flat(*lists):
 
 def _sklearn_alpha(net, lost):
     """Alpha of scikit-learn's rule; what it cannot express is added to `lost`."""
-    applied = net._applied_rule
+    applied = net._training_state.applied_rule
     if applied is None:
         return net.alpha if net.l2_mode == "penalty_per_sample" and net.alpha is not None else 0.0
     alphas = np.unique(applied.rule.alpha)
@@ -229,7 +229,7 @@ def _give_training(mlp, net):
     mlp.intercepts_ = [intercept.copy() for intercept in net.intercepts_]
     for name in ("n_layers_", "n_outputs_", "out_activation_", "n_iter_", "t_", "loss_", "best_loss_"):
         setattr(mlp, name, getattr(net, name))
-    mlp._random_state = copy.deepcopy(net._continuation.random_state)
+    mlp._random_state = copy.deepcopy(net._training_state.random_state)
     if mlp.solver == "lbfgs":
         return
     mlp.loss_curve_ = net.loss_curve_
@@ -243,7 +243,7 @@ def _give_training(mlp, net):
     mlp._no_improvement_count = 0
     mlp._best_coefs = [coef.copy() for coef in mlp.coefs_]
     mlp._best_intercepts = [intercept.copy() for intercept in mlp.intercepts_]
-    state = net._continuation.state
+    state = net._training_state.solver_state
     if isinstance(state, GradientState) and state.name == mlp.solver:
         mlp._optimizer = _sklearn_optimiser(mlp, net, state)
 
@@ -259,8 +259,10 @@ def _sklearn_optimiser(mlp, net, state):
         optimiser.t = state.n_updates
         return optimiser
     optimiser = SGDOptimizer(
-        arrays, net.learning_rate_init, net.learning_rate, net.momentum, net.nesterovs_momentum, net.power_t
+        arrays, net.learning_rate_init, mlp.learning_rate, net.momentum, net.nesterovs_momentum, net.power_t
     )
     (optimiser.velocities,) = moments
-    optimiser.learning_rate = net._solver(state.order.n_rows).learning_rate.after(net.t_, state.n_reductions)
+    position = Position(net.t_, 0, net.n_iter_, net.max_iter, state.n_reductions)
+    schedule = SCHEDULES[mlp.learning_rate](net.learning_rate_init, net.power_t)
+    optimiser.learning_rate = float(schedule.rates(1, 1, position)[0, 0])
     return optimiser

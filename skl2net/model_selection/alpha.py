@@ -1,23 +1,32 @@
 """`L2NetClassifierCV` and `L2NetRegressorCV`: the strength of the L2 rule by cross-validation."""
 
 import re
-import time
 import warnings
-from inspect import cleandoc, signature
+from collections.abc import Callable
+from inspect import cleandoc
 from numbers import Integral, Real
 from typing import Any, Literal, Self
 
 import numpy as np
-from sklearn.base import is_classifier
 from sklearn.metrics import check_scoring, get_scorer_names
-from sklearn.model_selection import check_cv
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
-from sklearn.utils.validation import check_is_fitted, indexable
+from sklearn.utils.validation import check_is_fitted
 
-from skl2net._sklearn_private import Interval, StrOptions, available_if, fit_context, raise_for_params, routing_enabled
+from skl2net._sklearn_private import (
+    AutoPropagatedCallback,
+    Interval,
+    StrOptions,
+    available_if,
+    callbacks_of,
+    fit_context,
+    raise_for_params,
+    routing_enabled,
+    score_of_split,
+    without_callbacks,
+)
 from skl2net.conventions import convert_alpha
 from skl2net.estimators import L2NetClassifier, L2NetRegressor
-from skl2net.estimators.base import BaseL2Net, seed_of
+from skl2net.estimators.base import BaseL2Net
 from skl2net.estimators.sparse_input import check_sparse
 from skl2net.hints import (
     Activation,
@@ -25,7 +34,6 @@ from skl2net.hints import (
     ClassWeight,
     Estimator,
     L2Mode,
-    LearningRate,
     MatrixLike,
     NDArray,
     RandomState,
@@ -34,12 +42,16 @@ from skl2net.hints import (
     SolverName,
     Strengths,
 )
-from skl2net.l2 import PENALTIES, L2Rule
-from skl2net.model_selection.search import FoldScorer, Trials, evaluate_candidates
-from skl2net.model_selection.tasks import SearchTasks
+from skl2net.l2 import PENALTIES, L2Rule, check_rule
+from skl2net.model_selection.search import Search, split_scores, standard_error
+from skl2net.solvers.schedules import LearningRate
 from skl2net.solvers.swarm import ParticleSwarm
+from skl2net.training import make_plan
 
 _SET_BY_THE_SEARCH = ("alpha", "warm_start")
+_OF_EACH_FIT = {"weight_norms_": "weight_norm", "n_iters_": "n_iter", "fit_times_": "fit_time"}
+_OF_SEARCH = ("cv_results_", "best_index_", "best_params_", "best_score_", "n_splits_", "refit_time_", *_OF_EACH_FIT)
+_FOUND = {"alpha_", "alphas_", "scores_", *_OF_SEARCH}
 _METHODS_OF_A_NETWORK = (
     "predict",
     "predict_proba",
@@ -52,8 +64,238 @@ _METHODS_OF_A_NETWORK = (
 )
 
 
+_SEARCH_PARAMETERS = """
+alphas : int or array-like of shape (n_alphas,), default=11
+    Strengths to compare, or how many. A number of strengths is spaced geometrically: for a penalty from 1e-2 to 1e3
+    times the strength of ``"prior"`` with ``alpha=1``, in the unit of `l2_mode`; for a decay in timescales, from ten
+    times `max_iter` down to one epoch.
+cv : int, cross-validation generator or iterable, default=None
+    Cross-validation splitting strategy, as in :class:`~sklearn.model_selection.GridSearchCV`. None for 5-fold
+    cross-validation, stratified for a classifier.
+scoring : str or callable, default=None
+    Score to maximise, as in :class:`~sklearn.model_selection.GridSearchCV`. None for the `score` of the network, the
+    accuracy of a classifier or the :math:`R^2` of a regressor.
+n_jobs : int, default=None
+    Number of networks to train at a time, in threads of Python with one thread of the engine each. None means 1 unless
+    in a :class:`joblib.parallel_config` context: networks are trained one after the other, with all threads of the
+    engine. -1 means as many as there are processors.
+refit : bool, default=True
+    Whether to fit the network to all the data with the chosen alpha. If False, there are no predictions. `verbose`
+    applies to this fit only.
+selection : {"best", "one_standard_error"}, default="best"
+    Which alpha to choose: the one with the best mean score, or the strongest one whose mean score is within one
+    standard error of the best.
+error_score : "raise" or float, default=nan
+    Score of a fit that fails, or that cannot be scored. "raise" raises the error. An alpha whose mean score is not
+    finite is not chosen."""
+
+_SEARCH_ATTRIBUTES = """
+alpha_ : float
+    The chosen strength.
+alphas_ : ndarray of shape (n_alphas,)
+    The compared strengths, in ascending order.
+scores_ : ndarray of shape (n_alphas, n_folds)
+    Score of each strength on the held-out part of each fold.
+weight_norms_ : ndarray of shape (n_alphas, n_folds)
+    Sum of the squared weights of each network; NaN if its fit failed.
+n_iters_ : ndarray of shape (n_alphas, n_folds)
+    Number of iterations of each fit; NaN if it failed.
+fit_times_ : ndarray of shape (n_alphas, n_folds)
+    Seconds of each fit, without scoring.
+refit_time_ : float
+    Seconds of the fit to all the data. Defined only with ``refit=True``.
+best_score_ : float
+    Mean score of the chosen strength.
+best_params_ : dict
+    ``{"alpha": alpha_}``.
+best_index_ : int
+    Index of the chosen strength in `alphas_` and `cv_results_`.
+best_estimator_ : L2NetClassifier or L2NetRegressor
+    The network without the search. Defined only with ``refit=True``.
+cv_results_ : dict of ndarray
+    All candidates, see :class:`~sklearn.model_selection.GridSearchCV`.
+n_splits_ : int
+    Number of folds.
+scorer_ : callable
+    The scorer."""
+
+
+def _documented_like(net_class):
+    """Complete a docstring by the parameters and attributes of the network, and by those of the search."""
+
+    def entries(title, left_out=()):
+        pattern = rf"^{title}\n-+\n(.*?)\n\n(?=[^\n]+\n-+\n)"
+        section = re.search(pattern, cleandoc(net_class.__doc__), re.DOTALL | re.MULTILINE).group(1)
+        section = section.replace(" [1]_", "")  # the references stay with the network
+        found = re.split(r"\n(?=\S)", section)
+        return "\n".join(entry for entry in found if entry.split(" :")[0] not in left_out)
+
+    def fill(search_class):
+        if search_class.__doc__ is None:  # python -OO
+            return search_class
+        parameters = f"Parameters\n----------\n{entries('Parameters', _SET_BY_THE_SEARCH)}{_SEARCH_PARAMETERS}"
+        attributes = f"Attributes\n----------{_SEARCH_ATTRIBUTES}\n{entries('Attributes')}"
+        summary, rest = cleandoc(search_class.__doc__).split("\n\nSee Also", 1)
+        search_class.__doc__ = f"{summary}\n\n{parameters}\n\n{attributes}\n\nSee Also{rest}"
+        return search_class
+
+    return fill
+
+
+def _network_with_refit(search_class):
+    """Make the methods of a fitted network available only where there is one, as GridSearchCV does."""
+
+    def is_available(name):
+        def check(search):
+            if not search.refit:
+                raise AttributeError(
+                    f"This {type(search).__name__} instance was initialized with `refit=False`. {name} is available "
+                    f"only after refitting with the chosen alpha: set refit=True, or fit "
+                    f"{search._net_class.__name__}(alpha=search.alpha_)."
+                )
+            return True
+
+        return check
+
+    for name in _METHODS_OF_A_NETWORK:
+        if hasattr(search_class, name):
+            setattr(search_class, name, available_if(is_available(name))(getattr(search_class, name)))
+    return search_class
+
+
+class _AlphaGrid(Search):
+    """The search inside of an estimator that finds alpha: over the strengths of one network.
+
+    Parameters
+    ----------
+    owner : L2NetClassifierCV or L2NetRegressorCV
+        Whose parameters it has. Callbacks hear of the tasks as those of the owner.
+    estimator : L2NetClassifier or L2NetRegressor
+        The network.
+    alphas : list of float
+        Ascending: the weaker the rule, the longer L-BFGS takes.
+    """
+
+    def __init__(self, owner, estimator, alphas):
+        super().__init__(
+            estimator,
+            n_jobs=owner.n_jobs,
+            refit=owner.refit,
+            cv=owner.cv,
+            error_score=owner.error_score,
+            return_train_score=False,
+        )
+        self.owner = owner
+        self.alphas = alphas
+
+    def found(self):
+        """The attributes of the owner after the search."""
+        net = self.best_estimator_ if self.refit else self.estimator
+        found = {name: value for name, value in vars(without_callbacks(net)).items() if name not in net.get_params()}
+        found |= {name: getattr(self, name) for name in _OF_SEARCH if hasattr(self, name)}
+        return found | {
+            "alpha_": self.best_params_["alpha"],
+            "alphas_": np.array(self.alphas),
+            "scores_": split_scores(self.cv_results_),
+        }
+
+    def _get_scorers(self):
+        return _NetworkScorer(self.owner._scorer(), self.error_score), "score"
+
+    def _run_search(self, evaluate_candidates, *, callback_ctx=None):
+        candidates = [{"alpha": alpha, "verbose": False} for alpha in self.alphas]
+        if callback_ctx is None:  # before scikit-learn 1.9
+            evaluate_candidates(candidates)
+            return
+        n_fits = len(candidates) * self.n_splits_
+        context = callback_ctx.subcontext(task_name="search", max_subtasks=n_fits, sequential_subtasks=False)
+        evaluate_candidates(candidates, callback_ctx=context.call_on_fit_task_begin(estimator=self))
+        context.call_on_fit_task_end(estimator=self)
+
+    def _format_results(self, candidate_params, n_splits, out, more_results=None):
+        candidates = [{"alpha": params["alpha"]} for params in candidate_params]
+        for result in out:
+            scored = result["test_scores"] if result["fit_error"] is None else {}
+            result["n_iter"], result["weight_norm"] = (scored.get(name, np.nan) for name in ("n_iter", "weight_norm"))
+            result["test_scores"] = scored.get("score", self.error_score)
+        for name, key in _OF_EACH_FIT.items():
+            setattr(self, name, np.array([result[key] for result in out], float).reshape(len(candidates), n_splits))
+        return super()._format_results(candidates, n_splits, out, more_results)
+
+    def _select_best_index(self, refit, refit_metric, results):
+        return _select(split_scores(results), self.owner.selection)
+
+    def _init_callback_context(self, **task):
+        if not callbacks_of(self.owner):
+            return super()._init_callback_context(**task)
+        context = self.owner._init_callback_context(**task)
+        return _TasksOfOwner(context, self.owner, self._attributes_for_callbacks if self.refit else None)
+
+    def _attributes_for_callbacks(self):
+        # scikit-learn sets them on a copy of the owner, which may have others of an earlier fit
+        return dict.fromkeys(name for name in vars(self.owner) if name.endswith("_")) | self.found()
+
+
+class _NetworkScorer:
+    """A scorer that also says how large the weights are and how many iterations training took."""
+
+    def __init__(self, scorer, error_score):
+        self.__wrapped__, self.error_score = scorer, error_score
+
+    def __call__(self, net, X, y, **params):
+        weight_norm = sum(np.sum(np.square(coef, dtype=np.float64)) for coef in net.coefs_)
+        score = score_of_split(net, X, y, self.__wrapped__, params, self.error_score)
+        return {"score": score, "weight_norm": weight_norm, "n_iter": net.n_iter_}
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self.__wrapped__, name)  # which metadata it requests, and whether it supports weights
+
+    def __repr__(self):
+        return repr(self.__wrapped__)
+
+
+class _TasksOfOwner:
+    """The callback context of a search whose tasks are those of another estimator.
+
+    Parameters
+    ----------
+    context : CallbackContext
+    owner : estimator object
+    attributes : callable, default=None
+        Returns the attributes of the owner at the end of the task.
+    """
+
+    def __init__(self, context, owner, attributes=None):
+        self._context, self._owner, self._attributes = context, owner, attributes
+
+    def subcontext(self, **task):
+        return _TasksOfOwner(self._context.subcontext(**task), self._owner)
+
+    def propagate_callback_context(self, net):
+        return self._context.propagate_callback_context(net)
+
+    def call_on_fit_task_begin(self, *, estimator, **data):
+        self._context.call_on_fit_task_begin(estimator=self._owner, **data)
+        return self
+
+    def call_on_fit_task_end(self, *, estimator, **data):
+        return self._context.call_on_fit_task_end(
+            estimator=self._owner, reconstruction_attributes=self._attributes, **data
+        )
+
+
 class _AlphaSearch(BaseL2Net):
     """What the two estimators share. Each is the estimator that it searches for, once it has found it."""
+
+    alphas: int | Strengths
+    cv: Any
+    scoring: Scoring
+    n_jobs: int | None
+    refit: bool
+    selection: Literal["best", "one_standard_error"]
+    error_score: float | Literal["raise"]
 
     alpha_: float
     alphas_: NDArray[np.float64]
@@ -63,6 +305,10 @@ class _AlphaSearch(BaseL2Net):
     fit_times_: NDArray[np.float64]
     refit_time_: float
     best_score_: float
+    best_params_: dict[str, Any]
+    best_index_: int
+    cv_results_: dict[str, Any]
+    n_splits_: int
 
     _search_constraints: dict = {
         "alphas": [Interval(Integral, 2, None, closed="left"), "array-like"],
@@ -73,6 +319,21 @@ class _AlphaSearch(BaseL2Net):
         "selection": [StrOptions({"best", "one_standard_error"})],
         "error_score": [StrOptions({"raise"}), Real],
     }
+
+    @property
+    def best_estimator_(self) -> Estimator:
+        """The network without the search."""
+        if not hasattr(self, "coefs_"):
+            raise AttributeError(f"This {type(self).__name__} has no network. Call fit with refit=True.")
+        net, fitted = self._net(alpha=self.alpha_), vars(without_callbacks(self))
+        names = fitted.keys() - self.get_params(deep=False).keys() - _FOUND
+        vars(net).update({name: fitted[name] for name in names})
+        return net
+
+    @property
+    def scorer_(self) -> Callable[..., float]:
+        """The scorer."""
+        return self._scorer()
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: MatrixLike, y: MatrixLike, sample_weight: ArrayLike | None = None, **params: Any) -> Self:
@@ -98,71 +359,32 @@ class _AlphaSearch(BaseL2Net):
         Raises
         ------
         ValueError
-            If the input or a parameter cannot be used, or if no alpha has a finite mean score. An estimator that was
-            fitted before stays as it was.
+            If the input or a parameter is invalid, or if no alpha has a finite mean score. The estimator is left
+            unchanged.
         KeyboardInterrupt
-            If the search or the last fit is interrupted. The estimator stays as it was.
+            If the search or the last fit is interrupted. The estimator is left unchanged.
 
         Warns
         -----
         FitFailedWarning
-            If some fits diverge or cannot be scored; they count with `error_score`.
+            If some fits fail. Their score is `error_score`.
         UserWarning
-            If the scorer does not support `sample_weight`; then the scores are not weighted.
+            If some fits cannot be scored, or if the scorer does not support `sample_weight`.
         """
         raise_for_params(params, self, "fit")
         check_sparse(X, with_csr=True)
-        X, y, sample_weight = indexable(X, y, sample_weight)
-        net = self._net(alpha=None)
-        data = net._training_data(X, y, sample_weight)
-        scorer = self._scorer()
+        net = self._net()
+        if net.random_state is None or net.random_state is np.random:  # all networks draw the same numbers
+            net.random_state = int(np.random.randint(2**31))
         if routing_enabled():
-            routed = process_routing(self, "fit", sample_weight=sample_weight, **params)
-            split_params, score_params = routed.splitter.split, routed.scorer.score
-        else:
-            split_params, score_params = {}, self._weights_for(scorer, sample_weight)
-        folds = self._folds(net, X, y, split_params)
-        alphas = self._alphas_for(net, data)
-
-        # the weaker the rule, the longer L-BFGS takes
-        order = sorted((alpha, fold) for alpha in alphas for fold in range(len(folds)))
-        tasks = SearchTasks(self, X, y, sample_weight)
-        trials = Trials(
-            net,
-            data,
-            folds,
-            FoldScorer(net, scorer, data.X, y, score_params),
-            random_state=seed_of(self.random_state),
-            error_score=self.error_score,
-            tasks=tasks,
-        )
-        outcomes = evaluate_candidates(trials, order, self.n_jobs)
-        outcome_of = dict(zip(order, outcomes, strict=True))
-        scores, weight_norms, n_iters, fit_times = (
-            np.array([[getattr(outcome_of[alpha, fold], name) for fold in range(len(folds))] for alpha in alphas])
-            for name in ("score", "weight_norm", "n_iter", "fit_time")
-        )
-        best = _select(scores, self.selection)
-        refit_time = {}
-        if self.refit:
-            start = time.perf_counter()
-            # as one that can be cancelled, which Ctrl-C ends without a result
-            net = self._net(alpha=alphas[best])
-            with tasks.of_network(net, tasks.begin_refit()):
-                net._fit(X, y, sample_weight, is_cancelled=lambda: False)
-            refit_time["refit_time_"] = time.perf_counter() - start
-        fitted = {name: value for name, value in vars(net).items() if name not in net.get_params(deep=False)}
-        found = {
-            "alpha_": float(alphas[best]),
-            "alphas_": np.array(alphas),
-            "scores_": scores,
-            "weight_norms_": weight_norms,
-            "n_iters_": n_iters,
-            "fit_times_": fit_times,
-            "best_score_": float(scores[best].mean()),
-        }
-        self._adopt(fitted | found | refit_time)
-        tasks.end()
+            net.set_fit_request(sample_weight=True)
+        if callbacks_of(self):
+            net.set_callbacks(*(one for one in callbacks_of(self) if not isinstance(one, AutoPropagatedCallback)))
+        search = _AlphaGrid(self, net, self._strengths(net, X, y, sample_weight))
+        if sample_weight is not None:
+            params["sample_weight"] = sample_weight
+        search.fit(X, y, **params)
+        self._adopt(search.found())
         return self
 
     def score(self, X: MatrixLike, y: MatrixLike, sample_weight: ArrayLike | None = None, **score_params: Any) -> float:
@@ -201,58 +423,24 @@ class _AlphaSearch(BaseL2Net):
         -------
         MetadataRouter
         """
-        return (
-            MetadataRouter(owner=type(self).__name__)
-            .add_self_request(self)
-            .add(
-                splitter=self.cv,
-                method_mapping=MethodMapping().add(caller="fit", callee="split"),
-            )
-            .add(
-                scorer=self._scorer(),
-                method_mapping=MethodMapping().add(caller="fit", callee="score").add(caller="score", callee="score"),
-            )
-        )
+        to_scorer = MethodMapping().add(caller="fit", callee="score").add(caller="score", callee="score")
+        router = MetadataRouter(owner=type(self).__name__).add_self_request(self)
+        router.add(splitter=self.cv, method_mapping=MethodMapping().add(caller="fit", callee="split"))
+        return router.add(scorer=self._scorer(), method_mapping=to_scorer)
 
-    def _net(self, alpha):
+    def _net(self, **params):
         """The estimator that is searched for, unfitted."""
-        params = self.get_params(deep=False)
-        return self._net_class(
-            **{name: value for name, value in params.items() if name not in self._search_constraints}, alpha=alpha
-        )
+        of_net = {name: value for name, value in vars(self).items() if name in self._net_class._get_param_names()}
+        net = self._net_class(**of_net | params)
+        if routing_enabled():
+            net.set_score_request(sample_weight=True)
+        return net
 
     def _scorer(self):
-        net = self._net(alpha=None)  # this estimator would ask its own `score`
-        if self.scoring is None and routing_enabled():
-            net.set_score_request(sample_weight=True)
-        return check_scoring(net, self.scoring)
+        return check_scoring(self._net(), self.scoring)  # this estimator would ask its own `score`
 
-    def _weights_for(self, scorer, sample_weight):
-        """Parameters of the scorer without metadata routing: the weights, if there are any and it supports them."""
-        if sample_weight is None:
-            return {}
-        if hasattr(scorer, "_accept_sample_weight"):
-            is_supported = scorer._accept_sample_weight()
-        else:
-            is_supported = "sample_weight" in signature(scorer).parameters
-        if is_supported:
-            return {"sample_weight": sample_weight}
-        warnings.warn(
-            f"The scoring {scorer} does not support sample_weight. The networks are trained with the weights, and "
-            "their scores are not weighted.",
-            stacklevel=4,
-        )
-        return {}
-
-    def _folds(self, net, X, y, split_params):
-        """Row numbers ``(training, test)`` of each fold."""
-        rows = np.arange(len(y))
-        splitter = check_cv(self.cv, y, classifier=is_classifier(self))
-        folds = [(rows[training], rows[test]) for training, test in splitter.split(X, y, **split_params)]
-        if not folds:
-            raise ValueError(f"cv={self.cv!r} has no folds. Pass at least one split into training and test samples.")
-        net._warn_if_clipped(min(len(training) for training, _ in folds))
-        return folds
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "coefs_" if self.refit else "alpha_")
 
     def _has_updates(self):
         raise AttributeError(
@@ -278,12 +466,11 @@ class _AlphaSearch(BaseL2Net):
             f"{cls._net_class.__name__}.from_sklearn."
         )
 
-    def _alphas_for(self, net, data):
-        """The strengths to compare, ascending. All of them can run."""
-        n_rows = data.X.shape[0]
-        solver = net._solver(n_rows)
+    def _strengths(self, net, X, y, sample_weight):
+        """The strengths to compare, ascending. Data, solver and strengths have been validated."""
+        problem, solver, batch_size = _problem_on_all_data(net, X, y, sample_weight)
         if isinstance(self.alphas, Integral):
-            alphas = self._laid_out(net._problem(data, solver, None), getattr(solver, "batch_size", n_rows))
+            alphas = self._laid_out(problem, batch_size)
         else:
             alphas = np.asarray(self.alphas)
             if alphas.dtype.kind not in "iuf":
@@ -294,10 +481,11 @@ class _AlphaSearch(BaseL2Net):
                     f"alphas must be one row of at least one strength, or a number of strengths; got an array of shape "
                     f"{alphas.shape}."
                 )
+        known = {"n_layers": problem.network.n_layers, "learning_rate": self.learning_rate_init}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the fits warn
-            for alpha in alphas:
-                net._problem(data, solver, float(alpha))
+            for alpha in alphas.tolist():
+                check_rule(self.l2_mode, alpha, solver=solver, **known)
         return alphas.tolist()
 
     def _laid_out(self, problem, batch_size):
@@ -316,46 +504,21 @@ class _AlphaSearch(BaseL2Net):
         return np.array([convert_alpha(float(t), "timescale", self.l2_mode, **known).alpha for t in timescales])
 
 
-def _documented_like(net_class):
-    """Fill in, in a docstring, the parameters and attributes that a search shares with the network it searches for."""
-
-    def entries(title, left_out=()):
-        pattern = rf"^{title}\n-+\n(.*?)\n\n(?=[^\n]+\n-+\n)"
-        section = re.search(pattern, cleandoc(net_class.__doc__), re.DOTALL | re.MULTILINE).group(1)
-        section = section.replace(" [1]_", "")  # the references stay with the network
-        found = re.split(r"\n(?=\S)", section)
-        return "\n".join(entry for entry in found if entry.split(" :")[0] not in left_out)
-
-    def fill(search_class):
-        if search_class.__doc__ is None:  # python -OO
-            return search_class
-        doc = cleandoc(search_class.__doc__)
-        doc = doc.replace("{parameters}", entries("Parameters", _SET_BY_THE_SEARCH))
-        search_class.__doc__ = doc.replace("{attributes}", entries("Attributes"))
-        return search_class
-
-    return fill
+def _problem_on_all_data(net, X, y, sample_weight):
+    """The problem of a fit to all the data, its solver and the size of its batches."""
+    plan = make_plan(net, net._training_data(X, y, sample_weight))
+    return plan.problem, plan.solver, getattr(plan.solver, "batch_size", plan.problem.n_rows)
 
 
-def _network_with_refit(search_class):
-    """Make the methods of a fitted network available only where there is one, as GridSearchCV does."""
+def _constraints_like(net_class):
+    """The parameter constraints of a network, and those of the search for its alpha."""
+    of_net = {name: one for name, one in net_class._parameter_constraints.items() if name not in _SET_BY_THE_SEARCH}
+    return of_net | _AlphaSearch._search_constraints
 
-    def is_available(name):
-        def check(search):
-            if not search.refit:
-                raise AttributeError(
-                    f"This {type(search).__name__} instance was initialized with `refit=False`. {name} is available "
-                    f"only after refitting with the chosen alpha: set refit=True, or fit "
-                    f"{search._net_class.__name__}(alpha=search.alpha_)."
-                )
-            return True
 
-        return check
-
-    for name in _METHODS_OF_A_NETWORK:
-        if hasattr(search_class, name):
-            setattr(search_class, name, available_if(is_available(name))(getattr(search_class, name)))
-    return search_class
+def _set_parameters(search, values):
+    """Set the parameters of an `__init__`, whose local variables `values` are."""
+    vars(search).update({name: value for name, value in values.items() if name != "self"})
 
 
 @_network_with_refit
@@ -363,56 +526,9 @@ def _network_with_refit(search_class):
 class L2NetClassifierCV(_AlphaSearch, L2NetClassifier):
     """L2NetClassifier whose `alpha` is found by cross-validation.
 
-    Every alpha is tried on every fold, always from the initial weights, and the network is fitted to all the data with
-    the chosen one. The result is that of a grid search over :class:`L2NetClassifier`, bit for bit, in about the same
-    time, nearly all of which is training. The data are validated and encoded once, nothing is copied, and with `n_jobs`
-    the networks are trained side by side in threads.
-
-    Parameters
-    ----------
-    {parameters}
-    alphas : int or array-like of shape (n_alphas,), default=11
-        Strengths to compare. A number lays that many out. For a penalty these are 1e-2 to 1e3 times the strength of
-        ``"prior"`` with ``alpha=1``, in the unit of `l2_mode`. For a decay they are timescales from ten times
-        `max_iter` down to one epoch.
-    cv : int, cross-validation generator or iterable, default=None
-        How to split the data, as in `GridSearchCV`. None for stratified 5-fold cross-validation.
-    scoring : str or callable, default=None
-        Score to maximise, as in `GridSearchCV`. None for the accuracy. In the search, scorers are given
-        validated data: arrays or CSR matrices, without names of features.
-    n_jobs : int, default=None
-        Number of networks to train at a time, in Python threads, each with one thread of the engine. None means 1
-        unless in a :obj:`joblib.parallel_backend` context: networks are trained one after the other, with all threads
-        of the engine. -1 means as many as there are processors.
-    refit : bool, default=True
-        Whether to fit the network to all the data with the chosen alpha. Without it there are no predictions. `verbose`
-        is for this fit only.
-    selection : {"best", "one_standard_error"}, default="best"
-        Which alpha to choose: that of the best mean score, or the strongest one whose mean score is within one standard
-        error of the best.
-    error_score : "raise" or float, default=nan
-        Score of a fit that diverges, or that the scorer cannot score. "raise" raises the error. An alpha with a NaN is
-        not chosen.
-
-    Attributes
-    ----------
-    alpha_ : float
-        The chosen strength.
-    alphas_ : ndarray of shape (n_alphas,)
-        The strengths that were compared, ascending.
-    scores_ : ndarray of shape (n_alphas, n_folds)
-        Score of each strength on the held-out part of each fold.
-    weight_norms_ : ndarray of shape (n_alphas, n_folds)
-        Sum of the squared weights of the networks.
-    n_iters_ : ndarray of shape (n_alphas, n_folds)
-        Number of iterations of each fit.
-    fit_times_ : ndarray of shape (n_alphas, n_folds)
-        Seconds of each fit, without its scoring.
-    refit_time_ : float
-        Seconds of the fit to all the data. Only with `refit`.
-    best_score_ : float
-        Mean score of the chosen strength.
-    {attributes}
+    Each alpha is tried on each fold, starting from the initial weights, and the network is fitted to all the data with
+    the chosen one. Scores and network are those of :class:`~sklearn.model_selection.GridSearchCV` over
+    :class:`L2NetClassifier`. With `n_jobs`, networks are trained side by side in threads.
 
     See Also
     --------
@@ -434,14 +550,7 @@ class L2NetClassifierCV(_AlphaSearch, L2NetClassifier):
     """
 
     _net_class = L2NetClassifier
-    _parameter_constraints: dict = {
-        **{
-            name: constraint
-            for name, constraint in L2NetClassifier._parameter_constraints.items()
-            if name not in _SET_BY_THE_SEARCH
-        },
-        **_AlphaSearch._search_constraints,
-    }
+    _parameter_constraints = _constraints_like(L2NetClassifier)
 
     def __init__(
         self,
@@ -478,37 +587,7 @@ class L2NetClassifierCV(_AlphaSearch, L2NetClassifier):
         selection: Literal["best", "one_standard_error"] = "best",
         error_score: float | Literal["raise"] = np.nan,
     ) -> None:
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.loss = loss
-        self.solver = solver
-        self.l2_mode = l2_mode
-        self.class_weight = class_weight
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.power_t = power_t
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
-        self.max_fun = max_fun
-        self.alphas = alphas
-        self.cv = cv
-        self.scoring = scoring
-        self.n_jobs = n_jobs
-        self.refit = refit
-        self.selection = selection
-        self.error_score = error_score
+        _set_parameters(self, locals())
 
 
 @_network_with_refit
@@ -516,56 +595,9 @@ class L2NetClassifierCV(_AlphaSearch, L2NetClassifier):
 class L2NetRegressorCV(_AlphaSearch, L2NetRegressor):
     """L2NetRegressor whose `alpha` is found by cross-validation.
 
-    Every alpha is tried on every fold, always from the initial weights, and the network is fitted to all the data with
-    the chosen one. The result is that of a grid search over :class:`L2NetRegressor`, bit for bit, in about the same
-    time, nearly all of which is training. The data are validated and encoded once, nothing is copied, and with `n_jobs`
-    the networks are trained side by side in threads.
-
-    Parameters
-    ----------
-    {parameters}
-    alphas : int or array-like of shape (n_alphas,), default=11
-        Strengths to compare. A number lays that many out. For a penalty these are 1e-2 to 1e3 times the strength of
-        ``"prior"`` with ``alpha=1``, in the unit of `l2_mode`. For a decay they are timescales from ten times
-        `max_iter` down to one epoch.
-    cv : int, cross-validation generator or iterable, default=None
-        How to split the data, as in `GridSearchCV`. None for 5-fold cross-validation.
-    scoring : str or callable, default=None
-        Score to maximise, as in `GridSearchCV`. None for the :math:`R^2`. In the search, scorers are given
-        validated data: arrays or CSR matrices, without names of features.
-    n_jobs : int, default=None
-        Number of networks to train at a time, in Python threads, each with one thread of the engine. None means 1
-        unless in a :obj:`joblib.parallel_backend` context: networks are trained one after the other, with all threads
-        of the engine. -1 means as many as there are processors.
-    refit : bool, default=True
-        Whether to fit the network to all the data with the chosen alpha. Without it there are no predictions. `verbose`
-        is for this fit only.
-    selection : {"best", "one_standard_error"}, default="best"
-        Which alpha to choose: that of the best mean score, or the strongest one whose mean score is within one standard
-        error of the best.
-    error_score : "raise" or float, default=nan
-        Score of a fit that diverges, or that the scorer cannot score. "raise" raises the error. An alpha with a NaN is
-        not chosen.
-
-    Attributes
-    ----------
-    alpha_ : float
-        The chosen strength.
-    alphas_ : ndarray of shape (n_alphas,)
-        The strengths that were compared, ascending.
-    scores_ : ndarray of shape (n_alphas, n_folds)
-        Score of each strength on the held-out part of each fold.
-    weight_norms_ : ndarray of shape (n_alphas, n_folds)
-        Sum of the squared weights of the networks.
-    n_iters_ : ndarray of shape (n_alphas, n_folds)
-        Number of iterations of each fit.
-    fit_times_ : ndarray of shape (n_alphas, n_folds)
-        Seconds of each fit, without its scoring.
-    refit_time_ : float
-        Seconds of the fit to all the data. Only with `refit`.
-    best_score_ : float
-        Mean score of the chosen strength.
-    {attributes}
+    Each alpha is tried on each fold, starting from the initial weights, and the network is fitted to all the data with
+    the chosen one. Scores and network are those of :class:`~sklearn.model_selection.GridSearchCV` over
+    :class:`L2NetRegressor`. With `n_jobs`, networks are trained side by side in threads.
 
     See Also
     --------
@@ -584,14 +616,7 @@ class L2NetRegressorCV(_AlphaSearch, L2NetRegressor):
     """
 
     _net_class = L2NetRegressor
-    _parameter_constraints: dict = {
-        **{
-            name: constraint
-            for name, constraint in L2NetRegressor._parameter_constraints.items()
-            if name not in _SET_BY_THE_SEARCH
-        },
-        **_AlphaSearch._search_constraints,
-    }
+    _parameter_constraints = _constraints_like(L2NetRegressor)
 
     def __init__(
         self,
@@ -627,36 +652,7 @@ class L2NetRegressorCV(_AlphaSearch, L2NetRegressor):
         selection: Literal["best", "one_standard_error"] = "best",
         error_score: float | Literal["raise"] = np.nan,
     ) -> None:
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.loss = loss
-        self.solver = solver
-        self.l2_mode = l2_mode
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.power_t = power_t
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
-        self.max_fun = max_fun
-        self.alphas = alphas
-        self.cv = cv
-        self.scoring = scoring
-        self.n_jobs = n_jobs
-        self.refit = refit
-        self.selection = selection
-        self.error_score = error_score
+        _set_parameters(self, locals())
 
 
 def _select(scores, selection):
@@ -665,12 +661,11 @@ def _select(scores, selection):
     means = np.where(np.isfinite(means), means, np.nan)
     if np.isnan(means).all():
         raise ValueError(
-            "No alpha has a finite mean score, so that none can be chosen: each has a fold that could not be fitted or "
-            "scored, or whose score is not finite. Check scoring and cv, for example that every fold has samples of "
-            "all classes, or set error_score to a number or to 'raise'."
+            "No alpha has a finite mean score: each has a fold that could not be fitted or scored, or whose score is "
+            "not finite. Check scoring and cv, for example that every fold has samples of all classes, or set "
+            "error_score to a number or to 'raise'."
         )
     best = int(np.nanargmax(means))
-    if selection == "best" or scores.shape[1] < 2:
+    if selection == "best":
         return best
-    error = scores[best].std(ddof=1) / np.sqrt(scores.shape[1])
-    return int(np.flatnonzero(means >= means[best] - error)[-1])
+    return int(np.flatnonzero(means >= means[best] - standard_error(scores[best]))[-1])

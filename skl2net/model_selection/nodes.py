@@ -6,31 +6,19 @@ cross-validated scores, as a search of scikit-learn.
 
 import warnings
 from collections.abc import Callable
-from itertools import count, takewhile
 from numbers import Integral
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
-from scipy.stats import rankdata
 from sklearn.exceptions import FitFailedWarning
-from sklearn.model_selection import check_cv
 
-from skl2net._parameters import check_numbers
-from skl2net._sklearn_private import (
-    BaseSearchCV,
-    CallbackSupportMixin,
-    Interval,
-    search_with_checks,
-    yields_constant_splits,
-)
-from skl2net.estimators.persistence import VERSION, Fields, broken, current_version, take_version
-from skl2net.estimators.sparse_input import check_sparse
-from skl2net.hints import Estimator, MatrixLike, Strengths
-from skl2net.model_selection.interruption import interruptible_search
-from skl2net.notebook import DocumentationLink
+from skl2net._sklearn_private import Interval
+from skl2net.estimators.persistence import Fields, broken, with_header, without_header
+from skl2net.hints import Estimator, Strengths
+from skl2net.model_selection.search import Search, split_scores, standard_error
 
 
-class NodeSweepCV(DocumentationLink, BaseSearchCV, CallbackSupportMixin):
+class NodeSweepCV(Search):
     r"""Search for the number of hidden units, by a tournament of networks under cross-validation.
 
     The network that `estimator` describes meets a smaller and a larger one, of `step` units less and more. The winner
@@ -67,8 +55,9 @@ class NodeSweepCV(DocumentationLink, BaseSearchCV, CallbackSupportMixin):
         Strategy to evaluate the networks, see :class:`~sklearn.model_selection.GridSearchCV`. With several metrics,
         `refit` names the one that decides.
     n_jobs : int, default=None
-        Number of jobs to run in parallel. None is 1 unless in a :class:`joblib.parallel_config` context, -1 all
-        processors.
+        Number of networks to train at a time, in threads of Python with one thread of the engine each, or in processes
+        if `estimator` has no network of skl2net. None means 1 unless in a :class:`joblib.parallel_config` context. -1
+        means as many as there are processors.
     refit : bool, str or callable, default=True
         Whether to fit the winner on all data. See :class:`~sklearn.model_selection.GridSearchCV` for the other types.
     cv : int, cross-validation generator or iterable, default=None
@@ -160,7 +149,7 @@ class NodeSweepCV(DocumentationLink, BaseSearchCV, CallbackSupportMixin):
     refit_time_: float
 
     _parameter_constraints: dict = {
-        **BaseSearchCV._parameter_constraints,
+        **Search._parameter_constraints,
         "param_name": [str, None],
         "step": [Interval(Integral, 1, None, closed="left")],
         "resolution": [Interval(Integral, 1, None, closed="left")],
@@ -205,68 +194,27 @@ class NodeSweepCV(DocumentationLink, BaseSearchCV, CallbackSupportMixin):
         self.max_units = max_units
         self.alphas = alphas
 
-    def fit(self, X: MatrixLike, y: MatrixLike = None, **params: Any) -> Self:
-        """Play the tournament, and fit the winner.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Training data.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            Target.
-        **params : dict
-            Passed on to the `fit` of the estimator, the scorer and the splitter, see
-            :meth:`sklearn.model_selection.GridSearchCV.fit`.
-
-        Returns
-        -------
-        self : object
-            The fitted search.
-
-        Raises
-        ------
-        ValueError
-            If a parameter cannot be used, or no network of the first comparison can be fitted. An estimator that was
-            fitted before stays as it was.
-        """
-        check_sparse(X, with_csr=True)
-        before = vars(self).copy()
-        try:
-            with interruptible_search(), search_with_checks(self, X, y, params):
-                return super().fit(X, y, **params)
-        except BaseException:
-            self.__dict__ = before
-            raise
-
     def _validate_params(self):
-        check_numbers(self)
         super()._validate_params()
+        self._find_parameter()
+        if self.step < self.resolution:
+            raise ValueError(f"step={self.step} is smaller than resolution={self.resolution}, the smallest step.")
+        if self.alphas is not None and (np.ndim(self.alphas) != 1 or len(self.alphas) == 0):
+            raise ValueError(f"alphas must be a list of numbers, or None to leave alpha alone; got {self.alphas!r}.")
 
     def __getstate__(self):
-        state = {**super().__getstate__(), VERSION: current_version()}
+        state = with_header(super().__getstate__(), type(self))
         if "history_" in state:
             state["history_"] = list(state["history_"])
         return state
 
     def __setstate__(self, state):
-        state, name = dict(state), type(self).__name__
-        take_version(state, name)
-        fields = Fields(state, broken(name))
-        fields.require(self._get_param_names())
-        if "history_" in state:
-            history = fields.list("history_")
-            for i in history.values:
-                _check_comparison(history.fields(i))
+        state = without_header(state, type(self))
+        fields = Fields(state, broken(type(self).__name__))
+        if "history_" in state or "cv_results_" in state:
+            _check_results(fields)
             state["history_"] = SweepHistory(state["history_"])
         super().__setstate__(state)
-
-    def _check_input_parameters(self, X, y, split_params):
-        if not yields_constant_splits(self._checked_cv_orig):
-            self._checked_cv_orig = check_cv(list(self._checked_cv_orig.split(X, y, **split_params)))
-        if self.step < self.resolution:
-            raise ValueError(f"step={self.step} is smaller than resolution={self.resolution}, the smallest step.")
-        if self.alphas is not None and (np.ndim(self.alphas) != 1 or len(self.alphas) == 0):
-            raise ValueError(f"alphas must be a list of numbers, or None to leave alpha alone; got {self.alphas!r}.")
 
     def _run_search(self, evaluate_candidates, *, callback_ctx=None):
         self.param_name_ = self._find_parameter()
@@ -275,7 +223,7 @@ class NodeSweepCV(DocumentationLink, BaseSearchCV, CallbackSupportMixin):
             context = callback_ctx.subcontext(task_name="search", max_subtasks=None)
             context.call_on_fit_task_begin(estimator=self)
         scoreboard = _Scoreboard(self, evaluate_candidates, context)
-        self.history_ = SweepHistory()
+        history = SweepHistory()
         for comparison in play(
             scoreboard.scores,
             self._first_size(),
@@ -287,19 +235,20 @@ class NodeSweepCV(DocumentationLink, BaseSearchCV, CallbackSupportMixin):
             if self.alphas is not None:
                 name = self._alpha_name()
                 comparison["alphas"] = [scoreboard.best_params[size][name] for size in comparison["sizes"]]
-            self.history_.append(comparison)
+            history.append(comparison)
             if self.verbose:
                 pairs = zip(map(_shown, comparison["sizes"]), comparison["scores"], strict=True)
                 shown = ", ".join(f"{size} scores {score:.4f}" for size, score in pairs)
-                print(f"comparison {len(self.history_)}: {shown}; the winner is {_shown(comparison['winner'])}")
+                print(f"comparison {len(history)}: {shown}; the winner is {_shown(comparison['winner'])}")
+        self.history_ = history
         scoreboard.add_failed_rows()
+        del self._evaluated
         if context is not None:
             context.call_on_fit_task_end(estimator=self)
         if self.max_units in comparison["winner"]:
             warnings.warn(
                 f"The sweep ended at the largest size that it may try, {comparison['winner']}. Increase "
                 f"max_units={self.max_units}.",
-                stacklevel=5,
             )
 
     def _find_parameter(self):
@@ -348,6 +297,10 @@ class NodeSweepCV(DocumentationLink, BaseSearchCV, CallbackSupportMixin):
         if name not in self.estimator.get_params():
             raise ValueError(f"alphas needs a parameter {name!r}, and {type(self.estimator).__name__} has none.")
         return name
+
+    def _format_results(self, candidate_params, n_splits, out, more_results=None):
+        self._evaluated = candidate_params, n_splits, out
+        return super()._format_results(candidate_params, n_splits, out, more_results)
 
     def _select_best_index(self, refit, refit_metric, results):
         if callable(refit):
@@ -400,7 +353,7 @@ class _Scoreboard:
             if not self._scores:
                 raise ValueError(f"{self._advice(sizes)}{error}") from error
             # scikit-learn gives up where all fits of a call fail, but here other sizes were fitted in earlier calls
-            warnings.warn(str(error), FitFailedWarning, stacklevel=8)
+            warnings.warn(str(error), FitFailedWarning)
             self._failed += everyone
             self._scores |= dict.fromkeys(sizes, np.full(search.n_splits_, search.error_score))
             self.best_params |= {size: candidates[size][0] for size in sizes}
@@ -433,25 +386,16 @@ class _Scoreboard:
 
     def add_failed_rows(self):
         """Complete `results`, in place, by the candidates that failed in calls of which scikit-learn keeps nothing."""
-        results, failed, error_score = self.results, self._failed, self.search.error_score
-        if not failed:
+        if not self._failed:
             return
-        for key, values in results.items():
-            if key == "params":
-                results[key] = values + failed
-            elif key.startswith("param_"):
-                added = np.empty(len(failed), dtype=values.dtype)
-                for i, params in enumerate(failed):
-                    added[i] = params[key.removeprefix("param_")]
-                results[key] = np.ma.concatenate([values, added])
-            else:
-                value = np.nan if key.endswith("_time") else 0 * error_score if key.startswith("std_") else error_score
-                results[key] = np.append(values, np.full(len(failed), value))
-        for key in results:
-            if key.startswith("rank_"):
-                means = results[key.replace("rank", "mean", 1)]
-                ranked = np.nan_to_num(means, nan=np.nanmin(means) - 1)
-                results[key] = rankdata(-ranked, method="min").astype(np.int32)
+        candidates, n_splits, out = self.search._evaluated
+        error_score = self.search.error_score
+        failed = {**out[0], "fit_time": np.nan, "score_time": np.nan}
+        for name in failed.keys() & {"test_scores", "train_scores"}:
+            scores = out[0][name]
+            failed[name] = dict.fromkeys(scores, error_score) if isinstance(scores, dict) else error_score
+        out = [*out, *[failed] * (n_splits * len(self._failed))]
+        self.results.update(self.search._format_results([*candidates, *self._failed], n_splits, out))
 
 
 class SweepHistory(list[dict[str, Any]]):
@@ -476,8 +420,28 @@ class SweepHistory(list[dict[str, Any]]):
         return "\n".join(self.lines())
 
 
+def _check_results(fields):
+    """Refuse invalid results of a saved sweep."""
+    history, results = fields.list("history_"), fields.fields("cv_results_")
+    if not history.values:
+        fields.refuse("history_", "must have at least one comparison")
+    for i in history.values:
+        _check_comparison(history.fields(i))
+    name, candidates = fields["param_name_"], results.list("params")
+    if not isinstance(name, str):
+        fields.refuse("param_name_", f"must be the name of a parameter, got {name!r}")
+    sizes = [candidates.fields(i)[name] for i in candidates.values]
+    sizes = {(size,) if isinstance(size, Integral) else size for size in sizes if isinstance(size, Integral | tuple)}
+    for comparison in history.values.values():
+        if not sizes.issuperset(comparison["sizes"]):
+            fields.refuse("history_", f"has sizes that are not in `cv_results_`, such as {comparison['sizes']}")
+    for key, values in results.values.items():
+        if key != "params" and (not isinstance(values, np.ndarray) or values.shape != (len(candidates.values),)):
+            results.refuse(key, f"must be an array of {len(candidates.values)} values, one for each candidate")
+
+
 def _check_comparison(fields):
-    """Refuse what is no comparison of a saved history."""
+    """Refuse an invalid comparison of a saved history."""
     size = _check_size(fields, "size")
     fields.integer("layer", high=len(size) - 1)
     fields.integer("step", low=1)
@@ -558,46 +522,13 @@ def _neighbours(size, layer, step, min_units, max_units):
 
 
 def _mean(scores):
-    mean = np.mean(scores)
-    return -np.inf if np.isnan(mean) else mean
+    """Mean score of a network; -inf if a score is not finite, also if it is inf, of which there is no mean error."""
+    return np.mean(scores) if np.isfinite(scores).all() else -np.inf
 
 
 def _ties(scores, best):
     """Whether scores are at most one standard error of the differences behind the best ones."""
-    return np.mean(best - scores) <= standard_error(best - scores)
-
-
-def standard_error(differences):
-    """Standard error of the mean of differences between folds; 0 for a single one, about which nothing is known.
-
-    Parameters
-    ----------
-    differences : ndarray of shape (n_splits,)
-
-    Returns
-    -------
-    float
-    """
-    n = len(differences)
-    return float(np.std(differences, ddof=1) / np.sqrt(n)) if n > 1 else 0.0
-
-
-def split_scores(results, metric):
-    """Test scores of all candidates in all folds.
-
-    Parameters
-    ----------
-    results : dict
-        `cv_results_`.
-    metric : str
-        Name of the scorer; ``"score"`` if there is only one.
-
-    Returns
-    -------
-    ndarray of shape (n_candidates, n_splits)
-    """
-    names = (f"split{i}_test_{metric}" for i in count())
-    return np.column_stack([results[name] for name in takewhile(results.__contains__, names)])
+    return bool(np.isfinite(scores).all()) and np.mean(best - scores) <= standard_error(best - scores)
 
 
 def best_rows(results, param_name, metric):
@@ -616,7 +547,7 @@ def best_rows(results, param_name, metric):
     -------
     dict of tuple of int to int
     """
-    means = [_mean(mean) for mean in results[f"mean_test_{metric}"]]
+    means = [_mean(scores) for scores in split_scores(results, metric)]
     rows = {}
     for row, params in enumerate(results["params"]):
         size = params[param_name]

@@ -1,242 +1,173 @@
-"""Cross-validation of many networks on the same data, side by side in Python threads.
+"""The base of all searches: scikit-learn's, with networks trained side by side in threads, which Ctrl-C ends."""
 
-The data are validated and encoded once; a fold is an array of row numbers, so that nothing is copied. Each network is
-trained by one thread of the engine, which lets go of Python's global lock. The result is that of separate fits, bit for
-bit.
-"""
-
-import copy
+import signal
 import threading
-import time
-import warnings
 from contextlib import contextmanager
-from dataclasses import dataclass
+from itertools import chain, count, takewhile
+from typing import Any, Self
 
 import numpy as np
-from joblib import effective_n_jobs
-from joblib.parallel import get_active_backend
-from sklearn.exceptions import FitFailedWarning
-from sklearn.utils.parallel import Parallel, delayed
+from joblib import parallel_config
+from joblib.parallel import ThreadingBackend, get_active_backend
+from sklearn.base import is_classifier
+from sklearn.model_selection import check_cv
+from sklearn.utils.metadata_routing import get_routing_for_object, process_routing
+from sklearn.utils.validation import indexable
 
-from skl2net._sklearn_private import safe_indexing
-from skl2net.engines.base import Cancelled
-from skl2net.estimators.tasks import FitTasks
-from skl2net.fitting import Start, Watch, fit_network
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came of a candidate. If it could not be fitted or scored, `error` says why."""
-
-    score: float
-    fit_time: float
-    weight_norm: float = np.nan
-    n_iter: float = np.nan
-    warnings: tuple = ()
-    error: str | None = None
+from skl2net._sklearn_private import BaseSearchCV, routing_enabled
+from skl2net.estimators.base import BaseL2Net
+from skl2net.estimators.sparse_input import check_sparse
+from skl2net.hints import MatrixLike
+from skl2net.search_threads import SearchThreads
 
 
-@dataclass(frozen=True)
-class FoldScorer:
-    """Scores a network on the rows that it was not trained on.
+class Search(BaseSearchCV):
+    """A search of scikit-learn that leaves the estimator as it was if it does not finish."""
 
-    Parameters
-    ----------
-    net : L2NetClassifier or L2NetRegressor
-        With what validation recorded; not changed.
-    scorer : callable
-    X, y : array-like
-        All samples.
-    params : dict
-        Parameters for the scorer. Those with a value per sample are split.
+    def fit(self, X: MatrixLike, y: MatrixLike = None, **params: Any) -> Self:
+        """Search, and fit the best candidate to all data.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Training data.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Target.
+        **params : dict
+            Passed on to the `fit` of the estimator, the scorer and the splitter, see
+            :meth:`sklearn.model_selection.GridSearchCV.fit`.
+
+        Returns
+        -------
+        self : object
+            The fitted search.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is invalid, or if no candidate can be fitted. The search is left unchanged.
+        KeyboardInterrupt
+            If the search is interrupted. The search is left unchanged.
+        """
+        self._validate_params()
+        check_sparse(X, with_csr=True)
+        check_sparse(y, with_csr=True, name="y")
+        X, y = indexable(X, y)
+        before = vars(self).copy()
+        try:
+            splits = self._splits(X, y, params)
+            self.n_splits_, self.cv = len(splits), _FixedSplits(self.cv, splits)
+            data = [values for values in (X, y, *chain(*splits)) if values is not None]
+            with _ended_by_ctrl_c(), _side_by_side(self.estimator, data):
+                super().fit(X, y, **params)
+            self.cv = before["cv"]
+            vars(self).pop("_checked_cv_orig", None)
+        except BaseException:
+            self.__dict__ = before
+            raise
+        return self
+
+    def _splits(self, X, y, params):
+        """Row numbers ``(training, test)`` of each fold, the same throughout the search."""
+        splitter = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
+        if routing_enabled():
+            split_params = process_routing(self, "fit", **params).splitter.split
+        else:
+            split_params = {"groups": params.get("groups")}
+        return list(splitter.split(X, y, **split_params))
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "best_estimator_" if self.refit else "cv_results_")
+
+
+class _FixedSplits:
+    """A splitter that has been asked."""
+
+    def __init__(self, cv, splits):
+        self.cv, self.splits = cv, splits
+
+    def split(self, X=None, y=None, **params):
+        return self.splits
+
+    def get_n_splits(self, X=None, y=None, **params):
+        return len(self.splits)
+
+    def get_metadata_routing(self):
+        return get_routing_for_object(self.cv)
+
+
+@contextmanager
+def _side_by_side(estimator, data):
+    """Train networks in threads, where users have not chosen a backend; send the data to each worker of Dask once."""
+    backend, _ = get_active_backend(prefer="threads")
+    if type(backend).__name__ == "DaskDistributedBackend":
+        backend = type(backend)(client=backend.client, scatter=data, **backend.submit_kwargs)
+    elif isinstance(backend, ThreadingBackend):
+        if not any(isinstance(part, BaseL2Net) for part in (estimator, *estimator.get_params().values())):
+            yield  # threads of Python would wait for each other
+            return
+        backend = SearchThreads(nesting_level=backend.nesting_level)
+    with parallel_config(backend=backend):
+        yield
+
+
+class _SearchInterrupted(BaseException):
+    """Raised in place of KeyboardInterrupt, which networks catch."""
+
+
+@contextmanager
+def _ended_by_ctrl_c():
+    """Let Ctrl-C end the search, and not only the fit that is running.
+
+    A network that is interrupted keeps the weights of its last finished iteration, here as in scikit-learn. A search
+    would take that for the end of a fit, and go on with the next one. Outside the main thread, and where the program
+    handles Ctrl-C in a way of its own, nothing changes.
     """
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
 
-    net: object
-    scorer: object
-    X: object
-    y: object
-    params: dict
+    def interrupt(signum, frame):
+        raise _SearchInterrupted
 
-    def __call__(self, rows, problem, result):
-        """The score on the given rows, a float."""
-        fitted = copy.copy(self.net)
-        vars(fitted).pop("feature_names_in_", None)  # a fold is scored on arrays
-        fitted._keep(problem.network, result, None)
-        n_samples = self.X.shape[0]
-        of_test = {
-            name: safe_indexing(value, rows) if _is_per_sample(value, n_samples) else value
-            for name, value in self.params.items()
-        }
-        return float(self.scorer(fitted, self.X[rows], safe_indexing(self.y, rows), **of_test))
+    try:
+        signal.signal(signal.SIGINT, interrupt)
+        yield
+    except _SearchInterrupted:
+        raise KeyboardInterrupt from None
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _is_per_sample(value, n_samples):
-    return hasattr(value, "__len__") and not isinstance(value, str) and len(value) == n_samples
-
-
-@dataclass(frozen=True, eq=False)
-class Trials:
-    """What all networks of a search have in common.
+def split_scores(results, metric="score"):
+    """Test scores of all candidates in all folds.
 
     Parameters
     ----------
-    net : L2NetClassifier or L2NetRegressor
-        Their parameters; not changed.
-    data : TrainingData
-    folds : list of (ndarray of intp, ndarray of intp)
-        Row numbers of each fold, training and test.
-    score : FoldScorer
-    random_state : int, array of int or numpy.random.RandomState
-        Each network draws the same numbers.
-    error_score : float or "raise"
-    tasks : SearchTasks
-    """
-
-    net: object
-    data: object
-    folds: list
-    score: FoldScorer
-    random_state: object
-    error_score: object
-    tasks: object
-
-
-def evaluate_candidates(trials, candidates, n_jobs):
-    """Train and score networks.
-
-    Parameters
-    ----------
-    trials : Trials
-    candidates : list of (float, int)
-        Alpha and number of the fold of each. Those that take longest first.
-    n_jobs : int or None
+    results : dict
+        `cv_results_`.
+    metric : str, default="score"
+        Name of the scorer.
 
     Returns
     -------
-    list of Outcome
+    ndarray of shape (n_candidates, n_splits)
     """
-    n_threads = 1 if effective_n_jobs(n_jobs) > 1 else None
-    cancelled = _Cancellation()
-    shared = _on_all_workers(trials)
-    contexts = trials.tasks.begin_comparison(len(candidates))
-    try:
-        outcomes = Parallel(n_jobs=n_jobs, prefer="threads")(
-            delayed(_evaluate)(shared, alpha, fold, n_threads, cancelled, context)
-            for (alpha, fold), context in zip(candidates, contexts, strict=True)
-        )
-    except BaseException:
-        cancelled.set_and_wait()  # threads cannot be ended from outside
-        raise
-    trials.tasks.end_comparison()
-    _warn_of(outcomes, trials.error_score)
-    return outcomes
+    names = (f"split{i}_test_{metric}" for i in count())
+    return np.column_stack([results[name] for name in takewhile(results.__contains__, names)])
 
 
-def _on_all_workers(trials):
-    """The trials, or on a Dask cluster a future of them: sent once to each worker, and there even if others die."""
-    backend, _ = get_active_backend()
-    if type(backend).__name__ != "DaskDistributedBackend":
-        return trials
-    return backend.client.scatter(trials, broadcast=True, hash=False)
+def standard_error(values):
+    """Standard error of the mean of one value for each fold; 0 for a single fold, about which nothing is known.
 
+    Parameters
+    ----------
+    values : ndarray of shape (n_splits,)
 
-class _Cancellation:
-    """An event that ends the work of other threads. It can be pickled: a copy in another process is never set."""
-
-    def __init__(self):
-        self._is_set = False
-        self._n_working = 0
-        self._changes = threading.Condition()
-
-    @contextmanager
-    def work(self):
-        """The context of work that the event ends."""
-        with self._changes:
-            if self._is_set:
-                raise Cancelled
-            self._n_working += 1
-        try:
-            yield
-        finally:
-            with self._changes:
-                self._n_working -= 1
-                self._changes.notify_all()
-
-    def set_and_wait(self):
-        """End the work, and wait for it, but not for a scorer that takes long."""
-        with self._changes:
-            self._is_set = True
-            self._changes.wait_for(lambda: self._n_working == 0, timeout=0.4)
-
-    def __call__(self):
-        return self._is_set
-
-    def __reduce__(self):
-        return _Cancellation, ()
-
-
-def _evaluate(trials, alpha, fold, n_threads, cancelled, context):
-    with cancelled.work():
-        return _outcome(trials, alpha, fold, n_threads, cancelled, context)
-
-
-def _outcome(trials, alpha, fold, n_threads, cancelled, context):
-    net, data = trials.net, trials.data
-    training, test = trials.folds[fold]
-    solver = net._solver(len(training))
-    start = time.perf_counter()
-    try:
-        problem = net._problem(data, solver, alpha, rows=training, n_threads=n_threads)
-        watch = Watch(net._early_stopping(data, training), is_cancelled=cancelled)
-        result = _fit(trials, alpha, problem, solver, watch, context)
-    except ValueError as error:
-        if trials.error_score == "raise":
-            raise
-        seconds = time.perf_counter() - start
-        return Outcome(trials.error_score, seconds, error=f"alpha={alpha:g}, fold {fold}: {error}")
-    seconds = time.perf_counter() - start
-    error = None
-    try:
-        value = trials.score(test, problem, result)
-    except Exception as raised:
-        if trials.error_score == "raise":
-            raise
-        value = trials.error_score
-        error = f"alpha={alpha:g}, fold {fold}: the scorer {trials.score.scorer} raised {raised!r}"
-    return Outcome(
-        value, seconds, problem.network.weight_norm(result.parameters), result.n_iter, result.warnings, error
-    )
-
-
-def _fit(trials, alpha, problem, solver, watch, context):
-    net = copy.copy(trials.net)
-    net.alpha = alpha
-    start, stopping = Start(trials.random_state), net._stopping_rule()
-    with trials.tasks.of_network(net, context, problem.task.rows) as data:
-        n = solver.max_iterations(stopping.max_iter)
-        tasks = FitTasks(net, net, problem.network, max_iterations=n, **data)
-        result = fit_network(problem, solver, start, stopping, tasks.watching(watch))
-        tasks.end(result)
-    return result
-
-
-def _warn_of(outcomes, error_score):
-    """Pass on what the fits have to say, each kind of warning once."""
-    errors = [outcome.error for outcome in outcomes if outcome.error is not None]
-    if errors and len(errors) == len(outcomes):
-        raise ValueError(
-            f"All {len(errors)} fits failed, so that no alpha can be chosen. The first failure was {errors[0]}"
-        )
-    if errors:
-        warnings.warn(
-            f"{len(errors)} of {len(outcomes)} fits failed; their score is {error_score}. The first failure was "
-            f"{errors[0]}",
-            FitFailedWarning,
-            stacklevel=5,
-        )
-    of_fits = {}
-    for outcome in outcomes:
-        for message, category in outcome.warnings:
-            of_fits.setdefault(category, []).append(message)
-    for category, messages in of_fits.items():
-        warnings.warn(f"{len(messages)} of {len(outcomes)} fits: {messages[0]}", category, stacklevel=5)
+    Returns
+    -------
+    float
+    """
+    n = len(values)
+    return float(np.std(values, ddof=1) / np.sqrt(n)) if n > 1 else 0.0

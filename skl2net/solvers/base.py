@@ -1,9 +1,4 @@
-"""The interface of a solver: where it starts, what it reports, and what it returns."""
-
-from dataclasses import dataclass
-from typing import NamedTuple
-
-import numpy as np
+"""The interface of a solver. It continues a `TrainingState` and reports each iteration to a monitor."""
 
 from skl2net.l2 import AppliedRule
 
@@ -25,45 +20,6 @@ class Diverged(Exception):
     def __init__(self, advice, n_unreported=0, *, is_at_start=False):
         super().__init__(advice)
         self.n_unreported, self.is_at_start = n_unreported, is_at_start
-
-
-@dataclass(frozen=True)
-class SolverStart:
-    """Where a solver starts.
-
-    Parameters
-    ----------
-    parameters : ndarray of shape (n_parameters,)
-        Not changed.
-    random_state : numpy.random.RandomState
-        Source of the random numbers of the solver.
-    state : object, default=None
-        `Iterate.state` of the training that this one continues, by this solver or another; not changed.
-    t : int, default=0
-        Number of rows visited by earlier trainings.
-    """
-
-    parameters: np.ndarray
-    random_state: np.random.RandomState
-    state: object = None
-    t: int = 0
-
-
-class Iterate(NamedTuple):
-    """The result of a finished iteration. Its arrays are never changed afterwards.
-
-    Parameters
-    ----------
-    parameters : ndarray of shape (n_parameters,)
-    state : object
-        State of the solver, of which `Solver.kept` makes what a later training continues; None if it has none.
-    t : int
-        Number of rows visited so far, including earlier trainings.
-    """
-
-    parameters: np.ndarray
-    state: object = None
-    t: int = 0
 
 
 class Solver:
@@ -119,7 +75,8 @@ class Solver:
         Parameters
         ----------
         problem : Problem
-        start : SolverStart
+        start : TrainingState
+            With parameters, and with a random stream of its own.
         monitor : Monitor
 
         Returns
@@ -134,30 +91,13 @@ class Solver:
         """
         raise NotImplementedError
 
-    def kept(self, state):
-        """What a later training needs of an iterate.
-
-        Parameters
-        ----------
-        state : object
-            `Iterate.state`.
-
-        Returns
-        -------
-        state : object
-            `SolverStart.state` of a later training.
-        random_state : dict or None
-            State of the random stream after the iterate; None if it is that at the first iteration.
-        """
-        return state, None
-
-    def advice_if_loss_rises(self, state):
+    def advice_if_loss_rises(self, solver_state):
         """What to change if training has increased the loss. Only solvers that do so for some parameters have it.
 
         Parameters
         ----------
-        state : object
-            `Iterate.state` of the last iteration.
+        solver_state : object
+            `TrainingState.solver_state` after the last iteration.
 
         Returns
         -------
@@ -165,14 +105,14 @@ class Solver:
         """
         return None
 
-    def applied(self, problem, state):
+    def applied(self, problem, solver_state):
         """The L2 rule as it ran, an `AppliedRule`.
 
         Parameters
         ----------
         problem : Problem
-        state : object
-            `Iterate.state` of the last iteration.
+        solver_state : object
+            `TrainingState.solver_state` after the last iteration.
         """
         return AppliedRule(
             problem.rule,

@@ -42,10 +42,9 @@ class Curve:
         longer._values, longer._length, longer._end = shared, self._length + len(values), [shared]
         return longer
 
-    @property
-    def first(self):
-        """The first number; NaN if there is none."""
-        return self._values[0] if self._length else np.nan
+    def __getitem__(self, index):
+        """The number at an index, not negative."""
+        return self._values[index]
 
     def tolist(self) -> list[float]:
         """Return a copy as a list."""

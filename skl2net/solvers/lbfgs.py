@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from skl2net.engines.lbfgs import LBFGSLimits, first_state, totals
-from skl2net.solvers.base import Diverged, Iterate, Solver
+from skl2net.solvers.base import Diverged, Solver
 from skl2net.solvers.curves import IterationTotals
 
 # as scipy words them
@@ -62,10 +62,10 @@ class LBFGS(Solver):
                 raise Diverged(_advice(problem), n_unreported=len(curves))
             if len(curves):
                 iterations = [*map(IterationTotals._make, curves.tolist())]
-                monitor.finish(Iterate(state.parameters.astype(dtype)), iterations)
+                monitor.finish(state.parameters.astype(dtype), iterations)
         if monitor.n_iter == 0:
             at_start = IterationTotals(*totals(session, state, penalty))
-            monitor.finish_at_start(Iterate(state.parameters.astype(dtype)), at_start)
+            monitor.finish_at_start(state.parameters.astype(dtype), at_start)
         return self._warning(state.status, monitor, dtype)
 
     def _warning(self, status, monitor, dtype):

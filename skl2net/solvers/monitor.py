@@ -1,39 +1,20 @@
 """The monitor of a training: it records each finished iteration and applies the stopping rule.
 
-The last finished iteration is one object, assigned at once, so that an interruption at any moment leaves a consistent
-state.
+The state after the last finished iteration is one object, assigned at once, so that an interruption at any moment
+leaves a consistent state.
 """
 
-from typing import NamedTuple
+from dataclasses import replace
 
 import numpy as np
 
 from skl2net.engines.base import Cancelled
-from skl2net.solvers.base import Iterate
-from skl2net.solvers.curves import Curves, IterationTotals
 from skl2net.solvers.stopping import Progress
+from skl2net.solvers.training_state import TrainingState
 
 
 class Stopped(Exception):
     """Ends a training whose last finished iteration is the result, because a callback asked for it."""
-
-
-class Finished(NamedTuple):
-    """The state of a training after a finished iteration.
-
-    Parameters
-    ----------
-    iterate : Iterate
-    last : IterationTotals
-    n_iter : int
-        Number of finished iterations.
-    progress : Progress
-    """
-
-    iterate: Iterate
-    last: IterationTotals
-    n_iter: int
-    progress: Progress
 
 
 class Monitor:
@@ -42,10 +23,8 @@ class Monitor:
     Parameters
     ----------
     stopping : StoppingRule
-    start : Progress, default=None
-        The progress that training begins with. None for that of a new training.
-    curves : Curves, default=None
-        The curves that this training extends. None for those of a new training.
+    start : TrainingState, default=None
+        The state that training continues. None for a new training.
     validate : callable, default=None
         ``validate(vectors) -> [(score, data loss), ...]`` on the validation set, with early stopping: of each row of
         an array of shape (n, n_parameters).
@@ -60,50 +39,43 @@ class Monitor:
 
     Attributes
     ----------
-    finished : Finished or None
-        State after the last finished iteration; None before the first.
+    state : TrainingState
+        The state after the last finished iteration, or at the start.
+    has_result : bool
+        Whether an iteration has been finished, or training had converged before the first one.
     """
 
     def __init__(
-        self,
-        stopping,
-        start=None,
-        curves=None,
-        *,
-        validate=None,
-        verbose=False,
-        is_cancelled=None,
-        on_begin=None,
-        on_end=None,
+        self, stopping, start=None, *, validate=None, verbose=False, is_cancelled=None, on_begin=None, on_end=None
     ):
         self.stopping = stopping
         self.verbose = verbose
-        self.finished = None
-        self._start = Progress() if start is None else start
+        self._start = self.state = TrainingState(None) if start is None else replace(start, n_iter=0)
         self._validate = validate
         self._is_cancelled = is_cancelled
         self._on_begin = on_begin
         self._on_end = on_end
         self._has_begun = False
-        self._iterations = []
-        self._validations = []
-        self._first_before = np.nan if curves is None else curves.loss.first
-        self._extended = 0, Curves() if curves is None else curves  # by how many iterations
+
+    @property
+    def has_result(self):
+        return self.state is not self._start
 
     @property
     def progress(self):
         """The progress after the last finished iteration."""
-        return self._start if self.finished is None else self.finished.progress
+        return self.state.progress
 
     @property
     def first_losses(self):
         """Training loss of the first iteration, of this training and of those that it continues; NaN if none."""
-        return self._iterations[0].loss, self._first_before
+        before, curve = len(self._start.curves.loss), self.state.curves.loss
+        return curve[before], curve[0] if before else np.nan
 
     @property
     def n_iter(self):
         """Number of finished iterations."""
-        return 0 if self.finished is None else self.finished.n_iter
+        return self.state.n_iter
 
     def begin(self):
         """Announce that the next iteration begins.
@@ -114,17 +86,21 @@ class Monitor:
             self._has_begun = True
             self._on_begin()
 
-    def finish(self, iterate, totals, each=None, *, label="Iteration"):
+    def finish(self, parameters, totals, each=None, *, solver_state=None, t=0, label="Iteration"):
         """Record finished iterations, and announce the last one.
 
         Parameters
         ----------
-        iterate : Iterate
-            Result of the last of them.
+        parameters : ndarray of shape (n_parameters,)
+            Parameters after the last of them. This array and those of `solver_state` must not be changed afterwards.
         totals : list of IterationTotals
             Totals of each, at most `n_until_decision` of them, or with `each` at most `n_until_stop`.
         each : ndarray of shape (n, n_parameters), default=None
             Parameters after each. None if there is one iteration, or if none `is_validated`.
+        solver_state : object, default=None
+            See `TrainingState`.
+        t : int, default=0
+            Number of rows visited so far, including earlier trainings.
         label : str, default="Iteration"
             Label of the messages printed by `verbose`.
 
@@ -137,25 +113,29 @@ class Monitor:
         """
         if self._is_cancelled is not None and self._is_cancelled():
             raise Cancelled
-        progress, n_iter = self.progress, self.n_iter
-        # remove records of a call that was interrupted
-        del self._iterations[n_iter:]
-        del self._validations[n_iter:]
-        each = iterate.parameters[np.newaxis] if each is None else each
+        before, progress = self.state, self.progress
+        each = parameters[np.newaxis] if each is None else each
         validations = self._validations_of(each)
         for i, record in enumerate(totals):
-            n_iter += 1
-            self._iterations.append(record)
             if self.verbose:
-                print(f"{label} {n_iter}, loss = {record.loss:.8f}")
+                print(f"{label} {before.n_iter + i + 1}, loss = {record.loss:.8f}")
             if self._validate is None:
                 progress = progress.after_loss(record.loss, self.stopping)
             else:
-                self._validations.append(validations[i])
                 if self.verbose:
                     print(f"Validation score: {validations[i][0]:f}")
                 progress = progress.after_score(validations[i][0], each[i], self.stopping)
-        self.finished = Finished(iterate, totals[-1], n_iter, progress)
+        self.state = replace(
+            before,
+            parameters=parameters,
+            solver_state=solver_state,
+            curves=before.curves.extended(totals, validations),
+            progress=progress,
+            t=t,
+            n_iter=before.n_iter + len(totals),
+            loss=totals[-1].loss,
+            data_loss=totals[-1].data_loss,
+        )
         if self.verbose:
             print(end="", flush=True)  # output that is not a terminal would come in bursts
         if self._on_end is not None:
@@ -164,10 +144,18 @@ class Monitor:
             if self._on_end():
                 raise Stopped
 
-    def finish_at_start(self, iterate, totals):
+    def finish_at_start(self, parameters, totals):
         """Record that training had converged before its first iteration."""
-        self._iterations[:] = [totals]
-        self.finished = Finished(iterate, totals, 0, Progress(best_loss=totals.loss))
+        self.state = replace(
+            self._start,
+            parameters=parameters,
+            solver_state=None,
+            curves=self._start.curves.extended([totals], []),
+            progress=Progress(best_loss=totals.loss),
+            t=0,
+            loss=totals.loss,
+            data_loss=totals.data_loss,
+        )
 
     @property
     def has_converged(self):
@@ -189,12 +177,13 @@ class Monitor:
         """The same for solvers that know the parameters after the last iteration alone: 1 if each is validated."""
         return 1 if self.is_validated else self.n_until_stop
 
-    def renew_patience(self, state):
-        """Reset the patience, and replace the state that a later training continues."""
-        finished = self.finished
-        self.finished = finished._replace(
-            iterate=finished.iterate._replace(state=state), progress=finished.progress._replace(n_stalled=0)
-        )
+    def renew_patience(self):
+        """Reset the patience."""
+        self.state = replace(self.state, progress=self.progress._replace(n_stalled=0))
+
+    def replace_solver_state(self, solver_state):
+        """Replace the state of the solver from which a later training continues."""
+        self.state = replace(self.state, solver_state=solver_state)
 
     def announce_convergence(self, consequence):
         """Print that training has converged, and the consequence, if `verbose`."""
@@ -213,19 +202,11 @@ class Monitor:
             "converged yet. Increase max_iter, or increase tol."
         )
 
-    @property
-    def curves(self):
-        """The curves after the last finished iteration."""
-        n_before, curves = self._extended
-        n = max(self.finished.n_iter, 1)  # one record if training had converged before its first iteration
-        curves = curves.extended(self._iterations[n_before:n], self._validations[n_before : self.finished.n_iter])
-        self._extended = n, curves
-        return curves
-
     def _validations_of(self, each):
         """Scores and losses on the validation set; not computed again if a single iteration has changed nothing."""
         if self._validate is None:
             return []
-        if len(each) == 1 and self.finished is not None and np.array_equal(each[0], self.finished.iterate.parameters):
-            return self._validations[-1:]
+        if len(each) == 1 and self.n_iter and np.array_equal(each[0], self.state.parameters):
+            scores, losses = self.state.curves.validation_score, self.state.curves.validation_loss
+            return [(scores[len(scores) - 1], losses[len(losses) - 1])]
         return self._validate(each)

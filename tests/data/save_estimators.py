@@ -54,5 +54,5 @@ if __name__ == "__main__":
         np.savez_compressed(
             FOLDER / f"{name}.npz",
             predictions=predictions(net, X_fit[:20]),
-            instruction_set=default_engine().instruction_sets()[-1],
+            instruction_set=default_engine().instruction_set,
         )

@@ -9,11 +9,9 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from skl2net.conventions import CONVENTIONS, convert_alpha
-from skl2net.conventions.aliases import ALIASES
-from skl2net.conventions.convention import LOSSES
-from skl2net.conventions.conversion import equivalents
+from skl2net.conventions import ALIASES, CONVENTIONS, convert_alpha, equivalents
 from skl2net.l2 import MODES
+from skl2net.losses import LOSSES
 
 pytestmark = pytest.mark.fuzz
 
@@ -40,7 +38,7 @@ class Conversions(RuleBasedStateMachine):
         share=st.floats(-8, -3).map(lambda power: 10.0**power),
         n_samples=st.integers(2, 10**6),
         solver=st.sampled_from(SOLVERS[:3]),
-        loss=st.sampled_from(LOSSES),
+        loss=st.sampled_from([*LOSSES]),
         seed=st.integers(0, 10**6),
     )
     def begin(self, name, share, n_samples, solver, loss, seed):

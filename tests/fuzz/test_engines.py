@@ -14,11 +14,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from test_compiled import SWARMS, make_motion, make_swarm, penalty_of
 from test_engine_agreement import SIZES, assert_evaluations_agree, assert_updates_agree
 
+from skl2net.activations import ACTIVATIONS
 from skl2net.engines.base import Batches
 from skl2net.engines.lbfgs import LBFGSLimits, first_state
 from skl2net.engines.reference import engine as reference
 from skl2net.l2 import MODES, L2Rule
-from skl2net.network import ACTIVATIONS
 from skl2net.problem import Problem
 
 _compiled = pytest.importorskip("skl2net.engines._compiled", reason="there is one engine")
@@ -34,7 +34,7 @@ class Engines(RuleBasedStateMachine):
     @initialize(
         sizes=st.lists(SIZES, min_size=2, max_size=5),
         n_rows=st.one_of(SIZES, st.integers(1, 700)),
-        activation=st.sampled_from(ACTIVATIONS),
+        activation=st.sampled_from([*ACTIVATIONS]),
         output_loss=st.sampled_from(OUTPUT_LOSSES),
         sparse=st.booleans(),
         weighted=st.booleans(),

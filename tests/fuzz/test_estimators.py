@@ -17,9 +17,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from threadpoolctl import threadpool_limits
 
 from skl2net import L2NetClassifier, L2NetRegressor, ParticleSwarm
+from skl2net.activations import ACTIVATIONS
 from skl2net.engines import available_engines, default_engine
 from skl2net.l2 import MODES
-from skl2net.network import ACTIVATIONS
 
 pytestmark = pytest.mark.fuzz
 

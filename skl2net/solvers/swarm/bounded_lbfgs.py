@@ -6,7 +6,7 @@ import numpy as np
 import scipy.optimize
 
 from skl2net.engines.threads import one_blas_thread
-from skl2net.solvers.base import Diverged, Iterate
+from skl2net.solvers.base import Diverged
 from skl2net.solvers.curves import IterationTotals
 
 
@@ -36,11 +36,11 @@ class BoundedLBFGS:
             if not (np.isfinite(loss) and np.isfinite(parameters).all()):
                 raise Diverged("Scale the input to unit variance, or increase alpha.")
             penalty, weight_norm = float(problem.penalty(parameters)), problem.network.weight_norm(parameters)
-            record(Iterate(parameters), IterationTotals(loss, loss - penalty, weight_norm))
+            record(parameters, IterationTotals(loss, loss - penalty, weight_norm))
 
         def finish_iteration(intermediate_result):
             x, loss = intermediate_result.x, float(intermediate_result.fun)
-            finish(x, loss, lambda iterate, totals: monitor.finish(iterate, [totals]))
+            finish(x, loss, lambda parameters, totals: monitor.finish(parameters, [totals]))
 
         stopping = monitor.stopping
         try:

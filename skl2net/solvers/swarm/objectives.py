@@ -79,7 +79,7 @@ def _warn_if_a_scorer_is_meant(objective):
             why = f"it needs the result of {scorer._response_method}, and a function is given that of predict"
         else:
             return
-        warnings.warn(f"objective={objective.__name__}: {why}. Pass the scorer, objective={name!r}.", stacklevel=2)
+        warnings.warn(f"objective={objective.__name__}: {why}. Pass the scorer, objective={name!r}.")
         return
 
 

@@ -19,14 +19,12 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.metrics import get_scorer_names
 
-from skl2net._parameters import check_numbers, is_finite_number
-from skl2net._sklearn_private import Interval, Options, StrOptions
+from skl2net._sklearn_private import Interval, Options, StrOptions, is_finite_number
 from skl2net.engines.random_numbers import new_generator, uniform_between
 from skl2net.engines.swarm import SwarmMotion, iterate
 from skl2net.engines.topology import N_INFORMED, links, neighbourhood_best
 from skl2net.hints import Scoring
-from skl2net.notebook import DocumentationLink
-from skl2net.solvers.base import Diverged, Iterate, Solver, SolverStart
+from skl2net.solvers.base import Diverged, Solver
 from skl2net.solvers.curves import IterationTotals
 from skl2net.solvers.lbfgs import LBFGS
 from skl2net.solvers.monitor import Monitor
@@ -34,11 +32,12 @@ from skl2net.solvers.stopping import StoppingRule
 from skl2net.solvers.swarm.bounded_lbfgs import BoundedLBFGS
 from skl2net.solvers.swarm.objectives import as_objective
 from skl2net.solvers.swarm.state import SwarmState
+from skl2net.solvers.training_state import TrainingState
 
 _POLISH = StoppingRule(max_iter=15000, tol=1e-8, n_iter_no_change=np.inf)  # tol: largest entry of the gradient
 
 
-class ParticleSwarm(DocumentationLink, Solver, BaseEstimator):
+class ParticleSwarm(Solver, BaseEstimator):
     r"""Particle swarm optimisation, as a solver of `L2NetClassifier` and `L2NetRegressor`.
 
     Each particle `x` is the parameter vector of a whole network. `p` is its personal best, and `g` the best of the
@@ -216,8 +215,8 @@ class ParticleSwarm(DocumentationLink, Solver, BaseEstimator):
         self._check_memory(problem)
         evaluate = _Evaluation(problem, objective)
         parameters, t = np.clip(start.parameters, *box), start.t
-        if isinstance(start.state, SwarmState):
-            state = self._resumed(start.state, parameters, problem, start.random_state, box, evaluate)
+        if isinstance(start.solver_state, SwarmState):
+            state = self._resumed(start.solver_state, parameters, problem, start.random_state, box, evaluate)
         else:
             state = self._new_swarm(parameters, problem, start.random_state, box)
         state = replace(state, seed_mark=_checksum(start.random_state))
@@ -237,7 +236,7 @@ class ParticleSwarm(DocumentationLink, Solver, BaseEstimator):
                 self._raise_if_no_loss_is_finite(flown)
                 raise Diverged(self._advice(), n_unreported=len(totals))
             before, state, t = state, flown, t + problem.n_rows * n
-            monitor.finish(Iterate(state.best_positions[state.best], state, t), totals)
+            monitor.finish(state.best_positions[state.best], totals, solver_state=state, t=t)
             other_generator = before.generator
             if monitor.has_converged:
                 monitor.announce_convergence("Stopping.")
@@ -246,14 +245,6 @@ class ParticleSwarm(DocumentationLink, Solver, BaseEstimator):
         if self.polish:
             return self._polish(problem, state, t, monitor, box)
         return None if monitor.has_converged else monitor.not_converged
-
-    def kept(self, state):
-        """See `Solver.kept`. The training goes on with the generator of the state."""
-        return replace(state, generator=copy.deepcopy(state.generator)), None
-
-    def _validate_params(self):
-        check_numbers(self)
-        super()._validate_params()
 
     def _check(self, problem):
         """Validate the parameters; the objective as a function, or None."""
@@ -394,7 +385,7 @@ class ParticleSwarm(DocumentationLink, Solver, BaseEstimator):
         local = Monitor(_POLISH, is_cancelled=problem.task.is_cancelled)
 
         def finish():
-            polished = local.finished.iterate.parameters
+            polished = local.state.parameters
             data_loss = problem.data_loss(polished)
             loss = data_loss + float(problem.penalty(polished))
             improves = loss < state.best_losses[best]
@@ -411,14 +402,14 @@ class ParticleSwarm(DocumentationLink, Solver, BaseEstimator):
                 after.best_positions[best], after.best_losses[best] = polished, loss
                 after.best_data_losses[best] = data_loss
             totals = IterationTotals(loss, data_loss, problem.network.weight_norm(polished))
-            monitor.finish(Iterate(polished, after, t), [totals], label="Polish, iteration")
+            monitor.finish(polished, [totals], solver_state=after, t=t, label="Polish, iteration")
 
         # ftol=0: continue down to the rounding error
         lbfgs = LBFGS(max_fun=np.inf, ftol=0.0) if self.bounds is None else BoundedLBFGS(*box)
         try:
-            lbfgs.minimise(problem, SolverStart(start, None), local)
+            lbfgs.minimise(problem, TrainingState(None, parameters=start), local)
         except KeyboardInterrupt:
-            if local.finished is not None:
+            if local.has_result:
                 finish()
             raise
         finish()

@@ -1,0 +1,212 @@
+"""From the parameters of an estimator and its data to what `skl2net.fitting.fit_network` needs.
+
+`make_plan` and `make_start` are what `fit`, the searches and the conversions have in common. Where they take an
+estimator, they read its parameters and nothing else.
+"""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from numbers import Integral
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from skl2net.activations import ACTIVATIONS
+from skl2net.engines import default_engine
+from skl2net.engines.base import Task
+from skl2net.fitting import EarlyStopping, Plan
+from skl2net.l2 import check_rule
+from skl2net.losses import Loss
+from skl2net.network import Network
+from skl2net.problem import Decoder, Problem
+from skl2net.solvers.gradient import GradientDescent
+from skl2net.solvers.lbfgs import LBFGS
+from skl2net.solvers.optimisers import SGD, Adam
+from skl2net.solvers.schedules import SCHEDULES, Constant
+from skl2net.solvers.stopping import Progress, StoppingRule
+from skl2net.solvers.swarm import ParticleSwarm
+from skl2net.solvers.training_state import TrainingState
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Validated and encoded data.
+
+    Parameters
+    ----------
+    X : ndarray or CSR of shape (n_samples, n_features)
+    Y : ndarray of shape (n_samples, n_outputs) or (n_samples,)
+        Targets as `Task` takes them: in the dtype of `X`, or numbers of classes.
+    n_outputs : int
+    sample_weight : ndarray of shape (n_samples,) or None
+        Without class weights.
+    loss : Loss
+    decoder : Decoder
+        What targets and outputs mean.
+    stratify : ndarray of shape (n_samples,), default=None
+        Labels whose proportions a validation set shares.
+    class_weights : callable, default=None
+        ``class_weights(Y, sample_weight, dtype) -> weights``, weights multiplied by those of the classes.
+    """
+
+    X: np.ndarray
+    Y: np.ndarray
+    n_outputs: int
+    sample_weight: np.ndarray | None
+    loss: Loss
+    decoder: Decoder
+    stratify: np.ndarray | None = None
+    class_weights: Callable | None = None
+
+    @property
+    def weights(self):
+        """Weights of all samples, class weights included; None if all are one."""
+        if self.class_weights is None:
+            return self.sample_weight
+        return self.class_weights(self.Y, self.sample_weight, self.X.dtype)
+
+
+def make_plan(net, data, *, n_threads=None, n_seen=0.0, is_stream=False):
+    """Make the plan of a fit.
+
+    Parameters
+    ----------
+    net : L2NetClassifier or L2NetRegressor
+        Its parameters count, and `alpha` among them.
+    data : TrainingData
+    n_threads : int, default=None
+        See `Task`.
+    n_seen : float, default=0.0
+        See `Problem`.
+    is_stream : bool, default=False
+        Whether this is a call of `partial_fit`.
+
+    Returns
+    -------
+    Plan
+    """
+    solver = make_solver(net, data.X.shape[0], is_stream=is_stream)
+    sizes = (data.X.shape[1], *hidden_layer_sizes(net), data.n_outputs)
+    network = Network(sizes, ACTIVATIONS[net.activation])
+    if network.n_parameters * data.X.dtype.itemsize > sys.maxsize:
+        raise ValueError("hidden_layer_sizes is too large: the weights exceed the address space. Pass fewer units.")
+    rule = check_rule(
+        net.l2_mode, net.alpha, n_layers=network.n_layers, solver=solver, learning_rate=net.learning_rate_init
+    )
+    task = Task(network, data.loss, data.X, data.Y, data.weights, n_threads=n_threads)
+    early_stopping = None
+    if net.early_stopping:
+        early_stopping = EarlyStopping(float(net.validation_fraction), data.stratify)
+    return Plan(
+        Problem(task, rule, default_engine(), data.decoder, n_seen),
+        solver,
+        StoppingRule(1 if is_stream else int(net.max_iter), float(net.tol), net.n_iter_no_change),
+        early_stopping,
+    )
+
+
+def make_solver(net, n_rows, *, is_stream=False):
+    """The solver of an estimator.
+
+    Parameters
+    ----------
+    net : L2NetClassifier or L2NetRegressor
+    n_rows : int
+        Number of rows that are trained on.
+    is_stream : bool, default=False
+        Whether this is a call of `partial_fit`.
+
+    Returns
+    -------
+    Solver
+    """
+    if isinstance(net.solver, ParticleSwarm):
+        return net.solver
+    if net.solver == "pso":
+        return ParticleSwarm()
+    if net.solver == "lbfgs":
+        return LBFGS(max_fun=net.max_fun)
+    if net.solver == "adam":
+        optimiser = Adam(float(net.beta_1), float(net.beta_2), float(net.epsilon))
+    else:
+        optimiser = SGD(float(net.momentum), net.nesterovs_momentum)
+    schedule = SCHEDULES[net.learning_rate]
+    if net.solver not in schedule.solvers or (is_stream and schedule.has_horizon):
+        schedule = Constant
+    return GradientDescent(
+        optimiser,
+        schedule(float(net.learning_rate_init), float(net.power_t)),
+        batch_size=min(200 if net.batch_size == "auto" else int(net.batch_size), n_rows),
+        shuffle=net.shuffle,
+        is_stream=is_stream,
+        keeps_order=is_stream or net.warm_start,
+    )
+
+
+def hidden_layer_sizes(net):
+    """The parameter `hidden_layer_sizes` of an estimator as a tuple of int."""
+    sizes = net.hidden_layer_sizes
+    is_scalar = isinstance(sizes, np.ndarray) and sizes.ndim == 0
+    if is_scalar or isinstance(sizes, set | frozenset | dict):
+        raise ValueError(
+            f"hidden_layer_sizes must be an integer or a sequence of integers, such as (100,), got {sizes!r}."
+        )
+    sizes = (sizes,) if isinstance(sizes, Integral) else tuple(sizes)
+    if not all(isinstance(size, Integral) and not isinstance(size, bool) and size > 0 for size in sizes):
+        raise ValueError(
+            f"hidden_layer_sizes must be > 0, in whole numbers of units (or () for a linear model), got "
+            f"{net.hidden_layer_sizes!r}."
+        )
+    return tuple(int(size) for size in sizes)
+
+
+def make_start(random_state, before=None, parameters=None, *, is_stream=False):
+    """Where a fit starts.
+
+    Parameters
+    ----------
+    random_state : int, RandomState instance or None
+        The parameter of the estimator.
+    before : TrainingState, default=None
+        The state of the fit that this one continues.
+    parameters : ndarray of shape (n_parameters,), default=None
+        Weights and biases of that fit.
+    is_stream : bool, default=False
+        Whether this is a call of `partial_fit`.
+
+    Returns
+    -------
+    TrainingState
+    """
+    seed = seed_kept(random_state)
+    if before is None:
+        return TrainingState(seed_of(random_state), seed)
+    # with another seed, from now on the numbers of that seed; a RandomState is a stream that others may have used
+    continues_stream = seed == before.seed and seed != "stream"
+    # each fit has a patience of its own, and a stream one for all its calls
+    continues_progress = is_stream and before.progress.best_score is None
+    return replace(
+        before,
+        random_state=before.random_state if continues_stream else seed_of(random_state),
+        seed=seed,
+        parameters=parameters,
+        progress=before.progress if continues_progress else Progress(),
+    )
+
+
+def seed_of(random_state):
+    """A seed or stream from the parameter `random_state`.
+
+    NumPy's global stream gives a new seed to each fit, so that fits that run at once differ.
+    """
+    if random_state is None or random_state is np.random:
+        return check_random_state(None).randint(0, 2**32, size=8, dtype=np.uint32)
+    return random_state
+
+
+def seed_kept(random_state):
+    """What a `TrainingState` records of the parameter `random_state`."""
+    if random_state is None:
+        return None
+    return int(random_state) if isinstance(random_state, Integral) else "stream"
