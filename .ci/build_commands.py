@@ -21,7 +21,7 @@ class BuildExt(build_ext):
         """Rebuild where a header has changed."""
         super().finalize_options()
         for extension in self.extensions:
-            extension.depends = sorted(glob("skl2net/engines/kernels/*.h"))
+            extension.depends = sorted(glob("skl2net/engines/kernels/**/*.h", recursive=True))
 
     def build_extension(self, extension):
         """Put clang-cl in the place of MSVC, and leave debug information out unless CFLAGS asks for it."""

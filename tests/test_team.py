@@ -7,19 +7,19 @@ from pathlib import Path
 
 import pytest
 
-PROGRAM = Path(__file__).parent / "team.c"
+PROGRAM = Path(__file__).parent / "team.cpp"
 HEADERS = Path(__file__).parent.parent / "skl2net" / "engines"
 MACHINES = {  # compiler, its options, what runs the program
-    "this": ("cc", ["-pthread"], None),
+    "this": ("c++", ["-pthread"], None),
     "musl": ("musl-gcc", ["-static"], None),
-    "aarch64": ("aarch64-linux-gnu-gcc", ["-pthread", "-static"], "qemu-aarch64-static"),
-    "windows": ("x86_64-w64-mingw32-gcc", [], "wine"),
+    "aarch64": ("aarch64-linux-gnu-g++", ["-pthread", "-static"], "qemu-aarch64-static"),
+    "windows": ("x86_64-w64-mingw32-g++", [], "wine"),
 }
 
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_every_chunk_is_done_once_and_helpers_help(machine, tmp_path):
-    """The checks of team.c."""
+    """The checks of team.cpp."""
     compiler, options, emulator = MACHINES[machine]
     for tool in filter(None, [compiler, emulator]):
         if shutil.which(tool) is None:

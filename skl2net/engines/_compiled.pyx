@@ -1,6 +1,6 @@
 # cython: language_level=3
 # cython: freethreading_compatible=True
-"""The compiled engine: the same as `skl2net.engines.reference`, in C.
+"""The compiled engine: the same as `skl2net.engines.reference`, in C++.
 
 This file only translates: it checks what it is given, hands addresses to the kernels in `kernels/`, and lets go of the
 GIL. Nothing that a kernel uses as an address or an index is trusted. The kernels choose the algorithm from the shapes:
@@ -136,30 +136,25 @@ cdef extern from "kernels/kernels.h" nogil:
         double time
         int is_over
 
+    ctypedef struct call_t:
+        network_t network
+        data_t data
+        int n_threads
+        interruption_t interruption
+
     ctypedef struct kernels_t:
-        const char *target
-        int (*run_updates)(
-            const network_t *, const data_t *, updates_t *, void *, void **, int, interruption_t *
-        ) noexcept nogil
-        int (*gradient)(
-            const network_t *, const data_t *, const void *, double *, void *, int, interruption_t *
-        ) noexcept nogil
-        int (*losses)(
-            const network_t *, const data_t *, const void *, index_t, double *, int, interruption_t *
-        ) noexcept nogil
-        int (*iterate_swarm)(const network_t *, const data_t *, swarm_t *, int, interruption_t *) noexcept nogil
-        int (*iterate_lbfgs)(const network_t *, const data_t *, lbfgs_t *, int, interruption_t *) noexcept nogil
-        int (*outputs)(
-            const network_t *, const data_t *, const void *, int, void *, int, interruption_t *
-        ) noexcept nogil
-        int (*predict)(
-            const network_t *, const layer_arrays_t *, const void *, index_t, int, void *, int, interruption_t *
-        ) noexcept nogil
+        const char *instruction_set
+        int (*run_updates)(call_t *, updates_t *, void *, void **) noexcept nogil
+        int (*gradient)(call_t *, const void *, double *, void *) noexcept nogil
+        int (*losses)(call_t *, const void *, index_t, double *) noexcept nogil
+        int (*iterate_swarm)(call_t *, swarm_t *) noexcept nogil
+        int (*iterate_lbfgs)(call_t *, lbfgs_t *) noexcept nogil
+        int (*outputs)(call_t *, const void *, int, void *) noexcept nogil
+        int (*predict)(call_t *, const layer_arrays_t *, int, void *) noexcept nogil
         void (*function)(int, const void *, void *, index_t) noexcept nogil
 
-    int n_targets()
-    const kernels_t *kernels_float(int)
-    const kernels_t *kernels_double(int)
+    int count_instruction_sets()
+    const kernels_t *kernels_of(int, int)
     int are_within(const index_t *, index_t, index_t)
     int are_classes(const int32_t *, index_t, index_t)
     int are_bounds(const index_t *, index_t, index_t)
@@ -181,18 +176,18 @@ _FUNCTIONS = _numbers(function_names, N_FUNCTIONS)
 _OPTIMISERS = _numbers(optimiser_names, N_OPTIMISERS)
 _LBFGS_STATUSES = list(_numbers(lbfgs_status_names, N_LBFGS_STATUSES))
 
-cdef int _target = n_targets() - 1
+cdef int _instruction_set = count_instruction_sets() - 1
 
 
 def instruction_sets():
     """Names of the instruction sets that this processor can run, the narrowest first; the last is the one in use."""
-    return [kernels_float(i).target.decode() for i in range(n_targets())]
+    return [kernels_of(i, 0).instruction_set.decode() for i in range(count_instruction_sets())]
 
 
-def _use_instruction_set(target):
+def _use_instruction_set(name):
     """Run another instruction set from now on, for tests: one of `instruction_sets()`."""
-    global _target
-    _target = instruction_sets().index(target)
+    global _instruction_set
+    _instruction_set = instruction_sets().index(name)
 
 
 def _function(function, x):
@@ -259,14 +254,12 @@ class CompiledSession(Session):
         """See `Session.outputs`."""
         cdef _Call call = self._call
         call.begin(with_targets=False)
-        result = np.empty((call.data.n_rows, self.task.network.layer_sizes[-1]), dtype=call.dtype)
+        result = np.empty((call.c.data.n_rows, self.task.network.layer_sizes[-1]), dtype=call.dtype)
         cdef const void *c_parameters = _address(call.vector(parameters))
         cdef void *c_result = _address(result, True)
         cdef int c_raw = raw, failed
         with nogil:
-            failed = call.kernels.outputs(
-                &call.network, &call.data, c_parameters, c_raw, c_result, call.n_threads, &call.interruption
-            )
+            failed = call.kernels.outputs(&call.c, c_parameters, c_raw, c_result)
         call.check(failed)
         return result
 
@@ -280,9 +273,7 @@ class CompiledSession(Session):
         cdef double value
         cdef int failed
         with nogil:
-            failed = call.kernels.gradient(
-                &call.network, &call.data, c_parameters, &value, c_gradient, call.n_threads, &call.interruption
-            )
+            failed = call.kernels.gradient(&call.c, c_parameters, &value, c_gradient)
         call.check(failed)
         return value, gradient
 
@@ -299,18 +290,14 @@ class CompiledSession(Session):
         cdef index_t n_vectors = len(vectors)
         cdef int failed
         with nogil:
-            failed = call.kernels.losses(
-                &call.network, &call.data, c_vectors, n_vectors, c_values, call.n_threads, &call.interruption
-            )
+            failed = call.kernels.losses(&call.c, c_vectors, n_vectors, c_values)
         call.check(failed)
         return values
 
     @property
     def epochs_per_call(self):
         """Largest number of epochs of a call of `run_updates`: for about 0.1 s, which Ctrl-C may take back."""
-        # six operations a weight, forward and backward, and some a row, at ten a nanosecond or more
-        work = max(1, self.task.n_rows) * (6 * self.task.network.n_weights + 10000)
-        return max(1, int(1e9 / work))
+        return _per_call(_pass_time(self.task))
 
     def run_updates(self, state, batches, coefficients, optimiser, learning_rates, each=None):
         """See `Session.run_updates`."""
@@ -342,8 +329,8 @@ class CompiledSession(Session):
         if each is not None:
             updates.each = _address(_in_place(each, (n_epochs, call.n_parameters), call.dtype), True)
         updates.curves = <double *>_address(curves, True)
-        updates.order, updates.order_stride = call.data.order, 0
-        n_rows = call.data.n_rows
+        updates.order, updates.order_stride = call.c.data.order, 0
+        n_rows = call.c.data.n_rows
         if batches.order is not None:
             order = call.indices(batches.order)
             if order.ndim != 2 or len(order) != n_epochs:
@@ -367,9 +354,7 @@ class CompiledSession(Session):
 
         cdef int failed
         with nogil:
-            failed = call.kernels.run_updates(
-                &call.network, &call.data, &updates, parameters, moments, call.n_threads, &call.interruption
-            )
+            failed = call.kernels.run_updates(&call.c, &updates, parameters, moments)
         state.n_updates = updates.t
         call.check(failed)
         return curves[: updates.n_done]
@@ -391,7 +376,7 @@ class CompiledSession(Session):
             "links": _copy(swarm.links, (n, n), np.bool_, "links"),
         }
         inertia = _copy(motion.inertia, (len(motion.inertia),), np.float64, "inertia")
-        penalty = _copy(np.asarray(penalty), (call.network.n_layers,), np.float64, "penalty")
+        penalty = _copy(np.asarray(penalty), (call.c.network.n_layers,), np.float64, "penalty")
         curves = np.empty((len(inertia), 3 + n))
         c_swarm.n_particles, c_swarm.n_iterations = n, len(inertia)
         c_swarm.positions = _address(moved["positions"], True)
@@ -417,9 +402,7 @@ class CompiledSession(Session):
         c_swarm.curves = <double *>_address(curves, True)
         cdef int failed
         with bit_generator.lock, nogil:
-            failed = call.kernels.iterate_swarm(
-                &call.network, &call.data, &c_swarm, call.n_threads, &call.interruption
-            )
+            failed = call.kernels.iterate_swarm(&call.c, &c_swarm)
         call.check(failed)
         moved["neighbourhood_best"] = moved["neighbourhood_best"].astype(np.intp, copy=False)
         return replace(swarm, n_iterations=c_swarm.t, **moved), curves[: c_swarm.n_done]
@@ -444,10 +427,9 @@ class CompiledSession(Session):
         if c_state.n_updates < 0:
             raise ValueError(f"L-BFGS cannot have remembered {state.n_updates} pairs.")
         c_state.max_fun, c_state.gtol, c_state.ftol = limits
-        penalty = _copy(np.asarray(penalty), (call.network.n_layers,), np.float64, "penalty")
+        penalty = _copy(np.asarray(penalty), (call.c.network.n_layers,), np.float64, "penalty")
         c_state.penalty = <const double *>_address(penalty)
-        # evaluations as in `epochs_per_call`, and the vectors of an iteration
-        per_call = max(1, int(1e9 / (call.data.n_rows * (6 * self.task.network.n_weights + 10000) + 500 * n)))
+        per_call = _per_call(_pass_time(self.task) + 50 * n)  # the vectors of an iteration, too
         c_state.enough = c_state.n_evaluations + per_call
         c_state.n_wanted, c_state.n_done = max(0, min(n_iterations, per_call)), 0
         curves = np.empty((c_state.n_wanted, 3))
@@ -460,9 +442,7 @@ class CompiledSession(Session):
         c_state.trial.real_gradient = _address(reals[1], True)
         cdef int failed
         with nogil:
-            failed = call.kernels.iterate_lbfgs(
-                &call.network, &call.data, &c_state, call.n_threads, &call.interruption
-            )
+            failed = call.kernels.iterate_lbfgs(&call.c, &c_state)
         state.loss, state.scale = c_state.loss, c_state.scale
         state.n_updates, state.n_iterations = c_state.n_updates, c_state.n_iterations
         state.n_evaluations, state.status = c_state.n_evaluations, _LBFGS_STATUSES[c_state.status]
@@ -472,11 +452,9 @@ class CompiledSession(Session):
     def swarm_iterations_per_call(self, swarm, motion):
         """How many iterations `iterate_swarm` should be asked for at most: for about 0.1 s, which Ctrl-C may take back."""
         n, network = len(swarm.positions), self.task.network
-        # two operations a weight and row, and some for each random number and pair of particles, at no less than one a
-        # nanosecond
+        # two operations a weight and row, and some for each random number and pair of particles, at one a nanosecond
         n_pulls = np.count_nonzero(swarm.links) if motion.variant == "fips" else 2 * n
-        work = 2 * n * self.task.n_rows * network.n_weights + 10 * n_pulls * network.n_parameters + n * n
-        return max(1, int(1e8 / work))
+        return _per_call(2 * n * self.task.n_rows * network.n_weights + 10 * n_pulls * network.n_parameters + n * n)
 
 
 class CompiledEngine(Engine):
@@ -485,7 +463,7 @@ class CompiledEngine(Engine):
     @property
     def instruction_set(self):
         """Name of the instruction set in use."""
-        return kernels_float(_target).target.decode()
+        return kernels_of(_instruction_set, 0).instruction_set.decode()
 
     def predict(self, coefs, intercepts, activation, output, X, *, raw=False):
         """See `Engine.predict`. None too for rows that are not finite, and for more than `MAX_PREDICT_LAYERS` layers."""
@@ -493,7 +471,7 @@ class CompiledEngine(Engine):
             return None
         cdef index_t sizes[MAX_PREDICT_LAYERS + 1]
         cdef layer_arrays_t layers[MAX_PREDICT_LAYERS]
-        cdef network_t network
+        cdef call_t call
         cdef index_t l, n_rows, n_layers, n_weights = 0
         held = tuple(coefs), tuple(intercepts)  # whatever another thread does to the lists
         n_layers = len(held[0])
@@ -510,22 +488,21 @@ class CompiledEngine(Engine):
             if layers[l].weights == NULL or layers[l].biases == NULL or fan_in != sizes[l] or length != sizes[l + 1]:
                 return None
             n_weights += fan_in * sizes[l + 1]
-        network.n_layers, network.sizes = n_layers, sizes
-        network.activation, network.output = _number(activation, N_ACTIVATIONS), _number(output, N_OUTPUTS)
-        cdef int n_threads = 1
+        memset(&call, 0, sizeof(call))
+        call.network.n_layers, call.network.sizes = n_layers, sizes
+        call.network.activation, call.network.output = _number(activation, N_ACTIVATIONS), _number(output, N_OUTPUTS)
+        call.data.n_rows, call.data.values, call.n_threads = n_rows, rows, 1
         if n_rows * n_weights >= SHARED_WORK:
-            n_threads = max(1, min(effective_n_threads(), MAX_THREADS))
+            call.n_threads = max(1, min(effective_n_threads(), MAX_THREADS))
         result = np.empty((n_rows, sizes[n_layers]), dtype=X.dtype)
         cdef void *c_result = _address(result, True)
-        cdef const kernels_t *kernels = kernels_float(_target) if kind == b"f" else kernels_double(_target)
-        cdef interruption_t interruption
+        cdef const kernels_t *kernels = kernels_of(_instruction_set, kind == b"d")
         cdef list reasons = []
-        memset(&interruption, 0, sizeof(interruption))
         if n_rows * n_weights >= LONG_WORK and threading.current_thread() is threading.main_thread():
-            interruption.is_wanted, interruption.context = _has_signal, <void *>reasons
+            call.interruption.is_wanted, call.interruption.context = _has_signal, <void *>reasons
         cdef int c_raw = raw, status
         with nogil:
-            status = kernels.predict(&network, layers, rows, n_rows, c_raw, c_result, n_threads, &interruption)
+            status = kernels.predict(&call, layers, c_raw, c_result)
         if reasons:
             raise reasons[0]
         if status == NOT_FINITE:
@@ -533,6 +510,17 @@ class CompiledEngine(Engine):
         if status:
             raise MemoryError(_NO_MEMORY)
         return result
+
+
+cdef double _pass_time(task):
+    """Nanoseconds that one pass over the rows takes at most, forward and backward."""
+    # six operations a weight and some a row, at ten a nanosecond
+    return task.n_rows * (0.6 * task.network.n_weights + 1000)
+
+
+cdef index_t _per_call(double nanoseconds):
+    """How often to repeat in one call what takes so long: for about 0.1 s, which Ctrl-C may take back."""
+    return max(1, <index_t>(1e8 / max(1.0, nanoseconds)))
 
 
 engine = CompiledEngine("compiled", CompiledSession)
@@ -546,10 +534,8 @@ cdef int _number(function, int n) except -1:
 
 
 cdef const kernels_t *_kernels(dtype) except NULL:
-    if dtype == np.float32:
-        return kernels_float(_target)
-    if dtype == np.float64:
-        return kernels_double(_target)
+    if dtype == np.float32 or dtype == np.float64:
+        return kernels_of(_instruction_set, dtype == np.float64)
     raise TypeError(f"The compiled engine computes in float32 or float64, not in {dtype}.")
 
 
@@ -590,7 +576,7 @@ cdef int _is_to_end(void *context) noexcept with gil:
         PyErr_CheckSignals()
         call.task.raise_if_cancelled()
         if call.task.is_cancelled is None and threading.current_thread() is not threading.main_thread():
-            call.interruption.is_wanted = NULL  # signals reach the main thread alone: do not wait for the GIL again
+            call.c.interruption.is_wanted = NULL  # signals reach the main thread alone: do not wait for the GIL again
     except BaseException as reason:
         call.reason = reason
         return 1
@@ -600,10 +586,7 @@ cdef int _is_to_end(void *context) noexcept with gil:
 cdef class _Call:
     """A task as the kernels take it, checked, and the arrays whose addresses stand in it and in the current call."""
 
-    cdef network_t network
-    cdef data_t data
-    cdef int n_threads
-    cdef interruption_t interruption
+    cdef call_t c
     cdef object task, reason
     cdef const kernels_t *kernels
     cdef index_t n_parameters, n_stored
@@ -621,20 +604,20 @@ cdef class _Call:
         sizes = array("q", network.layer_sizes)
         self.held.append(sizes)
         self.n_parameters = network.n_parameters
-        self.network.n_layers = len(sizes) - 1
-        self.network.sizes = <const index_t *>_address(sizes)
+        self.c.network.n_layers = len(sizes) - 1
+        self.c.network.sizes = <const index_t *>_address(sizes)
         cdef index_t i, n_units
-        for i in range(self.network.n_layers + 1):
-            n_units = self.network.sizes[i]
-            if n_units < 1 or self.network.n_layers < 1:
+        for i in range(self.c.network.n_layers + 1):
+            n_units = self.c.network.sizes[i]
+            if n_units < 1 or self.c.network.n_layers < 1:
                 raise ValueError(f"A network needs layers of one unit or more, got layer_sizes={network.layer_sizes}.")
-        self.network.activation = _number(network.activation, N_ACTIVATIONS)
-        self.network.output, self.network.loss = _number(task.loss.output, N_OUTPUTS), _number(task.loss, N_LOSSES)
+        self.c.network.activation = _number(network.activation, N_ACTIVATIONS)
+        self.c.network.output, self.c.network.loss = _number(task.loss.output, N_OUTPUTS), _number(task.loss, N_LOSSES)
         self.set_rows(task)
-        self.set_input(task.X, self.network.sizes[0])
-        self.data.targets, self.data.classes, self.data.weights = NULL, NULL, NULL
+        self.set_input(task.X, self.c.network.sizes[0])
+        self.c.data.targets, self.c.data.classes, self.c.data.weights = NULL, NULL, NULL
         if task.Y is not None:
-            self.set_targets(task, self.network.sizes[self.network.n_layers])
+            self.set_targets(task, self.c.network.sizes[self.c.network.n_layers])
         self.held_by_task = self.held
 
     cdef int begin(self, bint with_targets=True) except -1:
@@ -643,24 +626,24 @@ cdef class _Call:
             raise RuntimeError("A session belongs to the thread that opened it. Open the task again in this one.")
         if with_targets and self.task.Y is None:
             raise ValueError("The task has no targets Y.")
-        if with_targets and self.data.n_rows == 0:
+        if with_targets and self.c.data.n_rows == 0:
             raise ValueError("The task has no rows.")
         self.held, self.reason = [], None
-        memset(&self.interruption, 0, sizeof(self.interruption))
-        self.interruption.is_wanted, self.interruption.context = _is_to_end, <void *>self
+        memset(&self.c.interruption, 0, sizeof(self.c.interruption))
+        self.c.interruption.is_wanted, self.c.interruption.context = _is_to_end, <void *>self
         n_threads = effective_n_threads() if self.task.n_threads is None else self.task.n_threads
-        self.n_threads = max(1, min(n_threads, MAX_THREADS))
+        self.c.n_threads = max(1, min(n_threads, MAX_THREADS))
         return 0
 
     cdef int set_rows(self, task) except -1:
         n_rows = task.X.shape[0]
-        self.data.n_rows, self.data.order = n_rows, NULL
+        self.c.data.n_rows, self.c.data.order = n_rows, NULL
         if task.rows is not None:
             rows = self.indices(task.rows)
             if rows.ndim != 1:
                 raise ValueError(f"The rows of a task must be a vector, got an array of shape {rows.shape}.")
-            self.data.n_rows, self.data.order = len(rows), <const index_t *>_address(rows)
-            if not are_within(self.data.order, self.data.n_rows, n_rows):
+            self.c.data.n_rows, self.c.data.order = len(rows), <const index_t *>_address(rows)
+            if not are_within(self.c.data.order, self.c.data.n_rows, n_rows):
                 raise ValueError(f"The rows of a task must be numbers of the {n_rows} rows of X.")
         return 0
 
@@ -668,10 +651,10 @@ cdef class _Call:
         shape = X.shape
         if len(shape) != 2 or shape[1] != n_features:
             raise ValueError(f"The network expects input of {n_features} features, got X of shape {shape}.")
-        self.data.indices = self.data.indptr = NULL
-        self.data.wide_indices = self.data.wide_indptr = 0
+        self.c.data.indices = self.c.data.indptr = NULL
+        self.c.data.wide_indices = self.c.data.wide_indptr = 0
         if not hasattr(X, "indptr"):
-            self.data.values = _address(self.hold(X))
+            self.c.data.values = _address(self.hold(X))
             return 0
         if X.format != "csr":
             raise TypeError(f"Sparse input must be CSR, got {X.format}.")
@@ -680,11 +663,11 @@ cdef class _Call:
         indptr = self.hold(X.indptr, np.int64 if X.indptr.dtype.itemsize == 8 else np.int32)
         if values.ndim != 1 or indices.ndim != 1 or indptr.shape != (X.shape[0] + 1,):
             raise ValueError(f"X is no CSR of {X.shape[0]} rows: indptr has shape {indptr.shape}.")
-        self.data.values, self.data.indices, self.data.indptr = _address(values), _address(indices), _address(indptr)
-        self.data.wide_indices, self.data.wide_indptr = indices.itemsize == 8, indptr.itemsize == 8
+        self.c.data.values, self.c.data.indices, self.c.data.indptr = _address(values), _address(indices), _address(indptr)
+        self.c.data.wide_indices, self.c.data.wide_indptr = indices.itemsize == 8, indptr.itemsize == 8
         self.n_stored = min(len(values), len(indices))
-        self.data.stored_per_row = self.n_stored // max(1, X.shape[0])
-        cdef data_t data = self.data
+        self.c.data.stored_per_row = self.n_stored // max(1, X.shape[0])
+        cdef data_t data = self.c.data
         data.order, data.n_rows = NULL, X.shape[0]  # epochs may visit rows that do not count
         if not is_csr(&data, self.n_stored, X.shape[1]):
             raise ValueError(
@@ -696,11 +679,11 @@ cdef class _Call:
         n_rows = task.X.shape[0]
         if task.loss.takes_classes and task.Y.shape == (n_rows,) and task.Y.dtype == np.int32:
             classes = self.hold(task.Y, np.int32)
-            self.data.classes = <const int32_t *>_address(classes)
-            if not are_classes(self.data.classes, n_rows, n_outputs):
+            self.c.data.classes = <const int32_t *>_address(classes)
+            if not are_classes(self.c.data.classes, n_rows, n_outputs):
                 raise ValueError(f"Y must hold numbers of the {n_outputs} classes.")
         elif task.Y.shape == (n_rows, n_outputs):
-            self.data.targets = _address(self.hold(task.Y))
+            self.c.data.targets = _address(self.hold(task.Y))
         else:
             raise ValueError(
                 f"Y must have shape ({n_rows}, {n_outputs}), or for softmax outputs be {n_rows} numbers of classes of "
@@ -709,13 +692,13 @@ cdef class _Call:
         if task.sample_weight is not None:
             if task.sample_weight.shape != (n_rows,):
                 raise ValueError(f"sample_weight must have shape ({n_rows},), got {task.sample_weight.shape}.")
-            self.data.weights = _address(self.hold(task.sample_weight))
+            self.c.data.weights = _address(self.hold(task.sample_weight))
         return 0
 
     cdef int check(self, int failed) except -1:
         """Raise what has ended the call."""
         reason, self.reason = self.reason, None
-        if self.interruption.is_over:
+        if self.c.interruption.is_over:
             raise reason
         if failed:
             raise MemoryError(_NO_MEMORY)

@@ -1,7 +1,8 @@
 """The optimisers of mini-batch training: SGD with momentum, and Adam.
 
 An optimiser turns a gradient into a change of the parameters. Each is defined by one class, and for the compiled engine
-by a function of the same name in ``engines/kernels/updates.h``. `skl2net.solvers.gradient` is the loop around them.
+by a functor of a similar name in ``engines/kernels/loops/optimisers.h``. `skl2net.solvers.gradient` is the loop around
+them.
 """
 
 from dataclasses import dataclass

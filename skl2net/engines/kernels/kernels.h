@@ -1,50 +1,27 @@
-/* The compiled engine's arithmetic, for float and double and for several instruction sets.
- *
- * `template.h` holds the code; it is included once for each combination of number type and instruction set
- * below, and `kernels_float()`/`kernels_double()` choose the widest that the processor at hand has. So one build runs
- * everywhere and uses wide vectors where they are, without -march=native. The vectors are those of GCC and Clang
- * (`vector_size`), which lower them to whatever the target offers: there are no intrinsics, and a single instruction is
- * written out, see FUSED.
- */
+/* What the kernels offer: types, constants and functions that `_compiled.pyx`, which is compiled as C, shares with
+ * `kernels.cpp`. */
 #ifndef SKL2NET_KERNELS_H
 #define SKL2NET_KERNELS_H
 
-#include <float.h>
-#include <math.h>
 #include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-#ifdef __linux__
-#include <sys/mman.h>
-#endif
-
-#include "threads.h"
 
 typedef int64_t index_t;
-
-/* Rows of weight matrices and activations are padded to this many bytes, whatever the instruction set. */
-#define ROW_BYTES 64
 
 /* The numbers of `kernel` in skl2net/activations.py and losses.py. */
 enum { ACT_IDENTITY, ACT_LOGISTIC, ACT_TANH, ACT_RELU, ACT_SOFTPLUS, N_ACTIVATIONS };
 enum { OUT_IDENTITY, OUT_LOGISTIC, OUT_SOFTMAX = N_ACTIVATIONS, OUT_EXP, N_OUTPUTS };
 enum { LOSS_SQUARED_ERROR, LOSS_LOG_LOSS, LOSS_POISSON, N_LOSSES };
 
-/* What Python chooses by name: the name of each constant, for Python to read, stands at its number. */
+/* What Python chooses by name. The names stand in the order of the constants, for Python to read. */
 enum { BOUNDARY_BOUNCE, BOUNDARY_CLAMP, BOUNDARY_REINITIALISE, N_BOUNDARIES };
-static const char *const boundary_names[N_BOUNDARIES] = {
-    [BOUNDARY_BOUNCE] = "bounce", [BOUNDARY_CLAMP] = "clamp", [BOUNDARY_REINITIALISE] = "reinitialise",
-};
+static const char *const boundary_names[N_BOUNDARIES] = {"bounce", "clamp", "reinitialise"};
 enum { FN_EXP, FN_EXPM1, FN_TANH, FN_LOGISTIC, FN_SOFTPLUS, FN_LOG, FN_LOG1P, N_FUNCTIONS };
-static const char *const function_names[N_FUNCTIONS] = {
-    [FN_EXP] = "exp",           [FN_EXPM1] = "expm1", [FN_TANH] = "tanh",   [FN_LOGISTIC] = "logistic",
-    [FN_SOFTPLUS] = "softplus", [FN_LOG] = "log",     [FN_LOG1P] = "log1p",
-};
+static const char *const function_names[N_FUNCTIONS] = {"exp", "expm1", "tanh", "logistic", "softplus", "log", "log1p"};
 
-/* The optimisers, each with the number of vectors that it remembers; updates.h has their code. */
+/* The optimisers, each with the number of vectors that it remembers; loops/optimisers.h has their code. */
 enum { OPTIMISER_SGD, OPTIMISER_ADAM, N_OPTIMISERS };
-static const char *const optimiser_names[N_OPTIMISERS] = {[OPTIMISER_SGD] = "sgd", [OPTIMISER_ADAM] = "adam"};
-static const int n_moments_of[N_OPTIMISERS] = {[OPTIMISER_SGD] = 1, [OPTIMISER_ADAM] = 2};
+static const char *const optimiser_names[N_OPTIMISERS] = {"sgd", "adam"};
+static const int n_moments_of[N_OPTIMISERS] = {1, 2};
 enum { MAX_MOMENTS = 2, MAX_CONSTANTS = 4 };
 
 /* A network: n_layers weight layers between n_layers + 1 sizes. */
@@ -78,8 +55,6 @@ typedef struct {
     const void *weights;
 } data_t;
 
-static inline index_t row_of(const index_t *order, index_t i) { return order ? order[i] : i; }
-
 /* Numbers for each epoch, update and perhaps layer, read with strides, in elements. */
 typedef struct {
     const double *values;
@@ -95,9 +70,9 @@ typedef struct {
     strided_t n_samples, penalty, decay_before, decay_after;
     int optimiser;
     double constants[MAX_CONSTANTS]; /* those of the optimiser's class in skl2net/solvers/optimisers.py */
-    strided_t learning_rate; /* of each update */
-    index_t t;    /* updates so far */
-    double rate;  /* learning rate of update t, corrections included */
+    strided_t learning_rate;         /* of each update */
+    index_t t;                       /* updates so far */
+    double rate;                     /* learning rate of update t, corrections included */
     struct {
         double data_loss, penalty;
         index_t n_rows;
@@ -106,29 +81,6 @@ typedef struct {
     void *each;     /* the parameters after each epoch; may be NULL */
     index_t n_done; /* less than n_epochs if the next parameters are not finite */
 } updates_t;
-
-/* A batch of CSR whose entries are sorted by column, see sparse.h. */
-typedef struct {
-    int32_t *column_ends; /* entries up to the end of each column */
-    void *entries;
-} sorted_batch_t;
-
-/* Batches that are sorted at once, each by one thread. */
-enum { SORTED_AHEAD = 4 };
-
-/* The L2 rule in one update of a layer: `L2Coefficients` in skl2net/l2.py. */
-typedef struct {
-    double penalty, decay_before, decay_after;
-} l2_t;
-
-/* The L2 rule in update u of the current epoch, for layer l. */
-static inline l2_t l2_of(const updates_t *updates, index_t u, index_t l)
-{
-#define AT(x) x.values[u * x.strides[1] + l * x.strides[2]]
-    const l2_t l2 = {AT(updates->penalty), AT(updates->decay_before), AT(updates->decay_after)};
-#undef AT
-    return l2;
-}
 
 /* A NumPy bit generator, as its capsule holds it: the start of NumPy's `bitgen_t`, which is part of its C interface. */
 typedef struct {
@@ -139,7 +91,7 @@ typedef struct {
     uint64_t (*next_raw)(void *state);
 } bit_generator_t;
 
-/* Iterations of a swarm: SwarmState, see skl2net/solvers/swarm, and SwarmMotion, see skl2net/engines/interface.py. Arrays
+/* Iterations of a swarm: SwarmState in skl2net/solvers/swarm/state.py, SwarmMotion in skl2net/engines/swarm.py. Arrays
  * of the swarm are changed in place; without bounds or clamp these are infinite. */
 typedef struct {
     index_t n_particles, n_iterations;
@@ -157,19 +109,15 @@ typedef struct {
     const double *penalty; /* coefficient of each layer */
     double *curves;        /* of each iteration: loss, data loss and sum of squared weights of the best, then the losses
                               of all personal bests */
-    index_t n_done; /* less than n_iterations if the next positions or velocities, or all losses so far, are not finite */
+    index_t n_done;        /* fewer than n_iterations if positions, velocities or all losses so far are not finite */
 } swarm_t;
 
-#include "interruption.h"
-#include "line_search.h"
-
-/* Iterations of L-BFGS: LBFGSState and LBFGSLimits in skl2net/engines/interface.py. Its arrays are changed in place. */
-enum { LBFGS_RUNNING, LBFGS_GRADIENT, LBFGS_REDUCTION, LBFGS_MAX_FUN, LBFGS_LINE_SEARCH, LBFGS_DIVERGED, N_LBFGS_STATUSES };
+/* Iterations of L-BFGS: LBFGSState and LBFGSLimits in skl2net/engines/lbfgs.py. Its arrays are changed in place. */
+enum { LBFGS_RUNNING, LBFGS_GRADIENT, LBFGS_REDUCTION, LBFGS_MAX_FUN, LBFGS_LINE_SEARCH, LBFGS_DIVERGED };
+enum { N_LBFGS_STATUSES = LBFGS_DIVERGED + 1, LBFGS_PAIRS = 10 };
 static const char *const lbfgs_status_names[N_LBFGS_STATUSES] = {
-    [LBFGS_RUNNING] = "running", [LBFGS_GRADIENT] = "gradient",       [LBFGS_REDUCTION] = "reduction",
-    [LBFGS_MAX_FUN] = "max_fun", [LBFGS_LINE_SEARCH] = "line_search", [LBFGS_DIVERGED] = "diverged",
+    "running", "gradient", "reduction", "max_fun", "line_search", "diverged",
 };
-enum { LBFGS_PAIRS = 10 };
 typedef struct {
     double *parameters, *gradient;
     void *real_parameters, *real_gradient; /* as the engine computes */
@@ -192,193 +140,65 @@ typedef struct {
 /* What `predict` returns for rows with infinities or NaN. */
 enum { NOT_FINITE = 1 };
 
+/* How a long call ends early, see system/interruption.h. */
+typedef struct {
+    int (*is_wanted)(void *context); /* whether the call is to end; NULL if nobody wants that */
+    void *context;
+    index_t work;
+    double time; /* of the last question; 0 before the first look */
+    int is_over;
+} interruption_t;
+
+/* What each call of a kernel is given. */
+typedef struct {
+    network_t network;
+    data_t data;
+    int n_threads;
+    interruption_t interruption;
+} call_t;
+
 /* The functions of one number type and instruction set. They return 0, or -1 without memory. */
 typedef struct {
-    const char *target;
-    int (*run_updates)(const network_t *, const data_t *, updates_t *, void *, void *const *, int n_threads,
-                       interruption_t *);
-    int (*gradient)(const network_t *, const data_t *, const void *, double *, void *, int n_threads, interruption_t *);
-    int (*losses)(const network_t *, const data_t *, const void *, index_t, double *, int n_threads, interruption_t *);
-    int (*iterate_swarm)(const network_t *, const data_t *, swarm_t *, int n_threads, interruption_t *);
-    int (*iterate_lbfgs)(const network_t *, const data_t *, lbfgs_t *, int n_threads, interruption_t *);
-    int (*outputs)(const network_t *, const data_t *, const void *, int, void *, int n_threads, interruption_t *);
-    int (*predict)(const network_t *, const layer_arrays_t *, const void *, index_t n_rows, int, void *, int n_threads,
-                   interruption_t *);
+    const char *instruction_set;
+    int (*run_updates)(call_t *, updates_t *, void *parameters, void *const *moments);
+    int (*gradient)(call_t *, const void *parameters, double *value, void *gradient);
+    int (*losses)(call_t *, const void *vectors, index_t n_vectors, double *values);
+    int (*iterate_swarm)(call_t *, swarm_t *);
+    int (*iterate_lbfgs)(call_t *, lbfgs_t *);
+    int (*outputs)(call_t *, const void *parameters, int raw, void *result);
+    int (*predict)(call_t *, const layer_arrays_t *, int raw, void *result);
     void (*function)(int, const void *, void *, index_t);
 } kernels_t;
 
-static inline index_t round_up(index_t n, index_t step) { return (n + step - 1) / step * step; }
-static inline index_t min_index(index_t a, index_t b) { return a < b ? a : b; }
-static inline index_t max_index(index_t a, index_t b) { return a > b ? a : b; }
-
-static inline index_t count_parameters(const network_t *network)
-{
-    index_t n = 0;
-    for (index_t l = 0; l < network->n_layers; l++)
-        n += (network->sizes[l] + 1) * network->sizes[l + 1];
-    return n;
-}
-
-/* Ask the system for huge pages, of which there are fewer to look up, where they have to be asked for. */
-static inline void use_huge_pages(void *memory, size_t bytes)
-{
-#ifdef MADV_HUGEPAGE
-    const uintptr_t step = 1 << 16, begin = ((uintptr_t)memory + step - 1) / step * step; /* whole pages, of any size */
-    if (bytes >= (size_t)4 << 20)
-        madvise((void *)begin, (size_t)((uintptr_t)memory + bytes - begin), MADV_HUGEPAGE);
-#else
-    (void)memory, (void)bytes;
-#endif
-}
-
-static inline index_t index_at(const void *indices, int wide, index_t i)
-{
-    return wide ? ((const int64_t *)indices)[i] : ((const int32_t *)indices)[i];
-}
-
-#include "checks.h"
-
-/* beta ** t, without the cost of pow once it no longer changes 1 - beta ** t. */
-static inline double power(double beta, index_t t)
-{
-    return beta <= 0 || (double)t * log(beta) < -40 ? 0.0 : pow(beta, (double)t);
-}
-
-/* After each so many updates, subnormal numbers become zero, see `sweep` in updates.h and in the reference engine. */
-#define UPDATES_PER_SWEEP 64
-
-/* Count update u of the current epoch, and find its learning rate. */
-static inline void begin_update(updates_t *updates, index_t u)
-{
-    const double *constants = updates->constants;
-    updates->t++;
-    updates->rate = updates->learning_rate.values[u * updates->learning_rate.strides[1]];
-    if (updates->optimiser == OPTIMISER_ADAM)
-        updates->rate = updates->rate * sqrt(1 - power(constants[1], updates->t)) / (1 - power(constants[0], updates->t));
-}
-
-/* The particle with the best personal best. */
-static index_t best_of(const swarm_t *swarm)
-{
-    index_t best = 0;
-    for (index_t i = 1; i < swarm->n_particles; i++)
-        if (swarm->best_losses[i] < swarm->best_losses[best])
-            best = i;
-    return best;
-}
-
-/* The random topology: each particle draws those whom it informs. */
-static void draw_links(swarm_t *swarm)
-{
-    const index_t n = swarm->n_particles;
-    memset(swarm->links, 0, (size_t)(n * n));
-    for (index_t i = 0; i < n; i++) {
-        swarm->links[i * n + i] = 1;
-        for (index_t k = 0; k < swarm->n_informed; k++) {
-            const uint64_t word = swarm->generator->next_raw(swarm->generator->state);
-            swarm->links[(index_t)((word >> 32) * (uint64_t)n >> 32) * n + i] = 1;
-        }
-    }
-}
-
-/* The best informant of each particle. */
-static void find_neighbourhood_bests(swarm_t *swarm)
-{
-    const index_t n = swarm->n_particles, best = best_of(swarm);
-    for (index_t i = 0; i < n; i++) {
-        const unsigned char *links = swarm->links + i * n;
-        index_t found = swarm->is_global ? best : i; /* everyone informs itself */
-        for (index_t k = 0; k < n && !swarm->is_global; k++) {
-            const double loss = swarm->best_losses[k], smallest = swarm->best_losses[found];
-            if (links[k] && (loss < smallest || (loss == smallest && k < found)))
-                found = k;
-        }
-        swarm->neighbourhood_best[i] = found;
-    }
-}
-
 /* Less work than this, in multiplications or the like, is not worth sharing among threads. */
 #define SHARED_WORK ((index_t)1 << 22)
+enum { MAX_THREADS = 64 };
 
-#define PASTE2(a, b, c) a##_##b##_##c
-#define PASTE(a, b, c) PASTE2(a, b, c)
-#define NAME(function) PASTE(function, REAL, TARGET)
-#define UNSIGNED2(type) u##type
-#define UNSIGNED(type) UNSIGNED2(type)
-#define QUOTE2(name) #name
-#define QUOTE(name) QUOTE2(name)
-#define INLINE static inline __attribute__((always_inline)) TARGET_ATTRIBUTE
-#define FUNCTION static TARGET_ATTRIBUTE
-#define NOINLINE __attribute__((noinline))
-
-/* c += a * b with one rounding, see `multiply_add` in vectors.h: by an instruction for double or for float, whose operands
- * are in registers of the given kind. */
-#define FUSED_BY(in_double, in_float, kind, c, a, b)                                                              \
-    do {                                                                                                          \
-        if (IS_DOUBLE)                                                                                            \
-            __asm__(in_double : "+" kind(c) : kind(a), kind(b));                                                  \
-        else                                                                                                      \
-            __asm__(in_float : "+" kind(c) : kind(a), kind(b));                                                   \
-    } while (0)
-
-#define TARGET baseline
-#define TARGET_ATTRIBUTE
-#define VECTOR_BYTES 16
-#define TILE_VECTORS 2
-#ifdef __aarch64__
-#define FUSED(c, a, b) FUSED_BY("fmla %0.2d, %1.2d, %2.2d", "fmla %0.4s, %1.4s, %2.4s", "w", c, a, b)
+#ifdef __cplusplus
+extern "C" {
 #endif
-#include "precisions.h"
-
-#if defined(__x86_64__) || defined(__i386__)
-#define HAVE_X86_TARGETS 1
-#include "processor.h"
-
-#define TARGET avx2
-#define TARGET_ATTRIBUTE __attribute__((target("avx2,fma")))
-#define VECTOR_BYTES 32
-#define TILE_VECTORS 2
-#define FUSED(c, a, b) FUSED_BY("vfmadd231pd %2, %1, %0", "vfmadd231ps %2, %1, %0", "v", c, a, b)
-#include "precisions.h"
-
-#define TARGET avx512
-#define TARGET_ATTRIBUTE __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")))
-#define VECTOR_BYTES 64
-#define TILE_VECTORS 4
-#define FUSED(c, a, b) FUSED_BY("vfmadd231pd %2, %1, %0", "vfmadd231ps %2, %1, %0", "v", c, a, b)
-#include "precisions.h"
+#ifndef _WIN32
+#pragma GCC visibility push(hidden)
 #endif
 
-/* Number of instruction sets that this processor can run, the narrowest first. */
-static int n_targets(void)
-{
-#ifdef HAVE_X86_TARGETS
-    return 1 + vector_level();
-#else
-    return 1;
+/* Number of instruction sets that this processor can run, and the kernels of each, the narrowest first. */
+int count_instruction_sets(void);
+const kernels_t *kernels_of(int instruction_set, int is_double);
+
+/* Checks of what comes from outside, before any of it is used as an address. */
+int are_within(const index_t *numbers, index_t n, index_t limit);
+int are_classes(const int32_t *numbers, index_t n, index_t n_classes);
+int are_bounds(const index_t *bounds, index_t n, index_t n_rows);
+int is_csr(const data_t *data, index_t n_stored, index_t n_columns);
+
+#ifndef _WIN32
+#pragma GCC visibility pop
 #endif
+
+int skl2net_get_num_threads(void);
+void skl2net_set_num_threads(int n);
+
+#ifdef __cplusplus
 }
-
-static const kernels_t *kernels_float(int target)
-{
-#ifdef HAVE_X86_TARGETS
-    if (target == 2)
-        return &kernels_float_avx512;
-    if (target == 1)
-        return &kernels_float_avx2;
 #endif
-    return &kernels_float_baseline;
-}
-
-static const kernels_t *kernels_double(int target)
-{
-#ifdef HAVE_X86_TARGETS
-    if (target == 2)
-        return &kernels_double_avx512;
-    if (target == 1)
-        return &kernels_double_avx2;
-#endif
-    return &kernels_double_baseline;
-}
-
 #endif

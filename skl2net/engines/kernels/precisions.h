@@ -1,18 +1,15 @@
-/* Included by kernels.h once for each instruction set: the template for both number types. */
+/* Included by kernels.cpp once for each instruction set: the code for both number types. */
 
-#define REAL float
-#define REAL_INT int32_t
+namespace float32 {
+typedef float real;
+typedef int32_t int_t;
+typedef uint32_t unsigned_t;
 #include "template.h"
-#undef REAL
-#undef REAL_INT
-#define REAL double
-#define REAL_INT int64_t
-#include "template.h"
-#undef REAL
-#undef REAL_INT
+}
 
-#undef TARGET
-#undef TARGET_ATTRIBUTE
-#undef VECTOR_BYTES
-#undef TILE_VECTORS
-#undef FUSED
+namespace float64 {
+typedef double real;
+typedef int64_t int_t;
+typedef uint64_t unsigned_t;
+#include "template.h"
+}

@@ -1,7 +1,9 @@
 /* Checks of what comes from outside, before any of it is used as an address. */
+#include "kernels.h"
+#include "passes/data.h"
 
 /* Whether n numbers are all 0, ..., limit - 1. */
-static int are_within(const index_t *numbers, index_t n, index_t limit)
+int are_within(const index_t *numbers, index_t n, index_t limit)
 {
     int outside = 0;
     for (index_t i = 0; i < n; i++)
@@ -10,7 +12,7 @@ static int are_within(const index_t *numbers, index_t n, index_t limit)
 }
 
 /* The same for classes. */
-static int are_classes(const int32_t *numbers, index_t n, index_t n_classes)
+int are_classes(const int32_t *numbers, index_t n, index_t n_classes)
 {
     int outside = 0;
     for (index_t i = 0; i < n; i++)
@@ -19,7 +21,7 @@ static int are_classes(const int32_t *numbers, index_t n, index_t n_classes)
 }
 
 /* Whether the bounds of n updates never decrease, and are among 0, ..., n_rows. */
-static int are_bounds(const index_t *bounds, index_t n, index_t n_rows)
+int are_bounds(const index_t *bounds, index_t n, index_t n_rows)
 {
     int wrong = bounds[0] < 0 || bounds[n] > n_rows;
     for (index_t i = 0; i < n; i++)
@@ -28,13 +30,13 @@ static int are_bounds(const index_t *bounds, index_t n, index_t n_rows)
 }
 
 /* Whether the rows of CSR that count are within its n_stored entries, and these within its columns. */
-static int is_csr(const data_t *data, index_t n_stored, index_t n_columns)
+int is_csr(const data_t *data, index_t n_stored, index_t n_columns)
 {
     int wrong = 0;
     for (index_t i = 0; i < data->n_rows && !wrong; i++) {
         const index_t row = row_of(data->order, i);
-        const index_t start = index_at(data->indptr, data->wide_indptr, row);
-        const index_t stop = index_at(data->indptr, data->wide_indptr, row + 1);
+        const index_t start = first_entry_of(data, row);
+        const index_t stop = first_entry_of(data, row + 1);
         if (start < 0 || start > stop || stop > n_stored)
             return 0;
         if (data->wide_indices)

@@ -2,68 +2,63 @@
  *
  * `share` hands the chunks 0, ..., n - 1 to the calling thread and to helpers that wait for work: spinning for a moment,
  * then asleep. Each begins with a section of its own, the same in every loop, so that what it has written in one loop is
- * in its cache in the next; then it takes over what is left of the others', so that a helper that the system has put
- * aside is not waited for. What a chunk computes must not depend on who computes it; then the result does not depend on
- * the number of threads. There is one team of helpers for the process; a caller that finds it in use does all chunks
- * itself. Calls of the engine that are in progress at once divide the threads among themselves: each has a thread at
- * work already. A loop for one thread touches neither the team nor a lock.
+ * in its cache in the next; then it takes over what is left of the others' sections, so that a helper that the system has
+ * suspended is not waited for. What a chunk computes must not depend on who computes it; then the result does not depend
+ * on the number of threads. There is one team of helpers per process; a caller that finds it in use does all chunks
+ * itself. Calls of the engine that are in progress at once divide the threads among themselves, since each has a thread
+ * at work already. A loop for one thread touches neither the team nor a lock.
  *
  * docs/engines.md says why this is not OpenMP.
  */
 #ifndef SKL2NET_THREADS_H
 #define SKL2NET_THREADS_H
 
-#include <stdatomic.h>
 #include <stdint.h>
 
+#include "../kernels.h"
+#include "atomic.h"
 #include "platform.h"
 
-#define MAX_THREADS 64
+namespace {
 
 /* The process's limit of threads, for threadpoolctl: see skl2net/engines/threads.py. */
-static int thread_limit = MAX_THREADS;
-
-EXPORTED int skl2net_get_num_threads(void) { return __atomic_load_n(&thread_limit, __ATOMIC_RELAXED); }
-
-EXPORTED void skl2net_set_num_threads(int n)
-{
-    __atomic_store_n(&thread_limit, n < 1 ? 1 : n > MAX_THREADS ? MAX_THREADS : n, __ATOMIC_RELAXED);
-}
+int thread_limit = MAX_THREADS;
 
 /* Work on one chunk; `worker` numbers the threads of the loop from 0, for buffers of their own. */
-typedef void (*chunk_t)(void *context, int64_t chunk, int worker);
+typedef void (*chunk_t)(const void *context, int64_t chunk, int worker);
 
 /* What a helper does. Its caller alone turns IDLE and ASLEEP into CALLED, and CALLED back into IDLE at the end of the
  * loop; the helper does the rest. So a helper works in no loop but one that it was called to. */
-enum { IDLE, ASLEEP, CALLED, WORKING };
+constexpr int IDLE = 0, ASLEEP = 1, CALLED = 2, WORKING = 3;
 
-enum { SPINS = 10000, SPINS_PER_LOOK = 64, CACHE_LINE = 64 };
+constexpr int SPINS = 10000, SPINS_PER_LOOK = 64, CACHE_LINE = 64;
 
-/* A helper that lost its processor while it span, for LOST seconds or more, spins a tenth as long for the next WARY
- * seconds: other processes want the processors, and spinning takes them from the caller, too. */
-#define LOST 0.0002
-#define WARY 0.1
+/* A helper that lost its processor while it was spinning, for LOST seconds or more, spins a tenth as long for the next
+ * WARY seconds: other processes want the processors, and spinning takes them from the caller, too. */
+constexpr double LOST = 0.0002, WARY = 0.1;
 
-typedef struct {
-    _Alignas(CACHE_LINE) atomic_int state;
+struct worker_t {
+    alignas(CACHE_LINE) int state;
     condition_t wake;
-    atomic_llong next; /* chunk of this worker's section */
-} worker_t;
+    int64_t next; /* chunk of this worker's section */
+};
 
-static struct {
+struct team_t {
     mutex_t in_use; /* held by the caller whose loop it is */
     mutex_t bed;
-    atomic_int n_calls; /* of the engine, in progress, with more than one thread */
-    atomic_int prepared;
+    int n_calls; /* of the engine, in progress, with more than one thread */
+    int prepared;
     int n_helpers;
     int64_t n_chunks;
     int n_workers;
     chunk_t work;
-    void *context;
+    const void *context;
     worker_t workers[MAX_THREADS]; /* the first is the caller */
-} team = {.in_use = UNLOCKED, .bed = UNLOCKED};
+};
 
-static inline void relax(void)
+team_t team = {UNLOCKED, UNLOCKED, 0, 0, 0, 0, 0, nullptr, nullptr, {}};
+
+inline void relax()
 {
 #if defined(__x86_64__) || defined(__i386__)
     __builtin_ia32_pause();
@@ -72,25 +67,23 @@ static inline void relax(void)
 #endif
 }
 
-static void take_chunks(int worker)
+void take_chunks(int worker)
 {
     for (int k = 0; k < team.n_workers; k++) {
         const int section = (worker + k) % team.n_workers;
         const int64_t end = team.n_chunks * (section + 1) / team.n_workers;
-        for (int64_t i; (i = atomic_fetch_add(&team.workers[section].next, 1)) < end;)
+        for (int64_t i; (i = atomic_add(&team.workers[section].next, (int64_t)1)) < end;)
             team.work(team.context, i, worker);
     }
 }
 
-THREAD_FUNCTION help(void *self)
+thread_result_t THREAD_CALL help(void *self)
 {
-    worker_t *worker = self;
+    worker_t *worker = (worker_t *)self;
     double looked = seconds(), wary_until = 0;
     int limit = SPINS;
     for (int spins = 0;; spins++) {
-        int state = CALLED;
-        if (atomic_load(&worker->state) == CALLED &&
-            atomic_compare_exchange_strong(&worker->state, &state, WORKING)) {
+        if (atomic_load(&worker->state) == CALLED && atomic_replace(&worker->state, CALLED, WORKING)) {
             take_chunks((int)(worker - team.workers));
             atomic_store(&worker->state, IDLE);
             spins = 0;
@@ -108,8 +101,7 @@ THREAD_FUNCTION help(void *self)
             }
         } else {
             lock(&team.bed);
-            state = IDLE;
-            atomic_compare_exchange_strong(&worker->state, &state, ASLEEP);
+            atomic_replace(&worker->state, IDLE, ASLEEP);
             while (atomic_load(&worker->state) == ASLEEP)
                 wait_for(&worker->wake, &team.bed);
             unlock(&team.bed);
@@ -120,7 +112,7 @@ THREAD_FUNCTION help(void *self)
 }
 
 /* A forked process has none of its parent's helpers. */
-static void forget_helpers(void)
+void forget_helpers()
 {
     init_mutex(&team.in_use);
     init_mutex(&team.bed);
@@ -128,25 +120,29 @@ static void forget_helpers(void)
     atomic_store(&team.n_calls, 0);
 }
 
-/* The beginning of a call of the engine whose loops are for `n_threads`. */
-static void begin_sharing(int n_threads)
+/* A call of the engine whose loops are for `n_threads`, from `begin_sharing` to the end of its scope. */
+struct sharing_t {
+    int n_threads;
+
+    ~sharing_t()
+    {
+        if (n_threads > 1)
+            atomic_add(&team.n_calls, -1);
+    }
+};
+
+inline void begin_sharing(sharing_t *sharing, int n_threads)
 {
+    sharing->n_threads = n_threads;
     if (n_threads > 1) {
         if (!atomic_exchange(&team.prepared, 1))
             after_fork(forget_helpers);
-        atomic_fetch_add(&team.n_calls, 1);
+        atomic_add(&team.n_calls, 1);
     }
 }
 
-/* The end of such a call. */
-static void end_sharing(int n_threads)
-{
-    if (n_threads > 1)
-        atomic_fetch_sub(&team.n_calls, 1);
-}
-
-/* Have helpers 1, ..., n; how many there are. */
-static int find_helpers(int n)
+/* Start helpers up to number n, if possible; how many there are. */
+int find_helpers(int n)
 {
     while (team.n_helpers < n) {
         worker_t *worker = &team.workers[team.n_helpers + 1];
@@ -159,7 +155,7 @@ static int find_helpers(int n)
     return n < team.n_helpers ? n : team.n_helpers;
 }
 
-static void share(int64_t n_chunks, int n_threads, chunk_t work, void *context)
+void share_chunks(int64_t n_chunks, int n_threads, chunk_t work, const void *context)
 {
     const int n_calls = n_threads < 2 ? 0 : atomic_load(&team.n_calls);
     if (n_calls > 1)
@@ -183,13 +179,29 @@ static void share(int64_t n_chunks, int n_threads, chunk_t work, void *context)
             unlock(&team.bed);
         }
     take_chunks(0);
-    for (int i = 1; i < n_workers; i++) {
-        int state = CALLED;
-        if (!atomic_compare_exchange_strong(&team.workers[i].state, &state, IDLE))
+    for (int i = 1; i < n_workers; i++)
+        if (!atomic_replace(&team.workers[i].state, CALLED, IDLE))
             while (atomic_load(&team.workers[i].state) == WORKING)
                 relax();
-    }
     unlock(&team.in_use);
+}
+
+/* Call work(chunk, worker) for each chunk. */
+template <typename Work> inline void share(int64_t n_chunks, int n_threads, const Work &work)
+{
+    const chunk_t call = [](const void *context, int64_t chunk, int worker) {
+        (*(const Work *)context)(chunk, worker);
+    };
+    share_chunks(n_chunks, n_threads, call, &work);
+}
+
+}
+
+extern "C" EXPORTED int skl2net_get_num_threads(void) { return __atomic_load_n(&thread_limit, __ATOMIC_RELAXED); }
+
+extern "C" EXPORTED void skl2net_set_num_threads(int n)
+{
+    __atomic_store_n(&thread_limit, n < 1 ? 1 : n > MAX_THREADS ? MAX_THREADS : n, __ATOMIC_RELAXED);
 }
 
 #endif

@@ -1,35 +1,31 @@
 /* The compiled engine's team of threads, on its own: see test_team.py. Returns the number of the first check that fails,
  * and 0 if there is none. */
-#include <string.h>
+#include "kernels/system/threads.h"
 
-#include "kernels/threads.h"
+namespace {
 
-enum { N_CHUNKS = 100, MAX_CALLERS = 4 };
+constexpr int N_CHUNKS = 100, MAX_CALLERS = 4;
 
-typedef struct {
-    atomic_int n_visits[N_CHUNKS], workers[MAX_THREADS], is_done;
+struct caller_t {
+    int n_visits[N_CHUNKS], workers[MAX_THREADS], is_done;
     int n_threads, n_loops, is_right;
-} caller_t;
+};
 
-static caller_t callers[MAX_CALLERS];
-
-static void visit(void *context, int64_t chunk, int worker)
-{
-    caller_t *caller = context;
-    atomic_fetch_add(&caller->n_visits[chunk], 1);
-    atomic_store(&caller->workers[worker], 1);
-}
+caller_t callers[MAX_CALLERS];
 
 /* Loops of 1, 2, ... chunks: whether each chunk is visited once, and by none but the threads that were asked for. */
-THREAD_FUNCTION call(void *self)
+thread_result_t THREAD_CALL call(void *self)
 {
-    caller_t *caller = self;
+    caller_t *caller = (caller_t *)self;
     caller->is_right = 1;
     for (int i = 0; i < caller->n_loops; i++) {
         const int n = i % N_CHUNKS + 1;
         for (int k = 0; k < N_CHUNKS; k++)
             atomic_store(&caller->n_visits[k], 0);
-        share(n, caller->n_threads, visit, caller);
+        share(n, caller->n_threads, [=](int64_t chunk, int worker) {
+            atomic_add(&caller->n_visits[chunk], 1);
+            atomic_store(&caller->workers[worker], 1);
+        });
         for (int k = 0; k < N_CHUNKS; k++)
             caller->is_right &= atomic_load(&caller->n_visits[k]) == (k < n);
     }
@@ -40,48 +36,44 @@ THREAD_FUNCTION call(void *self)
 }
 
 /* Whether the loops of callers in several threads at once are right. */
-static int are_right(int n_callers, int n_threads, int n_loops)
+bool are_right(int n_callers, int n_threads, int n_loops)
 {
-    int right = 1;
-    memset(callers, 0, sizeof callers);
+    bool right = true;
     for (int i = n_callers - 1; i >= 0; i--) {
+        callers[i] = {};
         callers[i].n_threads = n_threads;
         callers[i].n_loops = n_loops;
         if (i == 0)
             call(&callers[i]);
         else if (!start_thread(call, &callers[i]))
-            return 0;
+            return false;
     }
     for (int i = 0; i < n_callers; i++) {
         while (!atomic_load(&callers[i].is_done))
             let_others_run();
-        right &= callers[i].is_right;
+        right &= callers[i].is_right != 0;
     }
     return right;
 }
 
-/* A chunk that ends when another one has begun, or after a minute. */
-static void meet(void *context, int64_t chunk, int worker)
+/* Whether two chunks run at once: each ends when the other has begun, or after a minute. */
+bool have_helper()
 {
-    (void)chunk, (void)worker;
-    atomic_int *n_at_once = context;
-    const double end = seconds() + 60;
-    atomic_fetch_add(n_at_once, 1);
-    while (atomic_load(n_at_once) < 2 && seconds() < end)
-        let_others_run();
-    if (seconds() >= end)
-        atomic_store(n_at_once, 0);
+    int n_at_once = 0;
+    share(2, 2, [&](int64_t, int) {
+        const double end = seconds() + 60;
+        atomic_add(&n_at_once, 1);
+        while (atomic_load(&n_at_once) < 2 && seconds() < end)
+            let_others_run();
+        if (seconds() >= end)
+            atomic_store(&n_at_once, 0);
+    });
+    return n_at_once == 2;
 }
 
-/* Whether two chunks run at once. */
-static int have_helper(void)
-{
-    atomic_int n_at_once = 0;
-    share(2, 2, meet, &n_at_once);
-    return atomic_load(&n_at_once) == 2;
 }
 
-int main(void)
+int main()
 {
     if (!have_helper())
         return 1;

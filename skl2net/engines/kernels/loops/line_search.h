@@ -1,21 +1,27 @@
 /* The line search of Moré and Thuente, as in skl2net/solvers/line_search.py, which explains it. */
+#ifndef SKL2NET_LINE_SEARCH_H
+#define SKL2NET_LINE_SEARCH_H
 
-#define LARGEST_STEP 1e10
-enum { MAX_TRIALS = 20 };
+#include <math.h>
 
-typedef struct {
+namespace {
+
+constexpr double LARGEST_STEP = 1e10;
+constexpr int MAX_TRIALS = 20;
+
+struct trial_t {
     double step, value, slope;
-} trial_t;
+};
 
-typedef struct {
+struct line_search_t {
     trial_t start, best, other;
     double step, lower, upper, width, width_before;
     int is_bracketed, in_first_stage, is_satisfied;
-} line_search_t;
+};
 
-static void begin_line_search(line_search_t *s, double value, double slope, double step)
+void begin_line_search(line_search_t *s, double value, double slope, double step)
 {
-    s->start = (trial_t){0, value, slope};
+    s->start = trial_t{0, value, slope};
     s->best = s->other = s->start;
     s->step = step;
     s->lower = 0;
@@ -27,33 +33,30 @@ static void begin_line_search(line_search_t *s, double value, double slope, doub
     s->is_satisfied = 0;
 }
 
-static inline trial_t tilted(trial_t t, double slope)
-{
-    return (trial_t){t.step, t.value - slope * t.step, t.slope - slope};
-}
+inline trial_t tilted(trial_t t, double slope) { return trial_t{t.step, t.value - slope * t.step, t.slope - slope}; }
 
-static inline double farther(double a, double b, double step) { return fabs(a - step) > fabs(b - step) ? a : b; }
+inline double farther(double a, double b, double step) { return fabs(a - step) > fabs(b - step) ? a : b; }
 
-typedef struct {
+struct cubic_t {
     double step, share, root;
-} cubic_t;
+};
 
-static cubic_t cubic_minimum(trial_t a, trial_t b)
+cubic_t cubic_minimum(trial_t a, trial_t b)
 {
     const double middle = 3 * (a.value - b.value) / (b.step - a.step) + a.slope + b.slope;
     const double largest = fmax(fabs(middle), fmax(fabs(a.slope), fabs(b.slope)));
     const double square = (middle / largest) * (middle / largest) - a.slope / largest * (b.slope / largest);
     const double root = copysign(largest * sqrt(fmax(0, square)), b.step - a.step);
     const double share = ((root - a.slope) + middle) / (((root - a.slope) + root) + b.slope);
-    return (cubic_t){a.step + share * (b.step - a.step), share, root};
+    return cubic_t{a.step + share * (b.step - a.step), share, root};
 }
 
-static inline int has_other_sign(trial_t now, trial_t best)
+inline int has_other_sign(trial_t now, trial_t best)
 {
     return (now.slope < 0 && best.slope > 0) || (now.slope > 0 && best.slope < 0);
 }
 
-static double next_step(const line_search_t *s, trial_t now, trial_t best, trial_t other, int *brackets)
+double next_step(const line_search_t *s, trial_t now, trial_t best, trial_t other, int *brackets)
 {
     *brackets = 1;
     if (now.value > best.value) {
@@ -79,13 +82,13 @@ static double next_step(const line_search_t *s, trial_t now, trial_t best, trial
     return s->is_bracketed ? cubic_minimum(now, other).step : beyond;
 }
 
-static inline int is_at_its_end(const line_search_t *s, double step)
+inline int is_at_its_end(const line_search_t *s, double step)
 {
     return step <= s->lower || step >= s->upper || s->upper - s->lower <= 0.1 * s->upper;
 }
 
 /* Take the value and slope at s->step; whether the search ends there. If not, s->step is the next to try. */
-static int line_search_ends(line_search_t *s, double value, double slope)
+int line_search_ends(line_search_t *s, double value, double slope)
 {
     if (!(fabs(value) < INFINITY && fabs(slope) < INFINITY))
         value = INFINITY;
@@ -103,7 +106,7 @@ static int line_search_ends(line_search_t *s, double value, double slope)
     if (s->step == 0 && !(decreases && slope < required))
         return 1;
     const double tilt = s->in_first_stage && value > line && value <= s->best.value ? required : 0;
-    trial_t now = tilted((trial_t){s->step, value, slope}, tilt);
+    trial_t now = tilted(trial_t{s->step, value, slope}, tilt);
     trial_t best = tilted(s->best, tilt), other = tilted(s->other, tilt);
     int brackets;
     double step = next_step(s, now, best, other, &brackets);
@@ -135,3 +138,7 @@ static int line_search_ends(line_search_t *s, double value, double slope)
     s->step = step;
     return 0;
 }
+
+}
+
+#endif
