@@ -310,13 +310,6 @@ class Fields:
             self.refuse(key, f"must be True or False, got {_described(value)}")
         return bool(value)
 
-    def list(self, key):
-        """A list, as the fields of its positions."""
-        value = self[key]
-        if not isinstance(value, list):
-            self.refuse(key, f"must be a list, got {_described(value)}")
-        return self.inside(key, dict(enumerate(value)))
-
     def array(self, key, shape, dtypes, allowed=None):
         """An array in C order; `allowed` says which of its entries are valid."""
         value = self[key]
@@ -399,7 +392,7 @@ def _array(fields, key, description, lengths):
 def _numbers(fields, key, n):
     if not isinstance(fields[key], list) or len(fields[key]) != n:
         fields.refuse(key, f"must be a list of {n} numbers, got {_described(fields[key])}")
-    numbers = fields.list(key)
+    numbers = fields.inside(key, dict(enumerate(fields[key])))
     return tuple(numbers.number(i, low=0.0) for i in range(n))
 
 
