@@ -155,18 +155,7 @@ class L2Report:
 
 
 def make_report(applied, coefs):
-    """Make the report of a fit.
-
-    Parameters
-    ----------
-    applied : AppliedRule
-    coefs : list of ndarray
-        Weights of each layer.
-
-    Returns
-    -------
-    L2Report
-    """
+    """The `L2Report` of an `AppliedRule` and the weights of each layer."""
     share = applied.share
     return L2Report(
         l2_mode=applied.rule.mode,

@@ -34,29 +34,10 @@ _SHARED_ATTRIBUTES = ("classes_", "_label_binarizer", "n_features_in_", "feature
 
 
 def from_sklearn(cls, mlp):
-    """What makes an estimator of ours the given multi-layer perceptron.
+    """What makes an estimator of class `cls` the given multi-layer perceptron.
 
-    Parameters
-    ----------
-    cls : type
-        L2NetClassifier or L2NetRegressor.
-    mlp : MLPClassifier or MLPRegressor
-        A fitted network.
-
-    Returns
-    -------
-    parameters : dict
-        Of the estimator.
-    attributes : dict
-        Fitted attributes that both libraries have, copied.
-    network : Network
-    state : TrainingState
-        The state after the fit. Numbers that scikit-learn does not record are NaN.
-
-    Raises
-    ------
-    TypeError
-        If `mlp` is not of the kind that `cls` stands for.
+    Returns its parameters, the fitted attributes that both libraries have, its network, and the `TrainingState` after
+    the fit, in which numbers that scikit-learn does not record are NaN.
     """
     kind = MLPClassifier if is_classifier(cls()) else MLPRegressor
     if not isinstance(mlp, kind):
@@ -74,16 +55,7 @@ def from_sklearn(cls, mlp):
 
 
 def to_sklearn(net):
-    """The multi-layer perceptron of scikit-learn that a fitted network of ours is.
-
-    Parameters
-    ----------
-    net : L2NetClassifier or L2NetRegressor
-
-    Returns
-    -------
-    MLPClassifier or MLPRegressor
-    """
+    """The multi-layer perceptron of scikit-learn that a fitted network of ours is."""
     kind = MLPClassifier if is_classifier(net) else MLPRegressor
     applied = net._training_state.applied_rule
     loss = net.loss if applied is None else applied.loss  # of the fit, whatever set_params says

@@ -164,16 +164,9 @@ def _network_with_refit(search_class):
 
 
 class _AlphaGrid(Search):
-    """The search inside of an estimator that finds alpha: over the strengths of one network.
+    """The search inside of an estimator that finds alpha, over the strengths of its network in ascending order.
 
-    Parameters
-    ----------
-    owner : L2NetClassifierCV or L2NetRegressorCV
-        Whose parameters it has. Callbacks hear of the tasks as those of the owner.
-    estimator : L2NetClassifier or L2NetRegressor
-        The network.
-    alphas : list of float
-        Ascending: the weaker the rule, the longer L-BFGS takes.
+    It has the parameters of its owner, and callbacks hear of its tasks as those of the owner.
     """
 
     def __init__(self, owner, estimator, alphas):
@@ -257,15 +250,7 @@ class _NetworkScorer:
 
 
 class _TasksOfOwner:
-    """The callback context of a search whose tasks are those of another estimator.
-
-    Parameters
-    ----------
-    context : CallbackContext
-    owner : estimator object
-    attributes : callable, default=None
-        Returns the attributes of the owner at the end of the task.
-    """
+    """The callback context of a search whose tasks are those of its owner, with `attributes()` at their end."""
 
     def __init__(self, context, owner, attributes=None):
         self._context, self._owner, self._attributes = context, owner, attributes

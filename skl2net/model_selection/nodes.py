@@ -307,15 +307,7 @@ class NodeSweepCV(Search):
 
 
 class _Scoreboard:
-    """The scores of each size, evaluated when they are first asked for.
-
-    Parameters
-    ----------
-    search : NodeSweepCV
-    evaluate_candidates : callable
-        See `BaseSearchCV._run_search`.
-    context : CallbackContext or None
-    """
+    """The scores of each size, evaluated when they are first asked for."""
 
     def __init__(self, search, evaluate_candidates, context):
         self.search = search
@@ -419,21 +411,9 @@ class SweepHistory(list[dict[str, Any]]):
 
 
 def play(scores, size, *, step, resolution, min_units, max_units):
-    """Yield the comparisons of a tournament.
+    """Yield the comparisons of a tournament, see `NodeSweepCV` and its `history_`.
 
-    Parameters
-    ----------
-    scores : callable
-        Function of a list of sizes that returns the scores of each in all folds, list of ndarray of shape (n_splits,).
-    size : tuple of int
-        The first size.
-    step, resolution, min_units, max_units : int
-        See `NodeSweepCV`.
-
-    Yields
-    ------
-    comparison : dict
-        See `NodeSweepCV.history_`.
+    `scores` is a function of a list of sizes that returns the scores of each in all folds. `size` is the first one.
     """
     best = np.array([-np.inf])
     layer, n_settled = 0, 0
@@ -478,21 +458,7 @@ def _ties(scores, best):
 
 
 def best_rows(results, param_name, metric):
-    """For each size, the row of its candidate with the highest mean score.
-
-    Parameters
-    ----------
-    results : dict
-        `cv_results_`.
-    param_name : str
-        Name of the parameter that holds the sizes.
-    metric : str
-        Name of the scorer; ``"score"`` if there is only one.
-
-    Returns
-    -------
-    dict of tuple of int to int
-    """
+    """For each size, the row in `cv_results_` of its candidate with the highest mean score."""
     means = [_mean(scores) for scores in split_scores(results, metric)]
     rows = {}
     for row, params in enumerate(results["params"]):
