@@ -97,9 +97,6 @@ class SavedVersionWarning(InconsistentVersionWarning):
         )
 
 
-# --- saving -----------------------------------------------------------------------------------------------------------
-
-
 def with_header(state, kind):
     """A state with the version and the names of the parameters of the class."""
     return {**state, _VERSION: __version__, _PARAMETERS: kind._get_param_names()}
@@ -168,9 +165,6 @@ def _fields_of(cls):
 
 
 _types_of = cache(get_type_hints)
-
-
-# --- loading ----------------------------------------------------------------------------------------------------------
 
 
 def without_header(state, kind):

@@ -453,9 +453,9 @@ class _AlphaSearch(BaseL2Net):
 
     def _strengths(self, net, X, y, sample_weight):
         """The strengths to compare, ascending. Data, solver and strengths have been validated."""
-        problem, solver, batch_size = _problem_on_all_data(net, X, y, sample_weight)
+        plan = make_plan(net, net._training_data(X, y, sample_weight))
         if isinstance(self.alphas, Integral):
-            alphas = self._laid_out(problem, batch_size)
+            alphas = self._laid_out(plan.problem, getattr(plan.solver, "batch_size", plan.problem.n_rows))
         else:
             alphas = np.asarray(self.alphas)
             if alphas.dtype.kind not in "iuf":
@@ -466,11 +466,11 @@ class _AlphaSearch(BaseL2Net):
                     f"alphas must be one row of at least one strength, or a number of strengths; got an array of shape "
                     f"{alphas.shape}."
                 )
-        known = {"n_layers": problem.network.n_layers, "learning_rate": self.learning_rate_init}
+        known = {"n_layers": plan.problem.network.n_layers, "learning_rate": self.learning_rate_init}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the fits warn
             for alpha in alphas.tolist():
-                check_rule(self.l2_mode, alpha, solver=solver, **known)
+                check_rule(self.l2_mode, alpha, solver=plan.solver, **known)
         return alphas.tolist()
 
     def _laid_out(self, problem, batch_size):
@@ -487,12 +487,6 @@ class _AlphaSearch(BaseL2Net):
         timescales = np.geomspace(10 * self.max_iter, shortest, self.alphas)
         known = {"learning_rate": self.learning_rate_init, "batch_size": batch_size, "n_samples": problem.n_rows}
         return np.array([convert_alpha(float(t), "timescale", self.l2_mode, **known).alpha for t in timescales])
-
-
-def _problem_on_all_data(net, X, y, sample_weight):
-    """The problem of a fit to all the data, its solver and the size of its batches."""
-    plan = make_plan(net, net._training_data(X, y, sample_weight))
-    return plan.problem, plan.solver, getattr(plan.solver, "batch_size", plan.problem.n_rows)
 
 
 def _constraints_like(net_class):

@@ -72,11 +72,9 @@ def _warn_if_a_scorer_is_meant(objective):
 def _takes(function, **kwargs):
     """Whether a function can be called with two arguments and these; True if its signature is not known."""
     try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):
-        return True
-    try:
-        signature.bind(None, None, **kwargs)
+        inspect.signature(function).bind(None, None, **kwargs)
     except TypeError:
         return False
+    except ValueError:  # a builtin without a signature
+        return True
     return True
