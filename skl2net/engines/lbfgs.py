@@ -116,7 +116,7 @@ def step(session, state, penalty, limits):
 
 
 def descent_direction(state):
-    """The direction -H·gradient, by the two-loop recursion; H is the inverse of the curvature that the pairs describe."""
+    """The direction -H·gradient, by the two-loop recursion; the pairs describe the curvature, whose inverse is H."""
     n_pairs = len(state.steps)
     pairs = [i % n_pairs for i in range(max(0, state.n_updates - n_pairs), state.n_updates)]  # the oldest first
     direction, shares = -state.gradient, np.empty(n_pairs)
