@@ -142,24 +142,21 @@ def _documented_like(net_class):
     return fill
 
 
+def _has_network(search):
+    if not search.refit:
+        raise AttributeError(
+            f"This {type(search).__name__} instance was initialized with `refit=False`. Methods of the network are "
+            "available only after refitting with the chosen alpha: set refit=True, or fit "
+            f"{search._net_class.__name__}(alpha=search.alpha_)."
+        )
+    return True
+
+
 def _network_with_refit(search_class):
     """Make the methods of a fitted network available only where there is one, as GridSearchCV does."""
-
-    def is_available(name):
-        def check(search):
-            if not search.refit:
-                raise AttributeError(
-                    f"This {type(search).__name__} instance was initialized with `refit=False`. {name} is available "
-                    f"only after refitting with the chosen alpha: set refit=True, or fit "
-                    f"{search._net_class.__name__}(alpha=search.alpha_)."
-                )
-            return True
-
-        return check
-
     for name in _METHODS_OF_A_NETWORK:
         if hasattr(search_class, name):
-            setattr(search_class, name, available_if(is_available(name))(getattr(search_class, name)))
+            setattr(search_class, name, available_if(_has_network)(getattr(search_class, name)))
     return search_class
 
 

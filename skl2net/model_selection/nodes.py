@@ -391,8 +391,7 @@ class _Scoreboard:
 class SweepHistory(list[dict[str, Any]]):
     """The comparisons of a sweep: a list of dict that prints as a table."""
 
-    def lines(self):
-        """The table, list of str."""
+    def __str__(self):
         several = any(len(comparison["size"]) > 1 for comparison in self)
         rows = [["comparison", *(["layer"] if several else []), "step", "smaller", "middle", "larger", "winner"]]
         for i, comparison in enumerate(self):
@@ -404,10 +403,7 @@ class SweepHistory(list[dict[str, Any]]):
             layer = [str(comparison["layer"])] if several else []
             rows.append([str(i + 1), *layer, str(comparison["step"]), *cells.values(), _shown(comparison["winner"])])
         widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-        return ["  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows]
-
-    def __str__(self):
-        return "\n".join(self.lines())
+        return "\n".join("  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows)
 
 
 def play(scores, size, *, step, resolution, min_units, max_units):

@@ -36,16 +36,16 @@ class BoundedLBFGS:
             value, gradient = problem.objective_and_gradient(x.astype(dtype))
             return value, gradient.astype(np.float64)
 
-        def finish(x, loss, record):
-            parameters = x.astype(dtype)
+        def found(result):
+            parameters, loss = result.x.astype(dtype), float(result.fun)
             if not (np.isfinite(loss) and np.isfinite(parameters).all()):
                 raise Diverged("Scale the input to unit variance, or increase alpha.")
             penalty, weight_norm = float(problem.penalty(parameters)), problem.network.weight_norm(parameters)
-            record(parameters, IterationTotals(loss, loss - penalty, weight_norm))
+            return parameters, IterationTotals(loss, loss - penalty, weight_norm)
 
         def finish_iteration(intermediate_result):
-            x, loss = intermediate_result.x, float(intermediate_result.fun)
-            finish(x, loss, lambda parameters, totals: monitor.finish(parameters, [totals]))
+            parameters, totals = found(intermediate_result)
+            monitor.finish(parameters, [totals])
 
         stopping = monitor.stopping
         with _one_at_a_time, threadpoolctl.threadpool_limits(1, user_api="blas"):
@@ -59,4 +59,4 @@ class BoundedLBFGS:
                 options={"maxfun": np.inf, "maxiter": stopping.max_iter, "gtol": stopping.tol, "ftol": 0.0},
             )
         if monitor.n_iter == 0:
-            finish(result.x, float(result.fun), monitor.finish_at_start)
+            monitor.finish_at_start(*found(result))
