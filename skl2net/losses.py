@@ -26,12 +26,15 @@ class Loss:
     scales : dict of str to (float, bool)
         The loss of other libraries: what it is in multiples of this one, and whether it is also divided by the number
         of outputs. The keys are the families of losses of `skl2net.conventions`.
+    has_scale : bool
+        Whether targets may be centred and divided by their standard deviation.
     """
 
     name: ClassVar[str]
     output: ClassVar[Function]
     kernel: ClassVar[int]
     scales: ClassVar[dict]
+    has_scale: ClassVar[bool] = False
 
     @property
     def convention(self):
@@ -68,6 +71,7 @@ class SquaredError(Loss):
     """½·Σ(output - target)², of outputs that are the raw ones."""
 
     name, output, kernel = "squared_error", OUTPUTS["identity"], 0
+    has_scale = True
     scales = {
         "mean over outputs": (2, True),
         "flux": (2, True),
