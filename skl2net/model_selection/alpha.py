@@ -29,12 +29,12 @@ from skl2net._sklearn_private import (
     score_of_split,
     without_callbacks,
 )
+from skl2net.activations import ActivationName
 from skl2net.conventions import convert_alpha
 from skl2net.estimators import L2NetClassifier, L2NetRegressor
 from skl2net.estimators.base import BaseL2Net
 from skl2net.estimators.sparse_input import check_sparse
 from skl2net.hints import (
-    Activation,
     ArrayLike,
     ClassWeight,
     Estimator,
@@ -48,6 +48,7 @@ from skl2net.hints import (
     Strengths,
 )
 from skl2net.l2 import PENALTIES, L2Rule, check_rule
+from skl2net.losses import ClassificationLoss, RegressionLoss
 from skl2net.model_selection.held_out_loss import HeldOutLoss
 from skl2net.model_selection.search import Search, split_scores, standard_error
 from skl2net.report import HeldOut, L2Report
@@ -594,9 +595,9 @@ class L2NetClassifierCV(_AlphaSearch, L2NetClassifier):
     def __init__(
         self,
         hidden_layer_sizes: int | Sizes = (100,),
-        activation: Activation = "relu",
+        activation: ActivationName = "relu",
         *,
-        loss: Literal["log_loss", "squared_error"] = "log_loss",
+        loss: ClassificationLoss = "log_loss",
         solver: SolverName | ParticleSwarm = "adam",
         l2_mode: L2Mode = "prior",
         class_weight: ClassWeight = None,
@@ -660,9 +661,9 @@ class L2NetRegressorCV(_AlphaSearch, L2NetRegressor):
     def __init__(
         self,
         hidden_layer_sizes: int | Sizes = (100,),
-        activation: Activation = "relu",
+        activation: ActivationName = "relu",
         *,
-        loss: Literal["squared_error", "poisson"] = "squared_error",
+        loss: RegressionLoss = "squared_error",
         solver: SolverName | ParticleSwarm = "adam",
         l2_mode: L2Mode = "prior",
         normalize_y: bool = True,
