@@ -201,7 +201,8 @@ class _AlphaGrid(Search):
     def found(self):
         """The attributes of the owner after the search."""
         net = self.best_estimator_ if self.refit else self.estimator
-        found = {name: value for name, value in vars(without_callbacks(net)).items() if name not in net.get_params()}
+        left_out = {*net.get_params(), *(() if self.refit else ("_loss",))}
+        found = {name: value for name, value in vars(without_callbacks(net)).items() if name not in left_out}
         found |= {name: getattr(self, name) for name in _OF_SEARCH if hasattr(self, name)}
         return found | {
             "alpha_": self.best_params_["alpha"],
