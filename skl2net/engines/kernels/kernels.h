@@ -195,8 +195,13 @@ int is_csr(const data_t *data, index_t n_stored, index_t n_columns);
 #pragma GCC visibility pop
 #endif
 
-int skl2net_get_num_threads(void);
-void skl2net_set_num_threads(int n);
+#ifdef _WIN32
+#define EXPORTED __declspec(dllexport)
+#else
+#define EXPORTED __attribute__((visibility("default")))
+#endif
+EXPORTED int skl2net_get_num_threads(void);
+EXPORTED void skl2net_set_num_threads(int n);
 
 #ifdef __cplusplus
 }
