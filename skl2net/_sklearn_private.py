@@ -1,6 +1,6 @@
 """Private names of scikit-learn that skl2net uses, and substitutes for what scikit-learn 1.7 and 1.8 lack.
 
-`tests/test_sklearn_private.py` says which versions are tested.
+`tests/package/test_sklearn_private.py` says which versions are tested.
 """
 
 # ruff: noqa: F401

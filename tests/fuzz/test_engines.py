@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from cases import OUTPUT_LOSSES, STEPS, coefficients_of, make_batches, make_case, new_state, rates_of, run
+from engines.test_agreement import SIZES, assert_evaluations_agree, assert_updates_agree
+from engines.test_compiled import SWARMS, make_motion, make_swarm, penalty_of
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
-from test_compiled import SWARMS, make_motion, make_swarm, penalty_of
-from test_engine_agreement import SIZES, assert_evaluations_agree, assert_updates_agree
 
 from skl2net.activations import ACTIVATIONS
 from skl2net.engines.base import Batches

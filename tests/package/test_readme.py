@@ -1,0 +1,49 @@
+"""The code in README and in the user guide runs, and prints what it says there."""
+
+import contextlib
+import io
+import re
+import warnings
+from pathlib import Path
+
+import pytest
+from sklearn.exceptions import ConvergenceWarning
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [page for page in PAGES if "```python" in page.read_text(encoding="utf-8")]
+PAGES.remove(ROOT / "docs" / "distributed.md")  # needs a cluster, see model_selection/test_distributed.py
+_NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:e-?\d+)?")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_code_prints_what_the_page_says(page, tmp_path, monkeypatch):
+    """The words are the same; the numbers agree to 1 %, since training differs by rounding between machines.
+
+    A block whose output the page does not show has to run.
+    """
+    monkeypatch.chdir(tmp_path)
+    text = page.read_text(encoding="utf-8")
+    if "sklearn.callback" in text:
+        pytest.importorskip("sklearn.callback", reason="callbacks are new in scikit-learn 1.9")
+        pytest.importorskip("rich")
+    blocks = re.findall(r"```python\n(.*?)```(?:\n\n```text\n(.*?)```)?", text, flags=re.DOTALL)
+    assert text.count("```python") == len(blocks) > 0
+    namespace = {}
+    for code, expected in blocks:
+        with contextlib.redirect_stdout(io.StringIO()) as output, warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            exec(compile(code, str(page), "exec"), namespace)
+        printed = output.getvalue() if expected else ""
+        assert _NUMBER.sub("#", printed).split() == _NUMBER.sub("#", expected).split()
+        numbers = [[float(number) for number in _NUMBER.findall(text)] for text in (printed, expected)]
+        assert numbers[0] == pytest.approx(numbers[1], rel=0.01)
+
+
+def test_links_of_readme_lead_somewhere():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    targets = re.findall(r"\]\((?!https?:)([^)]+)\)", text)
+    headings = {heading.lower().replace(" ", "-") for heading in re.findall(r"^#+ (.*)", text, re.MULTILINE)}
+    assert len(targets) > 5
+    for target in targets:
+        assert target[1:] in headings if target[0] == "#" else (ROOT / target).exists(), target
