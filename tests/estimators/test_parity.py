@@ -1,6 +1,5 @@
 """With `penalty_per_sample` and a constant learning rate, training follows the trajectory of scikit-learn's MLP.
 
-
 A trajectory can be compared only where it is not chaotic: each comparison therefore also asks scikit-learn to train on
 data moved by one part in 1e15, and expects it to end where it ended before.
 """
