@@ -6,9 +6,12 @@ API standard; `kernel` is the number of the loss in the compiled engine, see ``e
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal, TypeAlias
 
 from skl2net.activations import OUTPUTS, Function
+
+ClassificationLoss: TypeAlias = Literal["log_loss", "squared_error"]
+RegressionLoss: TypeAlias = Literal["squared_error", "poisson"]
 
 
 @dataclass(frozen=True)

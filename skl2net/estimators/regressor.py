@@ -9,11 +9,11 @@ from sklearn.metrics import r2_score
 from sklearn.utils import column_or_1d
 
 from skl2net._sklearn_private import StrOptions, available_if, fit_context, validate_data
+from skl2net.activations import ActivationName
 from skl2net.estimators.base import FLOATS, BaseL2Net
 from skl2net.estimators.docstrings import documented
 from skl2net.estimators.sparse_input import check_sparse
 from skl2net.hints import (
-    Activation,
     ArrayLike,
     Floats,
     L2Mode,
@@ -23,7 +23,7 @@ from skl2net.hints import (
     SolverName,
     Strengths,
 )
-from skl2net.losses import REGRESSION_LOSSES
+from skl2net.losses import REGRESSION_LOSSES, RegressionLoss
 from skl2net.problem import Decoder
 from skl2net.solvers.schedules import LearningRate
 from skl2net.solvers.swarm import ParticleSwarm
@@ -85,9 +85,9 @@ class L2NetRegressor(RegressorMixin, BaseL2Net):
     def __init__(
         self,
         hidden_layer_sizes: int | Sizes = (100,),
-        activation: Activation = "relu",
+        activation: ActivationName = "relu",
         *,
-        loss: Literal["squared_error", "poisson"] = "squared_error",
+        loss: RegressionLoss = "squared_error",
         solver: SolverName | ParticleSwarm = "adam",
         l2_mode: L2Mode = "prior",
         alpha: float | Strengths | None = None,

@@ -27,13 +27,13 @@ from skl2net._sklearn_private import (
     score_of_split,
     without_callbacks,
 )
+from skl2net.activations import ActivationName
 from skl2net.conventions import convert_alpha
 from skl2net.estimators import L2NetClassifier, L2NetRegressor
 from skl2net.estimators.base import BaseL2Net
 from skl2net.estimators.docstrings import documented
 from skl2net.estimators.sparse_input import check_sparse
 from skl2net.hints import (
-    Activation,
     ArrayLike,
     ClassWeight,
     Estimator,
@@ -47,6 +47,7 @@ from skl2net.hints import (
     Strengths,
 )
 from skl2net.l2 import PENALTIES, L2Rule, check_rule
+from skl2net.losses import ClassificationLoss, RegressionLoss
 from skl2net.model_selection.held_out_loss import HeldOutLoss
 from skl2net.model_selection.search import Search, split_scores, standard_error
 from skl2net.report import HeldOut, L2Report
@@ -120,7 +121,8 @@ class _AlphaGrid(Search):
     def found(self):
         """The attributes of the owner after the search."""
         net = self.best_estimator_ if self.refit else self.estimator
-        found = {name: value for name, value in vars(without_callbacks(net)).items() if name not in net.get_params()}
+        left_out = {*net.get_params(), *(() if self.refit else ("_loss",))}
+        found = {name: value for name, value in vars(without_callbacks(net)).items() if name not in left_out}
         found |= {name: getattr(self, name) for name in _OF_SEARCH if hasattr(self, name)}
         return found | {
             "alpha_": self.best_params_["alpha"],
@@ -573,9 +575,9 @@ class L2NetClassifierCV(_AlphaSearch, L2NetClassifier):
     def __init__(
         self,
         hidden_layer_sizes: int | Sizes = (100,),
-        activation: Activation = "relu",
+        activation: ActivationName = "relu",
         *,
-        loss: Literal["log_loss", "squared_error"] = "log_loss",
+        loss: ClassificationLoss = "log_loss",
         solver: SolverName | ParticleSwarm = "adam",
         l2_mode: L2Mode = "prior",
         class_weight: ClassWeight = None,
@@ -639,9 +641,9 @@ class L2NetRegressorCV(_AlphaSearch, L2NetRegressor):
     def __init__(
         self,
         hidden_layer_sizes: int | Sizes = (100,),
-        activation: Activation = "relu",
+        activation: ActivationName = "relu",
         *,
-        loss: Literal["squared_error", "poisson"] = "squared_error",
+        loss: RegressionLoss = "squared_error",
         solver: SolverName | ParticleSwarm = "adam",
         l2_mode: L2Mode = "prior",
         normalize_y: bool = True,
