@@ -104,7 +104,8 @@ plt.show()
 # %%
 # SGD
 # ---
-# SGD supports all six rules. The learning rate is constant, so that the shares are, too. Each rule has the α with the same timescale as ``penalty`` with α = 0.02, here 10 epochs, see
+# SGD supports all six rules. The learning rate is constant, so that the share that an update removes is, too. Each rule
+# has the α with the same timescale as ``penalty`` with α = 0.02, here 10 epochs, see
 # :ref:`sphx_glr_auto_examples_quickstart.py`.
 
 BATCH_SIZE, LEARNING_RATE, MOMENTUM, EPOCHS = 20, 0.05, 0.9, 500

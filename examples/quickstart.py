@@ -2,8 +2,9 @@
 Six L2 rules, and the default
 =============================
 
-This example trains networks with the default rule, then with all six rules on one data set: first with the same number, which gives six different networks, then with the same *timescale*, which gives nearly the
-same network six times. It ends with a pipeline, a grid search and a pickle.
+This example trains networks with the default rule, then with all six rules on one data set: first with the same number,
+which gives six different networks, then with the same *timescale*, which gives nearly the same network six times. It
+ends with a pipeline, a grid search and a pickle.
 
 The data are the 442 patients of :func:`sklearn.datasets.load_diabetes`: does the disease progress faster than in the
 median patient? A network of 30 hidden units learns a few hundred of them by heart, and predicts the others badly.
