@@ -5,7 +5,9 @@ in the compiled engine, see ``engines/kernels``.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal, TypeAlias
+
+ActivationName: TypeAlias = Literal["identity", "logistic", "tanh", "relu", "softplus"]
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,6 @@ RandomState: TypeAlias = int | np.random.RandomState | None
 Sizes: TypeAlias = Sequence[int] | NDArray[np.integer[Any]]
 Strengths: TypeAlias = Sequence[float] | NDArray[np.floating[Any]]
 
-Activation: TypeAlias = Literal["identity", "logistic", "tanh", "relu", "softplus"]
 L2Mode: TypeAlias = Literal["prior", "penalty", "penalty_per_sample", "decay_before", "decay_after", "decoupled"]
 SolverName: TypeAlias = Literal["lbfgs", "sgd", "adam", "pso"]
 ClassWeight: TypeAlias = Mapping[Any, float] | Sequence[Mapping[Any, float]] | Literal["balanced"] | None

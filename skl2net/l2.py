@@ -36,7 +36,7 @@ MODES = PENALTIES + DECAYS
 # that of AdamW in PyTorch. `penalty` and the decays: the weaker of the two best strengths on the data sets of
 # scikit-learn (examples/benchmarks/default_strength.py --rules).
 DEFAULT_ALPHA = {
-    "prior": 1.0,
+    "prior": 5.0,
     "penalty": 1e-2,
     "penalty_per_sample": 1e-4,
     "decay_before": 1e-3,
@@ -129,7 +129,7 @@ class AppliedRule:
     rule : L2Rule
     solver : str
     learning_rate : float or None
-        Learning rate of the last update. None if the solver has none.
+        Initial learning rate of the last fit. None if the solver has none.
     mean_learning_rate : float or None
         Mean over the updates of the last fit. None if the solver has none, or if it is unknown.
     constants : dict
@@ -163,16 +163,21 @@ class AppliedRule:
 
     @property
     def coefficients(self):
-        """The three coefficients of the last full update."""
+        """The three coefficients of a full update at the initial learning rate."""
         return self.rule.coefficients(n=self.n, n_total=self.n_total, learning_rate=self.learning_rate)
 
     @property
     def share(self):
-        """Share of a weight that the last update removes, see `share_removed`; None for full-batch solvers."""
+        """Share of a weight that an update removes, see `share_removed`; None for full-batch solvers.
+
+        Under a schedule, that of the mean learning rate.
+        """
         if self.updates_per_epoch is None:
             return None
+        rate = self.learning_rate if self.mean_learning_rate is None else self.mean_learning_rate
+        coefficients = self.rule.coefficients(n=self.n, n_total=self.n_total, learning_rate=rate)
         momentum, nesterov = self.constants.get("momentum"), self.constants.get("nesterov", False)
-        return share_removed(self.coefficients, learning_rate=self.learning_rate, momentum=momentum, nesterov=nesterov)
+        return share_removed(coefficients, learning_rate=rate, momentum=momentum, nesterov=nesterov)
 
 
 def long_run_share(shrink, *, momentum=0.0, nesterov=False):

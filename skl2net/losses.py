@@ -6,9 +6,12 @@ API standard; `kernel` is the number of the loss in the compiled engine, see ``e
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal, TypeAlias
 
 from skl2net.activations import OUTPUTS, Function
+
+ClassificationLoss: TypeAlias = Literal["log_loss", "squared_error"]
+RegressionLoss: TypeAlias = Literal["squared_error", "poisson"]
 
 
 @dataclass(frozen=True)
@@ -26,12 +29,15 @@ class Loss:
     scales : dict of str to (float, bool)
         The loss of other libraries: what it is in multiples of this one, and whether it is also divided by the number
         of outputs. The keys are the families of losses of `skl2net.conventions`.
+    has_scale : bool
+        Whether targets may be centred and divided by their standard deviation.
     """
 
     name: ClassVar[str]
     output: ClassVar[Function]
     kernel: ClassVar[int]
     scales: ClassVar[dict]
+    has_scale: ClassVar[bool] = False
 
     @property
     def convention(self):
@@ -68,6 +74,7 @@ class SquaredError(Loss):
     """½·Σ(output - target)², of outputs that are the raw ones."""
 
     name, output, kernel = "squared_error", OUTPUTS["identity"], 0
+    has_scale = True
     scales = {
         "mean over outputs": (2, True),
         "flux": (2, True),

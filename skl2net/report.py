@@ -51,7 +51,7 @@ class L2Report:
     solver : str
         Name of the solver.
     learning_rate, momentum : float or None
-        Learning rate of the last update, and momentum; None if the solver has none.
+        Initial learning rate, and momentum; None if the solver has none.
     n : float
         Number of samples per update: of rows, or the sum of their weights.
     n_total : float
@@ -59,7 +59,8 @@ class L2Report:
     updates_per_epoch : int or None
         None for full-batch solvers.
     schedule : bool
-        Whether the learning rate follows a schedule. Share and timescale are then those of the last update.
+        Whether the learning rate follows a schedule. Share and timescale are then means over the updates of the last
+        fit.
     rule : str
         The update, or for full-batch solvers the objective, with its numbers. Brackets contain a number for each layer.
     share : ndarray of shape (n_layers,) or None
@@ -102,11 +103,11 @@ class L2Report:
         yield "Rule", f"l2_mode={self.l2_mode!r}, alpha={_number(self.alpha)}, solver={self.solver!r}"
         yield "Update" if self.updates_per_epoch else "Objective", f"{self.rule}   (biases are left alone)"
         if self.updates_per_epoch:
-            at_last = " at last" if self.schedule else ""
+            at_first = " at first" if self.schedule else ""
             momentum = "" if self.momentum is None else f", momentum {self.momentum:g}"
             yield (
                 "Run",
-                f"learning rate {self.learning_rate:.6g}{at_last}{momentum}, n = {self.n:g} samples per update, "
+                f"learning rate {self.learning_rate:.6g}{at_first}{momentum}, n = {self.n:g} samples per update, "
                 f"{self.updates_per_epoch} update{'' if self.updates_per_epoch == 1 else 's'} per epoch",
             )
         if self.share is None:
@@ -154,14 +155,34 @@ class L2Report:
         )
 
 
-def make_report(applied, coefs):
+@dataclass(frozen=True)
+class HeldOut:
+    """Loss on held-out data beside that on the training data, without the penalty.
+
+    Parameters
+    ----------
+    training, loss : float
+    data : str
+        The held-out data, for messages.
+    """
+
+    training: float
+    loss: float
+    data: str
+
+
+def make_report(applied, coefs, *, held_out=None, has_target_scale=False):
     """Make the report of a fit.
 
     Parameters
     ----------
     applied : AppliedRule
     coefs : list of ndarray
-        Weights of each layer.
+        Weights of each layer, in the units in which they were penalised.
+    held_out : HeldOut, default=None
+        None if nothing was held out.
+    has_target_scale : bool, default=False
+        Whether targets were divided by their standard deviation.
 
     Returns
     -------
@@ -184,7 +205,7 @@ def make_report(applied, coefs):
         reason=_NO_SHARE[applied.solver] if share is None else None,
         sum_of_squares=np.array([np.sum(np.square(coef, dtype=np.float64)) for coef in coefs]),
         largest=np.array([np.abs(coef).max() for coef in coefs]),
-        remarks=tuple(_remarks(applied, share, coefs)),
+        remarks=tuple(_remarks(applied, share, coefs, held_out, has_target_scale)),
         equivalents=_equivalents(applied, coefs),
     )
 
@@ -242,7 +263,7 @@ def _describe(coefficients, updates_per_epoch, objective):
     return "w <- w - step(g)"
 
 
-def _remarks(applied, share, coefs):
+def _remarks(applied, share, coefs, held_out, has_target_scale):
     if share is not None and np.min(share) < 0:
         yield (
             "A share below 0 means that the penalty moves each weight past zero and makes it larger. Decrease alpha "
@@ -250,6 +271,17 @@ def _remarks(applied, share, coefs):
         )
     if _whole(applied.n) is None:
         yield "Samples are counted by their weights."
+    if has_target_scale:
+        yield "Targets are divided by their standard deviation: alpha, losses and weights are in these units."
+    if held_out is None:
+        yield (
+            "Weights alone do not tell whether the network over-fits. Compare the loss on held-out data, as "
+            "early_stopping=True and the ...CV estimators do."
+        )
+    else:
+        yield f"Loss on the training data {held_out.training:.4g}, on {held_out.data} {held_out.loss:.4g}." + (
+            " The network over-fits: try a larger alpha." if held_out.loss > 2 * held_out.training else ""
+        )
     largest = max(float(np.abs(coef).max()) for coef in coefs)
     n_large = sum(int(np.sum(np.abs(coef) > LARGE)) for coef in coefs)
     if n_large:
@@ -257,7 +289,7 @@ def _remarks(applied, share, coefs):
             f"{n_large} {'weight is' if n_large == 1 else 'weights are'} larger than {LARGE:g}, the largest is "
             f"{largest:.3g}. Weights beyond {LARGE:g} "
             + (f"and up to {_VERY_LARGE:g} and more " if largest >= _VERY_LARGE else "")
-            + "are typical of over-fitting. Compare the score on held-out data with that of a larger alpha."
+            + "may be a sign of over-fitting."
         )
 
 

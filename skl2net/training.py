@@ -27,6 +27,7 @@ from skl2net.solvers.schedules import SCHEDULES, Constant
 from skl2net.solvers.stopping import Progress, StoppingRule
 from skl2net.solvers.swarm import ParticleSwarm
 from skl2net.solvers.training_state import TrainingState
+from skl2net.target_scale import TargetScale
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ class TrainingData:
         What targets and outputs mean.
     stratify : ndarray of shape (n_samples,), default=None
         Labels whose proportions a validation set shares.
+    target_scale : TargetScale, default=None
+        The units of `Y`. None for those of the targets.
     class_weights : callable, default=None
         ``class_weights(Y, sample_weight, dtype) -> weights``, weights multiplied by those of the classes.
     """
@@ -57,6 +60,7 @@ class TrainingData:
     loss: Loss
     decoder: Decoder
     stratify: np.ndarray | None = None
+    target_scale: TargetScale | None = None
     class_weights: Callable | None = None
 
     @property
@@ -92,16 +96,17 @@ def make_plan(net, data, *, n_threads=None, n_seen=0.0, is_stream=False):
     if network.n_parameters * data.X.dtype.itemsize > sys.maxsize:
         raise ValueError("hidden_layer_sizes is too large: the weights exceed the address space. Pass fewer units.")
     rule = check_rule(
-        net.l2_mode, net.alpha, n_layers=network.n_layers, solver=solver, learning_rate=net.learning_rate_init
+        net.l2_mode, net.alpha, n_layers=network.n_layers, solver=solver, learning_rate=solver.learning_rate_init
     )
     task = Task(network, data.loss, data.X, data.Y, data.weights, n_threads=n_threads)
     early_stopping = None
     if net.early_stopping:
         early_stopping = EarlyStopping(float(net.validation_fraction), data.stratify)
+    max_iter = 1 if is_stream else solver.default_max_iter if net.max_iter is None else net.max_iter
     return Plan(
         Problem(task, rule, default_engine(), data.decoder, n_seen),
         solver,
-        StoppingRule(1 if is_stream else int(net.max_iter), float(net.tol), net.n_iter_no_change),
+        StoppingRule(int(max_iter), float(net.tol), net.n_iter_no_change),
         early_stopping,
     )
 
@@ -134,9 +139,10 @@ def make_solver(net, n_rows, *, is_stream=False):
     schedule = SCHEDULES[net.learning_rate]
     if net.solver not in schedule.solvers or (is_stream and schedule.has_horizon):
         schedule = Constant
+    rate = schedule.default_rates[net.solver] if net.learning_rate_init is None else net.learning_rate_init
     return GradientDescent(
         optimiser,
-        schedule(float(net.learning_rate_init), float(net.power_t)),
+        schedule(float(rate), float(net.power_t)),
         batch_size=min(200 if net.batch_size == "auto" else int(net.batch_size), n_rows),
         shuffle=net.shuffle,
         is_stream=is_stream,

@@ -7,8 +7,8 @@ import numpy as np
 
 from skl2net.display.drawing import BLUE, VERMILION, find_fitted, import_pyplot
 from skl2net.hints import Estimator, Floats
+from skl2net.l2 import timescale
 from skl2net.model_selection import L2NetClassifierCV, L2NetRegressorCV
-from skl2net.report import make_report
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -177,5 +177,5 @@ def _timescales(estimator):
     applied = estimator._training_state.applied_rule
     n_layers = len(applied.rule.alpha)
     rules = [replace(applied.rule, alpha=(alpha,) * n_layers) for alpha in estimator.alphas_]
-    timescales = [make_report(replace(applied, rule=rule), estimator.coefs_).timescale for rule in rules]
+    timescales = [timescale(replace(applied, rule=rule).share, applied.updates_per_epoch) for rule in rules]
     return None if timescales[-1] is None else np.array([of_layers[0] for of_layers in timescales])

@@ -33,7 +33,7 @@ from skl2net.fitting import Watch, fit_network
 from skl2net.hints import ArrayLike, Estimator, Floats, MatrixLike, NDArray
 from skl2net.l2 import MODES
 from skl2net.network import Network
-from skl2net.report import L2Report, make_report
+from skl2net.report import HeldOut, L2Report, make_report
 from skl2net.search_threads import limits_of_this_thread
 from skl2net.solvers.schedules import SCHEDULES
 from skl2net.solvers.swarm import ParticleSwarm, SwarmState
@@ -66,9 +66,9 @@ class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
         "alpha": [Interval(Real, 0, None, closed="left"), "array-like", None],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "learning_rate": [StrOptions(set(SCHEDULES))],
-        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither"), None],
         "power_t": [Interval(Real, 0, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left"), None],
         "shuffle": ["boolean"],
         "random_state": ["random_state"],
         "tol": [Interval(Real, 0, None, closed="left")],
@@ -140,7 +140,10 @@ class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
                 "There is nothing to report: this network was trained by the L-BFGS of scikit-learn, which does not "
                 "remember the number of samples that alpha was divided by. Call fit first."
             )
-        return make_report(applied_rule, self.coefs_)
+        has_target_scale = self._training_state.target_scale is not None
+        return make_report(
+            applied_rule, self._standard_coefs(), held_out=self._held_out(), has_target_scale=has_target_scale
+        )
 
     @classmethod
     def from_sklearn(cls, mlp: Estimator) -> Self:
@@ -349,10 +352,12 @@ class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
         is_cancelled, n_threads = limits_of_this_thread()
         plan = make_plan(self, data, n_threads=n_threads, n_seen=n_seen, is_stream=is_stream)
         network = plan.problem.network
+        fitted.max_iter_, fitted.learning_rate_init_ = plan.stopping.max_iter, plan.solver.learning_rate_init
         if continues:
             self._check_same_layers(network)
-            parameters = network.pack(self.coefs_, self.intercepts_)
+            parameters = self._parameters_in(data.target_scale, network)
         start = make_start(self.random_state, before, parameters, is_stream=is_stream)
+        start = replace(start, target_scale=data.target_scale)
         tasks = FitTasks(
             self,
             fitted,
@@ -448,9 +453,38 @@ class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
         vars(copied).update(vars(self))
         return copied
 
+    def _parameters_in(self, scale, network):
+        """The fitted parameters as one vector, in the units of a `TargetScale`, or of the targets for None."""
+        parameters, own = network.pack(self.coefs_, self.intercepts_), self._training_state.target_scale
+        if scale is None:
+            return parameters
+        return (own if scale.is_same(own) else scale).standard_parameters(network, parameters)
+
+    def _held_out(self):
+        """Losses of the epoch whose weights early stopping has kept, a `HeldOut`; None without a validation set."""
+        if self.best_validation_score_ is None:
+            return None
+        curves = self._curves
+        n = self.n_iter_  # curves may begin with earlier fits
+        scores, training, held_out = (
+            curve.tolist()[-n:] for curve in (curves.validation_score, curves.data_loss, curves.validation_loss)
+        )
+        best = int(np.nanargmax(scores))
+        return HeldOut(training[best], held_out[best], "the validation set")
+
+    def _standard_coefs(self):
+        """Weights of each layer in the units in which they were trained and penalised."""
+        network, scale = self._network(), self._training_state.target_scale
+        return self.coefs_ if scale is None else network.unpack(self._parameters_in(scale, network))[0]
+
     def _keep(self, network, state):
         """Turn the state after a fit into fitted attributes."""
-        coefs, intercepts = network.unpack(state.parameters)
+        parameters, scale = state.parameters, state.target_scale
+        if scale is not None:
+            last = np.concatenate([np.ravel(arrays[-1]) for arrays in network.unpack(parameters)])
+            state = replace(state, target_scale=replace(scale, last_layer=last))
+            parameters = scale.unscaled_parameters(network, parameters)
+        coefs, intercepts = network.unpack(parameters)
         vars(self).update(
             coefs_=coefs,
             intercepts_=intercepts,

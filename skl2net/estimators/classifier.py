@@ -19,11 +19,11 @@ from skl2net._sklearn_private import (
     is_finite_number,
     validate_data,
 )
+from skl2net.activations import ActivationName
 from skl2net.estimators.base import FLOATS, BaseL2Net, check_range
 from skl2net.estimators.persistence import fault_of_classes
 from skl2net.estimators.sparse_input import check_sparse
 from skl2net.hints import (
-    Activation,
     ArrayLike,
     ClassWeight,
     Floats,
@@ -35,7 +35,7 @@ from skl2net.hints import (
     SolverName,
     Strengths,
 )
-from skl2net.losses import CLASSIFICATION_LOSSES
+from skl2net.losses import CLASSIFICATION_LOSSES, ClassificationLoss
 from skl2net.problem import Decoder
 from skl2net.solvers.schedules import LearningRate
 from skl2net.solvers.swarm import ParticleSwarm
@@ -229,18 +229,18 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
     def __init__(
         self,
         hidden_layer_sizes: int | Sizes = (100,),
-        activation: Activation = "relu",
+        activation: ActivationName = "relu",
         *,
-        loss: Literal["log_loss", "squared_error"] = "log_loss",
+        loss: ClassificationLoss = "log_loss",
         solver: SolverName | ParticleSwarm = "adam",
         l2_mode: L2Mode = "prior",
         alpha: float | Strengths | None = None,
         class_weight: ClassWeight = None,
         batch_size: int | Literal["auto"] = "auto",
-        learning_rate: LearningRate = "constant",
-        learning_rate_init: float = 0.001,
+        learning_rate: LearningRate = "cosine",
+        learning_rate_init: float | None = None,
         power_t: float = 0.5,
-        max_iter: int = 200,
+        max_iter: int | None = None,
         shuffle: bool = True,
         random_state: RandomState = None,
         tol: float = 1e-4,

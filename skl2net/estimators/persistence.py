@@ -62,6 +62,10 @@ def _not_nan(values):
     return ~np.isnan(values)
 
 
+def _is_positive(values):
+    return np.isfinite(values) & (values > 0)
+
+
 def _is_index(values):
     return (values >= 0) & (values < len(values))
 
@@ -77,6 +81,9 @@ _ARRAYS = {
     "best_data_losses": (("n_particles",), (np.float64,), _not_nan),
     "neighbourhood_best": (("n_particles",), (np.intp,), _is_index),
     "links": (("n_particles", "n_particles"), (np.bool_,), None),
+    "mean": (("n_outputs",), (np.float64,), np.isfinite),
+    "std": (("n_outputs",), (np.float64,), _is_positive),
+    "last_layer": (("n_last",), _FLOATS, np.isfinite),
 }
 _LENGTHS_OF_CURVES = {"loss": "n_losses", "weight_norm": "n_losses", "data_loss": "n_losses"}
 _LENGTHS_OF_CURVES |= dict.fromkeys(("validation_score", "validation_loss"), "n_validated")
@@ -231,6 +238,7 @@ def _checked(state, message, is_classifier):
     training = fields.fields(_TRAINING)
     del attributes[_NETWORK], attributes[_TRAINING]
     lengths = {"n_layers": network.n_layers, "n_parameters": network.n_parameters}
+    lengths |= {"n_outputs": network.layer_sizes[-1], "n_last": (network.layer_sizes[-2] + 1) * network.layer_sizes[-1]}
     # views of one vector again: they were saved one by one
     coefs, intercepts = network.unpack(network.pack(attributes["coefs_"], attributes["intercepts_"]))
     attributes.update(

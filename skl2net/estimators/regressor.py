@@ -9,10 +9,10 @@ from sklearn.metrics import r2_score
 from sklearn.utils import column_or_1d
 
 from skl2net._sklearn_private import StrOptions, available_if, fit_context, validate_data
+from skl2net.activations import ActivationName
 from skl2net.estimators.base import FLOATS, BaseL2Net
 from skl2net.estimators.sparse_input import check_sparse
 from skl2net.hints import (
-    Activation,
     ArrayLike,
     Floats,
     L2Mode,
@@ -22,10 +22,11 @@ from skl2net.hints import (
     SolverName,
     Strengths,
 )
-from skl2net.losses import REGRESSION_LOSSES
+from skl2net.losses import REGRESSION_LOSSES, RegressionLoss
 from skl2net.problem import Decoder
 from skl2net.solvers.schedules import LearningRate
 from skl2net.solvers.swarm import ParticleSwarm
+from skl2net.target_scale import TargetScale
 from skl2net.training import TrainingData
 
 
@@ -201,22 +202,24 @@ class L2NetRegressor(RegressorMixin, BaseL2Net):
     _parameter_constraints: dict = {
         **BaseL2Net._parameter_constraints,
         "loss": [StrOptions(set(REGRESSION_LOSSES))],
+        "normalize_y": ["boolean"],
     }
 
     def __init__(
         self,
         hidden_layer_sizes: int | Sizes = (100,),
-        activation: Activation = "relu",
+        activation: ActivationName = "relu",
         *,
-        loss: Literal["squared_error", "poisson"] = "squared_error",
+        loss: RegressionLoss = "squared_error",
         solver: SolverName | ParticleSwarm = "adam",
         l2_mode: L2Mode = "prior",
         alpha: float | Strengths | None = None,
+        normalize_y: bool = True,
         batch_size: int | Literal["auto"] = "auto",
-        learning_rate: LearningRate = "constant",
-        learning_rate_init: float = 0.001,
+        learning_rate: LearningRate = "cosine",
+        learning_rate_init: float | None = None,
         power_t: float = 0.5,
-        max_iter: int = 200,
+        max_iter: int | None = None,
         shuffle: bool = True,
         random_state: RandomState = None,
         tol: float = 1e-4,
@@ -238,6 +241,7 @@ class L2NetRegressor(RegressorMixin, BaseL2Net):
         self.solver = solver
         self.l2_mode = l2_mode
         self.alpha = alpha
+        self.normalize_y = normalize_y
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.learning_rate_init = learning_rate_init
@@ -321,21 +325,32 @@ class L2NetRegressor(RegressorMixin, BaseL2Net):
             y = column_or_1d(y, warn=True)
         self._loss = REGRESSION_LOSSES[self.loss]
         self._loss.check_targets(y)
-        with np.errstate(over="ignore"):
-            Y = np.ascontiguousarray(y.reshape(len(y), -1), dtype=X.dtype)
-        if X.dtype == np.float32 and not np.isfinite(Y).all():
+        if np.abs(y).max() > np.finfo(X.dtype).max:
             raise ValueError(
                 f"`y` has targets of {np.abs(y).max():.3g}, too large for float32, which they are converted to because "
                 "`X` has it. Divide the targets by a constant, or pass `X` in float64."
             )
-        return TrainingData(
-            X,
-            Y,
-            Y.shape[1],
-            self._checked_weights(X, sample_weight),
-            self._loss,
-            Decoder(_flat_if_single, _flat_if_single, _r2, raw=False, estimator=self._with_outputs),
-        )
+        weight, Y = self._checked_weights(X, sample_weight), y.reshape(len(y), -1)
+        if is_stream and continues:
+            scale = self._training_state.target_scale
+        else:
+            scale = TargetScale.of(Y, weight) if self.normalize_y and self._loss.has_scale else None
+        Y = np.ascontiguousarray(Y if scale is None else scale.standardised(Y), dtype=X.dtype)
+        return TrainingData(X, Y, Y.shape[1], weight, self._loss, self._decoder(scale), target_scale=scale)
+
+    def _decoder(self, scale):
+        """What targets and outputs in standard units mean; in their own for None."""
+
+        def values(outputs):
+            return outputs if scale is None else scale.unscaled(outputs)
+
+        def flat(Y):
+            return _flat_if_single(values(Y))
+
+        def estimator(outputs):
+            return self._with_outputs(lambda raw=False: values(outputs(raw=raw)))
+
+        return Decoder(flat, flat, _r2, raw=False, estimator=estimator)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -63,13 +63,16 @@ def from_sklearn(cls, mlp):
         raise TypeError(f"{cls.__name__}.from_sklearn takes a fitted {kind.__name__}; got {type(mlp).__name__}.")
     check_is_fitted(mlp)
     parameters = {**mlp.get_params(deep=False), "l2_mode": "penalty_per_sample"}
+    if kind is MLPRegressor:
+        parameters["normalize_y"] = False
     sizes = (mlp.coefs_[0].shape[0], *(coef.shape[1] for coef in mlp.coefs_))
     network = Network(sizes, ACTIVATIONS[mlp.activation])
     if kind is MLPClassifier:
         loss = CLASSIFICATION_LOSSES["log_loss"][mlp._label_binarizer.y_type_]
     else:
         loss = REGRESSION_LOSSES[mlp.loss]
-    attributes = {**_shared_attributes(mlp), "_loss": loss}
+    rate = None if mlp.solver == "lbfgs" else mlp.learning_rate_init
+    attributes = {**_shared_attributes(mlp), "_loss": loss, "max_iter_": mlp.max_iter, "learning_rate_init_": rate}
     return parameters, attributes, network, _state_after(mlp, network, loss, cls(**parameters))
 
 

@@ -1,15 +1,20 @@
 """`L2NetClassifierCV` and `L2NetRegressorCV`: the strength of the L2 rule by cross-validation."""
 
+import copy
 import re
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from inspect import cleandoc
 from numbers import Integral, Real
 from typing import Any, Literal, Self
 
 import numpy as np
+from sklearn.base import is_classifier, is_regressor
 from sklearn.metrics import check_scoring, get_scorer_names
+from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted
 
 from skl2net._sklearn_private import (
@@ -24,12 +29,12 @@ from skl2net._sklearn_private import (
     score_of_split,
     without_callbacks,
 )
+from skl2net.activations import ActivationName
 from skl2net.conventions import convert_alpha
 from skl2net.estimators import L2NetClassifier, L2NetRegressor
 from skl2net.estimators.base import BaseL2Net
 from skl2net.estimators.sparse_input import check_sparse
 from skl2net.hints import (
-    Activation,
     ArrayLike,
     ClassWeight,
     Estimator,
@@ -43,7 +48,10 @@ from skl2net.hints import (
     Strengths,
 )
 from skl2net.l2 import PENALTIES, L2Rule, check_rule
+from skl2net.losses import ClassificationLoss, RegressionLoss
+from skl2net.model_selection.held_out_loss import HeldOutLoss
 from skl2net.model_selection.search import Search, split_scores, standard_error
+from skl2net.report import HeldOut, L2Report
 from skl2net.solvers.schedules import LearningRate
 from skl2net.solvers.swarm import ParticleSwarm
 from skl2net.training import make_plan
@@ -65,16 +73,17 @@ _METHODS_OF_A_NETWORK = (
 
 
 _SEARCH_PARAMETERS = """
-alphas : int or array-like of shape (n_alphas,), default=11
-    Strengths to compare, or how many. A number of strengths is spaced geometrically: for a penalty from 1e-2 to 1e3
+alphas : int or array-like of shape (n_alphas,), default=7
+    Strengths to compare, or how many. A number of strengths is spaced geometrically: for a penalty from 0.1 to 100
     times the strength of ``"prior"`` with ``alpha=1``, in the unit of `l2_mode`; for a decay in timescales, from ten
     times `max_iter` down to one epoch.
 cv : int, cross-validation generator or iterable, default=None
-    Cross-validation splitting strategy, as in :class:`~sklearn.model_selection.GridSearchCV`. None for 5-fold
-    cross-validation, stratified for a classifier.
+    Cross-validation splitting strategy. None for 5 folds of shuffled samples, drawn by `random_state`, and stratified
+    for a classifier; others as in :class:`~sklearn.model_selection.GridSearchCV`.
 scoring : str or callable, default=None
-    Score to maximise, as in :class:`~sklearn.model_selection.GridSearchCV`. None for the `score` of the network, the
-    accuracy of a classifier or the :math:`R^2` of a regressor.
+    Score to maximise, as in :class:`~sklearn.model_selection.GridSearchCV`. None for minus the log loss of a classifier
+    (summed over the labels of multilabel targets), or minus the mean squared error of a regressor. The method `score`
+    then is that of the network, accuracy or :math:`R^2`.
 n_jobs : int, default=None
     Number of networks to train at a time, in threads of Python with one thread of the engine each. None means 1 unless
     in a :class:`joblib.parallel_config` context: networks are trained one after the other, with all threads of the
@@ -174,14 +183,15 @@ class _AlphaGrid(Search):
         The network.
     alphas : list of float
         Ascending: the weaker the rule, the longer L-BFGS takes.
+    cv : cross-validation generator or iterable
     """
 
-    def __init__(self, owner, estimator, alphas):
+    def __init__(self, owner, estimator, alphas, cv):
         super().__init__(
             estimator,
             n_jobs=owner.n_jobs,
             refit=owner.refit,
-            cv=owner.cv,
+            cv=cv,
             error_score=owner.error_score,
             return_train_score=False,
         )
@@ -191,7 +201,8 @@ class _AlphaGrid(Search):
     def found(self):
         """The attributes of the owner after the search."""
         net = self.best_estimator_ if self.refit else self.estimator
-        found = {name: value for name, value in vars(without_callbacks(net)).items() if name not in net.get_params()}
+        left_out = {*net.get_params(), *(() if self.refit else ("_loss",))}
+        found = {name: value for name, value in vars(without_callbacks(net)).items() if name not in left_out}
         found |= {name: getattr(self, name) for name in _OF_SEARCH if hasattr(self, name)}
         return found | {
             "alpha_": self.best_params_["alpha"],
@@ -380,7 +391,7 @@ class _AlphaSearch(BaseL2Net):
             net.set_fit_request(sample_weight=True)
         if callbacks_of(self):
             net.set_callbacks(*(one for one in callbacks_of(self) if not isinstance(one, AutoPropagatedCallback)))
-        search = _AlphaGrid(self, net, self._strengths(net, X, y, sample_weight))
+        search = _AlphaGrid(self, net, self._strengths(net, X, y, sample_weight), self._folds(net, y))
         if sample_weight is not None:
             params["sample_weight"] = sample_weight
         search.fit(X, y, **params)
@@ -437,7 +448,40 @@ class _AlphaSearch(BaseL2Net):
         return net
 
     def _scorer(self):
-        return check_scoring(self._net(), self.scoring)  # this estimator would ask its own `score`
+        if self.scoring is None:
+            return HeldOutLoss()
+        return check_scoring(self._net(), self.scoring)
+
+    def _folds(self, net, y):
+        """The parameter `cv`, or its default."""
+        if self.cv is not None:
+            return self.cv
+        is_stratified = is_classifier(self) and type_of_target(y) in ("binary", "multiclass")
+        folds = StratifiedKFold if is_stratified else KFold
+        return folds(5, shuffle=True, random_state=copy.deepcopy(net.random_state))
+
+    def _held_out(self):
+        if self.scoring is not None:
+            return super()._held_out()
+        loss, scale = -self.best_score_, self._training_state.target_scale
+        if is_regressor(self):
+            if self._loss.name != "squared_error" or self.n_outputs_ > 1:
+                return None
+            loss /= 2 if scale is None else 2 * scale.std[0] ** 2  # in the units of the training loss
+        return HeldOut(self.data_loss_, loss, "held-out folds")
+
+    def l2_report(self) -> L2Report:
+        """Report which L2 rule ran in the last fit, and what it did to the weights, see `L2NetClassifier.l2_report`.
+
+        Returns
+        -------
+        L2Report
+        """
+        report, ends = super().l2_report(), (self.alphas_[0], self.alphas_[-1])
+        if self.alpha_ not in ends or len(self.alphas_) == 1:
+            return report
+        remark = f"alpha={self.alpha_:g} is an end of the compared strengths, {ends[0]:g} to {ends[1]:g}. Compare more."
+        return replace(report, remarks=(remark, *report.remarks))
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "coefs_" if self.refit else "alpha_")
@@ -468,9 +512,9 @@ class _AlphaSearch(BaseL2Net):
 
     def _strengths(self, net, X, y, sample_weight):
         """The strengths to compare, ascending. Data, solver and strengths have been validated."""
-        problem, solver, batch_size = _problem_on_all_data(net, X, y, sample_weight)
+        plan = make_plan(net, net._training_data(X, y, sample_weight))
         if isinstance(self.alphas, Integral):
-            alphas = self._laid_out(problem, batch_size)
+            alphas = self._laid_out(plan)
         else:
             alphas = np.asarray(self.alphas)
             if alphas.dtype.kind not in "iuf":
@@ -481,33 +525,30 @@ class _AlphaSearch(BaseL2Net):
                     f"alphas must be one row of at least one strength, or a number of strengths; got an array of shape "
                     f"{alphas.shape}."
                 )
-        known = {"n_layers": problem.network.n_layers, "learning_rate": self.learning_rate_init}
+        known = {"n_layers": plan.problem.network.n_layers, "solver": plan.solver}
+        known["learning_rate"] = plan.solver.learning_rate_init
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the fits warn
             for alpha in alphas.tolist():
-                check_rule(self.l2_mode, alpha, solver=solver, **known)
+                check_rule(self.l2_mode, alpha, **known)
         return alphas.tolist()
 
-    def _laid_out(self, problem, batch_size):
+    def _laid_out(self, plan):
         """As many strengths as `alphas` says."""
+        problem, solver = plan.problem, plan.solver
+        batch_size = getattr(solver, "batch_size", problem.n_rows)
         if self.l2_mode in PENALTIES:
             n_total = problem.n_samples
             n = n_total * batch_size / problem.n_rows
             of_prior, of_mode = (
                 L2Rule(mode, (1.0,)).coefficients(n=n, n_total=n_total).penalty[0] for mode in ("prior", self.l2_mode)
             )
-            return np.geomspace(1e-2, 1e3, self.alphas) * (of_prior / of_mode)
+            return np.geomspace(0.1, 100, self.alphas) * (of_prior / of_mode)
         # from ten times the training down to one epoch, or to two updates: no decay removes a whole weight
         shortest = max(1.0, 2 * batch_size / problem.n_rows)
-        timescales = np.geomspace(10 * self.max_iter, shortest, self.alphas)
-        known = {"learning_rate": self.learning_rate_init, "batch_size": batch_size, "n_samples": problem.n_rows}
+        timescales = np.geomspace(10 * plan.stopping.max_iter, shortest, self.alphas)
+        known = {"learning_rate": solver.learning_rate_init, "batch_size": batch_size, "n_samples": problem.n_rows}
         return np.array([convert_alpha(float(t), "timescale", self.l2_mode, **known).alpha for t in timescales])
-
-
-def _problem_on_all_data(net, X, y, sample_weight):
-    """The problem of a fit to all the data, its solver and the size of its batches."""
-    plan = make_plan(net, net._training_data(X, y, sample_weight))
-    return plan.problem, plan.solver, getattr(plan.solver, "batch_size", plan.problem.n_rows)
 
 
 def _constraints_like(net_class):
@@ -555,17 +596,17 @@ class L2NetClassifierCV(_AlphaSearch, L2NetClassifier):
     def __init__(
         self,
         hidden_layer_sizes: int | Sizes = (100,),
-        activation: Activation = "relu",
+        activation: ActivationName = "relu",
         *,
-        loss: Literal["log_loss", "squared_error"] = "log_loss",
+        loss: ClassificationLoss = "log_loss",
         solver: SolverName | ParticleSwarm = "adam",
         l2_mode: L2Mode = "prior",
         class_weight: ClassWeight = None,
         batch_size: int | Literal["auto"] = "auto",
-        learning_rate: LearningRate = "constant",
-        learning_rate_init: float = 0.001,
+        learning_rate: LearningRate = "cosine",
+        learning_rate_init: float | None = None,
         power_t: float = 0.5,
-        max_iter: int = 200,
+        max_iter: int | None = None,
         shuffle: bool = True,
         random_state: RandomState = None,
         tol: float = 1e-4,
@@ -579,7 +620,7 @@ class L2NetClassifierCV(_AlphaSearch, L2NetClassifier):
         epsilon: float = 1e-8,
         n_iter_no_change: float = 10,
         max_fun: int = 15000,
-        alphas: int | Strengths = 11,
+        alphas: int | Strengths = 7,
         cv: Any = None,
         scoring: Scoring = None,
         n_jobs: int | None = None,
@@ -621,16 +662,17 @@ class L2NetRegressorCV(_AlphaSearch, L2NetRegressor):
     def __init__(
         self,
         hidden_layer_sizes: int | Sizes = (100,),
-        activation: Activation = "relu",
+        activation: ActivationName = "relu",
         *,
-        loss: Literal["squared_error", "poisson"] = "squared_error",
+        loss: RegressionLoss = "squared_error",
         solver: SolverName | ParticleSwarm = "adam",
         l2_mode: L2Mode = "prior",
+        normalize_y: bool = True,
         batch_size: int | Literal["auto"] = "auto",
-        learning_rate: LearningRate = "constant",
-        learning_rate_init: float = 0.001,
+        learning_rate: LearningRate = "cosine",
+        learning_rate_init: float | None = None,
         power_t: float = 0.5,
-        max_iter: int = 200,
+        max_iter: int | None = None,
         shuffle: bool = True,
         random_state: RandomState = None,
         tol: float = 1e-4,
@@ -644,7 +686,7 @@ class L2NetRegressorCV(_AlphaSearch, L2NetRegressor):
         epsilon: float = 1e-8,
         n_iter_no_change: float = 10,
         max_fun: int = 15000,
-        alphas: int | Strengths = 11,
+        alphas: int | Strengths = 7,
         cv: Any = None,
         scoring: Scoring = None,
         n_jobs: int | None = None,

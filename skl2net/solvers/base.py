@@ -35,12 +35,18 @@ class Solver:
         Whether the solver supports early stopping.
     objective : callable or None
         User-defined objective that replaces the data loss.
+    learning_rate_init : float or None
+        Initial learning rate; None for solvers that have none.
+    default_max_iter : int
+        Number of iterations if none is given.
     """
 
     name = None
     why_no_decay = None
     uses_validation = True
     objective = None
+    learning_rate_init = None
+    default_max_iter = 200
 
     def stopping(self, rule):
         """The stopping rule that this solver makes of the estimator's.

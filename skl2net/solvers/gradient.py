@@ -131,6 +131,14 @@ class GradientDescent(Solver):
     def name(self):
         return self.optimiser.name
 
+    @property
+    def learning_rate_init(self):
+        return self.schedule.initial
+
+    @property
+    def default_max_iter(self):
+        return self.schedule.default_max_iter
+
     def stopping(self, rule):
         """See `Solver.stopping`. A schedule with a horizon runs to it."""
         return replace(rule, n_iter_no_change=np.inf) if self.schedule.has_horizon else rule
@@ -230,7 +238,7 @@ class GradientDescent(Solver):
             n=problem.n_samples * batch_size / problem.n_rows,
             n_total=problem.n_total,
             loss=problem.task.loss.convention,
-            learning_rate=solver_state.learning_rate,
+            learning_rate=self.learning_rate_init,
             mean_learning_rate=solver_state.mean_learning_rate,
             constants=asdict(self.optimiser),
             updates_per_epoch=-(-problem.n_rows // batch_size),

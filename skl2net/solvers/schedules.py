@@ -56,6 +56,10 @@ class Schedule:
         Solvers that the schedule applies to. The others use a constant rate.
     depends_on_loss : bool
         Whether the learning rate is reduced, instead of ending training, when patience runs out.
+    default_rates : dict of str to float
+        The initial learning rate of each solver if none is given.
+    default_max_iter : int
+        Number of epochs if none is given.
     has_horizon : bool
         Whether training always runs for `max_iter` epochs and has then converged. A stream has no such end, so that
         `partial_fit` uses a constant rate instead.
@@ -66,6 +70,8 @@ class Schedule:
 
     name: ClassVar[str]
     solvers: ClassVar[tuple[str, ...]] = ("sgd",)
+    default_rates: ClassVar[dict] = {"sgd": 0.001, "adam": 0.001}
+    default_max_iter: ClassVar[int] = 200
     depends_on_loss: ClassVar[bool] = False
     has_horizon: ClassVar[bool] = False
 
@@ -139,6 +145,8 @@ class Cosine(Schedule):
 
     name = "cosine"
     solvers = ("sgd", "adam")
+    default_rates = {"sgd": 0.03, "adam": 0.01}
+    default_max_iter = 60
     has_horizon = True
 
     def rates(self, n_epochs, n_updates, position):

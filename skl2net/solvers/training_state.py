@@ -7,6 +7,7 @@ import numpy as np
 from skl2net.l2 import AppliedRule
 from skl2net.solvers.curves import Curves
 from skl2net.solvers.stopping import Progress
+from skl2net.target_scale import TargetScale
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class TrainingState:
         Number of training samples; for `partial_fit`, of all samples so far.
     applied_rule : AppliedRule, default=None
         The L2 rule as it ran. None if it is unknown.
+    target_scale : TargetScale, default=None
+        The units of the targets of a regression. None for their own.
     """
 
     random_state: np.random.RandomState
@@ -55,3 +58,4 @@ class TrainingState:
     data_loss: float = np.nan
     n_total: float = 0.0
     applied_rule: AppliedRule | None = None
+    target_scale: TargetScale | None = None

@@ -1,0 +1,50 @@
+"""The scorer of the searches for alpha: minus the loss on held-out data."""
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.base import is_regressor
+from sklearn.metrics import mean_squared_error
+
+from skl2net._sklearn_private import BaseScorer
+
+
+class HeldOutLoss(BaseScorer):
+    """Minus the log loss of a classifier, or minus the mean squared error of a regressor."""
+
+    def __init__(self):
+        super().__init__(held_out_loss, -1, {}, None)
+
+    def _score(self, method_caller, estimator, X, y_true, **kwargs):
+        return -held_out_loss(estimator, X, y_true, **kwargs)
+
+    def __repr__(self):
+        return "HeldOutLoss()"
+
+
+def held_out_loss(net, X, y, sample_weight=None):
+    """Mean loss of the predictions of a network, without the penalty.
+
+    Parameters
+    ----------
+    net : L2NetClassifier or L2NetRegressor
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+    sample_weight : array-like of shape (n_samples,), default=None
+
+    Returns
+    -------
+    float
+        Log loss, summed over the labels of multilabel targets, or squared error, averaged over the targets. A class
+        that the network has not seen counts with the smallest probability that `predict_proba` returns.
+    """
+    if is_regressor(net):
+        return float(mean_squared_error(y, net.predict(X), sample_weight=sample_weight))
+    y, P = y.toarray() if sp.issparse(y) else np.asarray(y), net.predict_proba(X)
+    if y.ndim == 2 and y.shape[1] > 1:
+        losses = -np.log(np.where(y > 0, P, 1 - P)).sum(axis=1)
+    else:
+        y = y.ravel()
+        codes = np.minimum(np.searchsorted(net.classes_, y), len(net.classes_) - 1)
+        seen = net.classes_[codes] == y
+        losses = -np.log(np.where(seen, P[np.arange(len(y)), codes], np.finfo(P.dtype).eps / 2))
+    return float(np.average(losses, weights=sample_weight))
