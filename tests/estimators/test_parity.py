@@ -96,6 +96,7 @@ GRID = [
 @pytest.mark.parametrize(("schedule", "batch_size", "activation", "target", "weighted", "sparse", "early"), GRID)
 def test_mini_batches(schedule, batch_size, activation, target, weighted, sparse, early):
     n_rows = 15 if batch_size == 1 else 33  # a last batch of one row after one of 32
+    n_epochs = 8 if batch_size == 1 else EPOCHS  # of more updates each
     assert_same_trajectory(
         target,
         n_rows=n_rows,
@@ -105,6 +106,7 @@ def test_mini_batches(schedule, batch_size, activation, target, weighted, sparse
         batch_size=n_rows if batch_size == "full" and not early else "auto" if batch_size == "full" else batch_size,
         early_stopping=early and batch_size != 32,  # 32 of 33 rows are left to train on only without a validation set
         validation_fraction=0.2,
+        max_iter=n_epochs,
         tol=0.01,
         **MINI_BATCH[schedule],
     )
