@@ -201,6 +201,8 @@ class _AlphaGrid(Search):
         """The attributes of the owner after the search."""
         net = self.best_estimator_ if self.refit else self.estimator
         found = {name: value for name, value in vars(without_callbacks(net)).items() if name not in net.get_params()}
+        if not self.refit:
+            found.pop("_loss")  # of a network
         found |= {name: getattr(self, name) for name in _OF_SEARCH if hasattr(self, name)}
         return found | {
             "alpha_": self.best_params_["alpha"],
@@ -252,7 +254,7 @@ class _NetworkScorer:
         self.__wrapped__, self.error_score = scorer, error_score
 
     def __call__(self, net, X, y, **params):
-        weight_norm = sum(np.sum(np.square(coef, dtype=np.float64)) for coef in net.coefs_)
+        weight_norm = sum(np.sum(np.square(coef, dtype=np.float64)) for coef in net._standard_coefs())
         score = score_of_split(net, X, y, self.__wrapped__, params, self.error_score)
         return {"score": score, "weight_norm": weight_norm, "n_iter": net.n_iter_}
 
@@ -447,7 +449,8 @@ class _AlphaSearch(BaseL2Net):
 
     def _scorer(self):
         if self.scoring is None:
-            return HeldOutLoss()
+            scorer = HeldOutLoss()
+            return scorer.set_score_request(sample_weight=True) if routing_enabled() else scorer
         return check_scoring(self._net(), self.scoring)
 
     def _folds(self, net, y):
