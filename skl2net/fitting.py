@@ -197,7 +197,7 @@ def _rise_of_loss(problem, solver, parameters, monitor):
     last, reference, name = state.loss, np.fmax(first, before), "first"
     kept = "" if state.progress.best_parameters is None else " The weights of the best validation score are kept."
     if not np.isfinite(last):
-        return f"Training diverged: the final loss, {last:g}, is no finite number. {advice}{kept}"
+        return f"Training diverged: the final loss, {last:g}, is not finite. {advice}{kept}"
     if not _is_above(last, reference, monitor):
         final = state.parameters
         start, end = (_loss_at(problem, vector, n_most=200) for vector in (parameters, final))
@@ -228,7 +228,7 @@ def _loss_at(problem, parameters, n_most=None):
 
 
 def _new_stream(random_state):
-    """A stream that nobody else draws from."""
+    """A copy of the random stream, owned by this fit."""
     if not isinstance(random_state, np.random.RandomState):
         return np.random.RandomState(random_state)
     stream = np.random.RandomState(0)  # takes less time than copy.deepcopy

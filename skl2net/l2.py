@@ -292,7 +292,7 @@ def check_rule(mode, alpha, *, n_layers, solver, learning_rate=None):
     if mode in DECAYS and solver.why_no_decay is not None:
         raise ValueError(
             f"l2_mode={mode!r} cannot run with solver={solver.name!r}: {solver.why_no_decay}. "
-            f"Use l2_mode='penalty', or keep {mode!r} with solver='sgd' or solver='adam'."
+            f"Use l2_mode='prior', or keep {mode!r} with solver='sgd' or solver='adam'."
         )
     alpha = DEFAULT_ALPHA[mode] if alpha is None else alpha
     alphas = _one_per_layer(alpha, n_layers)

@@ -38,8 +38,9 @@ class SearchThreads(ThreadingBackend):
 
 
 def limits_of_this_thread():
-    """What a search demands of the fits in this thread: ``(is_cancelled, n_threads)``, both None outside of searches.
+    """Limits that a search sets for fits in the current thread.
 
+    They are ``(is_cancelled, n_threads)``, both None outside of searches.
     ``is_cancelled() -> bool`` says whether the search no longer needs the fit. `n_threads` is the number of threads of
     the engine, None for all.
     """

@@ -13,8 +13,8 @@ class TargetScale:
     ----------
     mean, std : ndarray of float64, shape (n_outputs,)
     last_layer : ndarray of shape ((fan_in + 1) * n_outputs,), default=None
-        Weights and biases of the last layer in standard units, as training left them: a warm start goes on from these
-        very numbers, as long as users have not replaced the unscaled ones.
+        Weights and biases of the last layer in standard units, as training left them: a warm start continues from these
+        exact values unless `coefs_` was replaced.
     """
 
     mean: np.ndarray

@@ -77,7 +77,7 @@ def make_plan(net, data, *, n_threads=None, n_seen=0.0, is_stream=False):
     Parameters
     ----------
     net : L2NetClassifier or L2NetRegressor
-        Its parameters count, and `alpha` among them.
+        Only its parameters are read, including `alpha`.
     data : TrainingData
     n_threads : int, default=None
         See `Task`.
@@ -161,7 +161,7 @@ def hidden_layer_sizes(net):
     sizes = (sizes,) if isinstance(sizes, Integral) else tuple(sizes)
     if not all(isinstance(size, Integral) and not isinstance(size, bool) and size > 0 for size in sizes):
         raise ValueError(
-            f"hidden_layer_sizes must be > 0, in whole numbers of units (or () for a linear model), got "
+            f"hidden_layer_sizes must contain positive integers, or be () for a linear model; got "
             f"{net.hidden_layer_sizes!r}."
         )
     return tuple(int(size) for size in sizes)

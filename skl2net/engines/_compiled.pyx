@@ -2,8 +2,7 @@
 # cython: freethreading_compatible=True
 """The compiled engine: the same as `skl2net.engines.reference`, in C++.
 
-This file only translates: it checks what it is given, hands addresses to the kernels in `kernels/`, and lets go of the
-GIL. Nothing that a kernel uses as an address or an index is trusted. The kernels choose the algorithm from the shapes:
+This file only checks arguments, passes pointers to `kernels/`, and releases the GIL. Nothing that a kernel uses as an address or an index is trusted. The kernels choose the algorithm from the shapes:
 
 - training, prediction, and full-batch evaluations of larger networks go through blocks of rows whose activations stay
   in the second-level cache, units in the SIMD lanes; matrix products are register-blocked loops of our own;
@@ -660,7 +659,7 @@ cdef class _Call:
         indices = self.hold(X.indices, np.int64 if X.indices.dtype.itemsize == 8 else np.int32)
         indptr = self.hold(X.indptr, np.int64 if X.indptr.dtype.itemsize == 8 else np.int32)
         if values.ndim != 1 or indices.ndim != 1 or indptr.shape != (X.shape[0] + 1,):
-            raise ValueError(f"X is no CSR of {X.shape[0]} rows: indptr has shape {indptr.shape}.")
+            raise ValueError(f"X is not a valid CSR array: it has {X.shape[0]} rows, and indptr has shape {indptr.shape}.")
         self.c.data.values, self.c.data.indices, self.c.data.indptr = _address(values), _address(indices), _address(indptr)
         self.c.data.wide_indices, self.c.data.wide_indptr = indices.itemsize == 8, indptr.itemsize == 8
         self.n_stored = min(len(values), len(indices))
@@ -669,7 +668,8 @@ cdef class _Call:
         data.order, data.n_rows = NULL, X.shape[0]  # epochs may visit rows that do not count
         if not is_csr(&data, self.n_stored, X.shape[1]):
             raise ValueError(
-                f"X is no CSR of shape {X.shape} with {self.n_stored} entries: indptr or indices are out of range."
+                f"X is not a valid CSR array: indptr or indices are out of range of shape {X.shape} and {self.n_stored} "
+                "stored entries."
             )
         return 0
 

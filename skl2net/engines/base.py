@@ -3,10 +3,10 @@
 `skl2net.engines.reference` is the oracle for every other engine. A session must define `outputs`, `losses`,
 `loss_and_gradient` and `run_updates`; iterations of a swarm and of L-BFGS are defined here in terms of these.
 
-A call ends early for Ctrl-C and for `Task.is_cancelled`, which it asks between parts of its work: with `Cancelled`, or
-with whatever a signal handler raises. Its results are lost then; an `OptimiserState` is that of the last finished
-update, and an `LBFGSState` that of the last finished iteration. So a solver should ask for no more than about 0.1 s of
-work in one call, where it can be divided: the session knows how much that is.
+Ctrl-C and `Task.is_cancelled` are checked between blocks of work; they end a call with the handler's exception or with
+`Cancelled`, and its results are discarded. An `OptimiserState` is then that of the last finished update, and an
+`LBFGSState` that of the last finished iteration. A solver should ask for no more than about 0.1 s of work in one call,
+if it can be divided: the session knows how much that is.
 """
 
 from collections.abc import Callable
@@ -314,7 +314,7 @@ class Engine:
         return self.session(task)
 
     def predict(self, coefs, intercepts, activation, output, X, *, raw=False):
-        """Outputs of a network for arrays as they are, if the engine has a way without validation.
+        """Predict without validation, if the arrays need no conversion.
 
         Parameters
         ----------

@@ -20,7 +20,7 @@ N_PAIRS = 10
 
 @dataclass
 class LBFGSState:
-    """Where L-BFGS is and what it knows of the curvature, in double precision; engines change it in place.
+    """State of L-BFGS in double precision. Engines update it in place.
 
     Parameters
     ----------

@@ -361,7 +361,7 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
         return weight.astype(dtype, copy=False)
 
     def _check_class_weight(self):
-        """Refuse class weights of the wrong kind, and those that are no finite numbers or negative."""
+        """Refuse class weights that are of the wrong type, not finite, or negative."""
         if isinstance(self.class_weight, str):
             return
         is_list, is_multilabel = (

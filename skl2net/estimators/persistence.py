@@ -70,7 +70,7 @@ def _is_index(values):
     return (values >= 0) & (values < len(values))
 
 
-# shape, dtypes and valid entries of arrays; a length that has not been met before is free
+# shape, dtypes and valid entries of arrays; a length is free when it first occurs, and must match afterwards
 _ARRAYS = {
     "moments": (("n_moments", "n_parameters"), _FLOATS, _not_nan),  # a square may be infinite in float32
     "order": (("n_rows",), (np.int32, np.int64), _is_index),

@@ -1,4 +1,4 @@
-"""The tasks of a fit, of which scikit-learn's callbacks hear: one for the fit, and below it one for each iteration."""
+"""Reports a fit and its iterations to scikit-learn's callbacks."""
 
 import copy
 from dataclasses import replace

@@ -34,10 +34,9 @@ _SHARED_ATTRIBUTES = ("classes_", "_label_binarizer", "n_features_in_", "feature
 
 
 def from_sklearn(cls, mlp):
-    """What makes an estimator of class `cls` the given multi-layer perceptron.
+    """Convert a fitted MLP to the parameters, attributes and state of one of our estimators.
 
-    Returns its parameters, the fitted attributes that both libraries have, its network, and the `TrainingState` after
-    the fit, in which numbers that scikit-learn does not record are NaN.
+    Numbers that scikit-learn does not record are NaN in the state. The network is returned too.
     """
     kind = MLPClassifier if is_classifier(cls()) else MLPRegressor
     if not isinstance(mlp, kind):
@@ -58,19 +57,19 @@ def from_sklearn(cls, mlp):
 
 
 def to_sklearn(net):
-    """The multi-layer perceptron of scikit-learn that a fitted network of ours is."""
+    """Convert a fitted network to scikit-learn's MLP."""
     kind = MLPClassifier if is_classifier(net) else MLPRegressor
     applied = net._training_state.applied_rule
     loss = net.loss if applied is None else applied.loss  # of the fit, whatever set_params says
     if kind is MLPClassifier and loss == "squared_error":
         raise ValueError(
-            "loss='squared_error' cannot be carried to MLPClassifier, which knows the log loss only and would go on "
-            "training with that. For predictions outside skl2net use to_torch()."
+            "MLPClassifier supports the log loss only, so loss='squared_error' cannot be converted. Use to_torch() to "
+            "export predictions."
         )
     if net._activation not in _options(kind, "activation"):
         raise ValueError(
-            f"activation={net._activation!r} cannot be carried to {kind.__name__}, which knows "
-            f"{', '.join(sorted(_options(kind, 'activation')))}. For predictions outside skl2net use to_torch()."
+            f"{kind.__name__} supports {', '.join(sorted(_options(kind, 'activation')))} only, so "
+            f"activation={net._activation!r} cannot be converted. Use to_torch() to export predictions."
         )
     lost = []
     # learning_rate_init=None and max_iter=None have scikit-learn's defaults, which are those of our partial_fit
@@ -92,8 +91,7 @@ def to_sklearn(net):
         lost.append(f"class_weight={net.class_weight!r} (pass sample_weight to fit and partial_fit)")
     if lost:
         warnings.warn(
-            f"{kind.__name__} predicts the same, but these cannot be carried to it and are missing when it is trained "
-            f"further: {'; '.join(lost)}.",
+            f"{kind.__name__} makes the same predictions, but further training will ignore: {'; '.join(lost)}.",
             UserWarning,
         )
     mlp = kind(**parameters)

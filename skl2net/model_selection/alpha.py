@@ -90,10 +90,7 @@ def _network_with_refit(search_class):
 
 
 class _AlphaGrid(Search):
-    """The search inside of an estimator that finds alpha, over the strengths of its network in ascending order.
-
-    It has the parameters of its owner, and callbacks hear of its tasks as those of the owner.
-    """
+    """Grid search over alpha, run by the CV estimators. Callbacks see it as part of the owner."""
 
     def __init__(self, owner, estimator, alphas, cv):
         super().__init__(

@@ -1,4 +1,4 @@
-"""The number of hidden units as a tournament: the network against a smaller and a larger one, and the winner wins.
+"""Search for the number of hidden units: the current size is compared with a smaller and a larger one.
 
 `play` is the tournament, and knows nothing of networks but the scores of their sizes. `NodeSweepCV` plays it with
 cross-validated scores, as a search of scikit-learn.
@@ -255,7 +255,7 @@ class NodeSweepCV(Search):
         if self.param_name is not None:
             if self.param_name not in names:
                 raise ValueError(
-                    f"param_name={self.param_name!r} is no parameter of {type(self.estimator).__name__}; see its "
+                    f"param_name={self.param_name!r} is not a parameter of {type(self.estimator).__name__}; see its "
                     "get_params()."
                 )
             return self.param_name

@@ -81,7 +81,7 @@ class Search(BaseSearchCV):
 
 
 class _FixedSplits:
-    """A splitter that has been asked."""
+    """A splitter that returns precomputed splits."""
 
     def __init__(self, cv, splits):
         self.cv, self.splits = cv, splits

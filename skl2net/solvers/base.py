@@ -79,9 +79,9 @@ class Solver:
         raise NotImplementedError
 
     def advice_if_loss_rises(self, solver_state):
-        """What to change if training has increased the loss, or None; `solver_state` is that after the last iteration.
+        """Advice if training increased the loss; None if the solver cannot increase it.
 
-        Only solvers that increase it for some parameters have an advice.
+        `solver_state` is that after the last iteration.
         """
         return None
 

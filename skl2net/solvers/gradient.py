@@ -24,8 +24,7 @@ class RowOrders:
     Reading the state of a random stream takes longer than an epoch of a tiny network. It is read once in a while, and
     `rewind` finds the states in between by drawing the same numbers again.
 
-    Two arrays of orders take turns: in the place of an array that is released, others come to lie, so that the next one
-    of its size would need new memory.
+    Two buffers are reused alternately, which avoids allocating one per call.
 
     Parameters
     ----------

@@ -38,7 +38,7 @@ class LBFGS(Solver):
     ftol: float | None = None
 
     name = "lbfgs"
-    why_no_decay = "L-BFGS minimises an objective, and a decay of the weights has none"
+    why_no_decay = "L-BFGS minimises an objective, and weight decay has none"
     uses_validation = False
 
     def stopping(self, rule):

@@ -62,7 +62,7 @@ REFUSED = {
         r"learning rate \* alpha = 1 times.*Lower alpha",
     ),
     "decay under L-BFGS": ({"l2_mode": "decoupled", "solver": "lbfgs"}, X, Y, None, "Use l2_mode='penalty'"),
-    "zero hidden units": ({"hidden_layer_sizes": (5, 0)}, X, Y, None, r"must be > 0.*\(5, 0\)"),
+    "zero hidden units": ({"hidden_layer_sizes": (5, 0)}, X, Y, None, r"must contain positive integers.*\(5, 0\)"),
     "half a hidden unit": ({"hidden_layer_sizes": (5, 0.5)}, X, Y, None, "whole numbers"),
     "negative hidden units": ({"hidden_layer_sizes": -1}, X, Y, None, "hidden_layer_sizes"),
     "zero iterations": ({"max_iter": 0}, X, Y, None, "The 'max_iter' parameter"),
@@ -606,7 +606,7 @@ def test_a_loss_beyond_all_numbers_is_divergence():
         warnings.simplefilter("always")
         net.fit(X, y * 1e200)
     assert [warning.category for warning in record] == [ConvergenceWarning]
-    assert "diverged: the final loss, inf, is no finite number" in str(record[0].message)
+    assert "diverged: the final loss, inf, is not finite" in str(record[0].message)
 
 
 @pytest.mark.parametrize("generator", [np.random.PCG64, np.random.SFC64])

@@ -364,7 +364,7 @@ def test_poisson_predictions_are_positive_and_their_mean_is_that_of_the_target()
     assert net.predict(X).mean() == pytest.approx(y.mean(), rel=1e-5)
 
 
-@pytest.mark.filterwarnings("ignore:MLPClassifier predicts the same")
+@pytest.mark.filterwarnings("ignore:MLPClassifier makes the same predictions")
 def test_what_is_set_after_a_fit_does_not_change_its_predictions():
     X, y = classes()
     net = fit(small(L2NetClassifier, activation="tanh"), X, y)

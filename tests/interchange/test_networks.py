@@ -292,7 +292,7 @@ def test_from_sklearn_refuses_what_it_is_not_for(kind):
 )
 def test_what_cannot_be_carried_is_named(parameters, named):
     net = fitted(L2NetClassifier, "multiclass", "sgd", **parameters)
-    with pytest.warns(UserWarning, match=f"predicts the same.*{named}"):
+    with pytest.warns(UserWarning, match=f"makes the same predictions.*{named}"):
         mlp = net.to_sklearn()
     assert_same_outputs(net, mlp)
     with warnings.catch_warnings():

@@ -274,7 +274,7 @@ def test_any_number_can_be_swept_by_its_name():
             {},
             "has several: a__hidden_layer_sizes, b__hidden_layer_sizes. Set param_name",
         ),
-        (Curve(), {"param_name": "n_units"}, "param_name='n_units' is no parameter of Curve"),
+        (Curve(), {"param_name": "n_units"}, "param_name='n_units' is not a parameter of Curve"),
         (Curve(()), {}, "no hidden layer to sweep"),
         (Curve((20, 2000)), {}, "between min_units=1 and max_units=1000"),
         (Curve((2,)), {"min_units": 3}, "between min_units=3"),
@@ -284,7 +284,7 @@ def test_any_number_can_be_swept_by_its_name():
         (
             Curve(),
             {"param_name": "peak", "alphas": [1], "estimator": Pipeline([("m", Curve())])},
-            "no parameter of Pip",
+            "not a parameter of Pip",
         ),
         (make_pipeline(StandardScaler(), BaggingClassifier()), {}, "Pipeline has none"),
         (

@@ -195,10 +195,7 @@ class ParticleSwarm(Solver, BaseEstimator):
         self.polish = polish
 
     name = "pso"
-    why_no_decay = (
-        "a swarm is steered by its personal bests, which are remembered and not moved, so that shrinking the positions "
-        "only disturbs the search"
-    )
+    why_no_decay = "the swarm compares stored personal bests, which a decay would not change"
 
     def stopping(self, rule):
         """See `Solver.stopping`. A swarm improves in small steps, which are summed over many iterations."""

@@ -32,7 +32,7 @@ def test_scikit_learns_checks(estimator, check):
 @pytest.mark.parametrize("solver", ["pso", ParticleSwarm()])
 def test_decays_are_refused_with_the_reason_and_the_alternative(solver, mode):
     X, y = classes()
-    with pytest.raises(ValueError, match=r"personal bests.*not moved.*l2_mode='penalty'"):
+    with pytest.raises(ValueError, match=r"stored personal bests.*l2_mode='prior'"):
         L2NetClassifier(solver=solver, l2_mode=mode, alpha=0.01).fit(X, y)
 
 
