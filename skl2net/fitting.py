@@ -115,9 +115,9 @@ def fit_network(plan, start, watch):
     stream = _new_stream(start.random_state)
     parameters = start.parameters
     if parameters is None:
-        parameters = problem.network.initial_parameters(stream, problem.dtype)
+        parameters = problem.network.initial_parameters(stream, problem.session.dtype)
     else:
-        parameters = parameters.astype(problem.dtype, copy=False)
+        parameters = parameters.astype(problem.session.dtype, copy=False)
     start = replace(start, random_state=stream, parameters=parameters)
     validate = None
     if plan.early_stopping is not None and solver.uses_validation:
@@ -189,7 +189,7 @@ def _rise_of_loss(problem, solver, parameters, monitor):
     only if they are suspicious on some.
     """
     state = monitor.state
-    advice = solver.advice_if_loss_rises(state.solver_state)
+    advice = solver.advice_if_loss_rises(problem, state.solver_state)
     if advice is None:
         return None
     # that of earlier trainings counts too: near a minimum, the loss rises and falls
@@ -247,7 +247,7 @@ def _split(problem, early_stopping, stream):
     except ValueError as error:
         raise ValueError(
             f"early_stopping=True could not set validation_fraction={early_stopping.fraction} of {task.n_rows} samples "
-            f"aside: {error} Change validation_fraction, or set early_stopping=False."
+            f"aside: {str(error).rstrip('.')}. Change validation_fraction, or set early_stopping=False."
         ) from error
     if len(validation) < 2:
         raise ValueError(
@@ -270,10 +270,10 @@ def _validation_of(problem):
     Y, sample_weight = task.taken(task.Y), task.taken(task.sample_weight)
 
     def score(parameters):
-        outputs = problem.outputs(parameters, raw=problem.decoder.raw)
+        outputs = problem.session.outputs(parameters, raw=problem.decoder.raw)
         return problem.decoder.score(Y, outputs, sample_weight) if np.isfinite(outputs).all() else np.nan
 
     def validate(vectors):
-        return [*zip(map(score, vectors), problem.data_losses(vectors).tolist(), strict=True)]
+        return [*zip(map(score, vectors), problem.session.losses(vectors).tolist(), strict=True)]
 
     return validate

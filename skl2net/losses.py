@@ -8,7 +8,7 @@ API standard; `kernel` is the number of the loss in the compiled engine, see ``e
 from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeAlias
 
-from skl2net.activations import OUTPUTS, Function
+from skl2net.activations import ACTIVATIONS, OUTPUTS, Function
 
 ClassificationLoss: TypeAlias = Literal["log_loss", "squared_error"]
 RegressionLoss: TypeAlias = Literal["squared_error", "poisson"]
@@ -121,35 +121,23 @@ class LogLoss(Loss):
     """Log loss of two classes, with one logistic output: log(1 + exp(z)) - y·z."""
 
     name, output, kernel = "log_loss", OUTPUTS["logistic"], 1
-    scales = {
-        "mean over outputs": (1, False),
-        "flux": (1, False),
-        "dl4j": (1, False),
-        "gluon": (1, False),
-        "plain": (1, False),
-        "linear": (1, False),
-        "generalised linear": (1, False),
-        "nnet": (1, False),
-        "cuml": (1, False),
-    }
+    scales = dict.fromkeys(
+        ("mean over outputs", "flux", "dl4j", "gluon", "plain", "linear", "generalised linear", "nnet", "cuml"),
+        (1, False),
+    )
 
     def value_and_derivative(self, Z, Y, xp):
         """See `Loss.value_and_derivative`."""
-        softplus = xp.where(Z > 0, Z, 0.0) + xp.log1p(xp.exp(-xp.abs(Z)))
-        return xp.sum(softplus - Y * Z, axis=1), self.output.value(Z, xp) - Y
+        return xp.sum(ACTIVATIONS["softplus"].value(Z, xp) - Y * Z, axis=1), self.output.value(Z, xp) - Y
 
 
 class MultilabelLogLoss(LogLoss):
     """Sum over the labels of the log loss of each, with logistic outputs."""
 
     convention = "multilabel_log_loss"
-    scales = {
-        "mean over outputs": (1, True),
-        "flux": (1, True),
-        "gluon": (1, True),
-        "plain": (1, False),
-        "nnet": (1, False),
-    }
+    scales = dict.fromkeys(("mean over outputs", "flux", "gluon"), (1, True)) | dict.fromkeys(
+        ("plain", "nnet"), (1, False)
+    )
 
 
 class SoftmaxLogLoss(LogLoss):

@@ -76,14 +76,6 @@ class Problem:
         return self.task.n_rows
 
     @property
-    def dtype(self):
-        return self.session.dtype
-
-    @property
-    def n_parameters(self):
-        return self.network.n_parameters
-
-    @property
     def n_samples(self):
         """Number of samples: of rows, or the sum of their weights."""
         return self.task.n_samples
@@ -106,21 +98,9 @@ class Problem:
         """Penalty part of the objective, see `Network.penalty`; 0 for a decay."""
         return self.network.penalty(parameters, self.coefficients.penalty)
 
-    def objective_and_gradient(self, parameters):
-        """Data loss over all rows plus penalty, and its gradient, see `Session.objective_and_gradient`."""
-        return self.session.objective_and_gradient(parameters, self.coefficients.penalty)
-
-    def data_losses(self, vectors):
-        """Data loss over all rows of each of several parameter vectors, ndarray of float64."""
-        return self.session.losses(vectors)
-
     def data_loss(self, parameters):
         """Data loss over all rows at the given parameters."""
-        return float(self.data_losses(parameters[np.newaxis])[0])
-
-    def outputs(self, parameters, *, raw=False):
-        """Outputs for all rows, ndarray of shape (n_rows, n_outputs); logits if `raw`."""
-        return self.session.outputs(parameters, raw=raw)
+        return float(self.session.losses(parameters[np.newaxis])[0])
 
     def batches(self, orders, bounds, n_epochs, n_samples=None):
         """The batches of the next epochs.

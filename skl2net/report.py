@@ -11,9 +11,7 @@ from skl2net import notebook
 from skl2net.conventions import AlphaConversion, equivalents
 from skl2net.l2 import timescale
 
-# Background 002: "A good NN might have weight values that range between -5.0 to +5.0 but a NN that is overfitted might
-# have some weight values such as 25.0 or -32.0."
-LARGE, _VERY_LARGE = 5.0, 25.0
+LARGE, _VERY_LARGE = 5.0, 25.0  # weights beyond which the remarks speak of over-fitting
 
 _NO_SHARE = {
     "adam": (

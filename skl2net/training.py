@@ -91,7 +91,7 @@ def make_plan(net, data, *, n_threads=None, n_seen=0.0, is_stream=False):
     Plan
     """
     solver = make_solver(net, data.X.shape[0], is_stream=is_stream)
-    sizes = (data.X.shape[1], *hidden_layer_sizes(net), data.n_outputs)
+    sizes = (data.X.shape[1], *layer_sizes(net.hidden_layer_sizes), data.n_outputs)
     network = Network(sizes, ACTIVATIONS[net.activation])
     if network.n_parameters * data.X.dtype.itemsize > sys.maxsize:
         raise ValueError("hidden_layer_sizes is too large: the weights exceed the address space. Pass fewer units.")
@@ -150,21 +150,15 @@ def make_solver(net, n_rows, *, is_stream=False):
     )
 
 
-def hidden_layer_sizes(net):
-    """The parameter `hidden_layer_sizes` of an estimator as a tuple of int."""
-    sizes = net.hidden_layer_sizes
+def layer_sizes(sizes, name="hidden_layer_sizes"):
+    """The parameter `hidden_layer_sizes` of an estimator, or one of that name, as a tuple of int."""
     is_scalar = isinstance(sizes, np.ndarray) and sizes.ndim == 0
     if is_scalar or isinstance(sizes, set | frozenset | dict):
-        raise ValueError(
-            f"hidden_layer_sizes must be an integer or a sequence of integers, such as (100,), got {sizes!r}."
-        )
-    sizes = (sizes,) if isinstance(sizes, Integral) else tuple(sizes)
-    if not all(isinstance(size, Integral) and not isinstance(size, bool) and size > 0 for size in sizes):
-        raise ValueError(
-            f"hidden_layer_sizes must contain positive integers, or be () for a linear model; got "
-            f"{net.hidden_layer_sizes!r}."
-        )
-    return tuple(int(size) for size in sizes)
+        raise ValueError(f"{name} must be an integer or a sequence of integers, such as (100,), got {sizes!r}.")
+    found = (sizes,) if isinstance(sizes, Integral) else tuple(sizes)
+    if not all(isinstance(size, Integral) and not isinstance(size, bool) and size > 0 for size in found):
+        raise ValueError(f"{name} must contain positive integers, or be () for a linear model; got {sizes!r}.")
+    return tuple(map(int, found))
 
 
 def make_start(random_state, before=None, parameters=None, *, is_stream=False):

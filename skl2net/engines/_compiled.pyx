@@ -611,7 +611,7 @@ cdef class _Call:
         if not self.kernels.knows(&self.c.network):
             raise ValueError(f"The compiled engine does not know {network.activation} or {task.loss}.")
         self.set_rows(task)
-        self.set_input(task.X, self.c.network.sizes[0])
+        self.set_input(task, self.c.network.sizes[0])
         self.c.data.targets, self.c.data.classes, self.c.data.weights = NULL, NULL, NULL
         if task.Y is not None:
             self.set_targets(task, self.c.network.sizes[self.c.network.n_layers])
@@ -644,13 +644,14 @@ cdef class _Call:
                 raise ValueError(f"The rows of a task must be numbers of the {n_rows} rows of X.")
         return 0
 
-    cdef int set_input(self, X, index_t n_features) except -1:
+    cdef int set_input(self, task, index_t n_features) except -1:
+        X = task.X
         shape = X.shape
         if len(shape) != 2 or shape[1] != n_features:
             raise ValueError(f"The network expects input of {n_features} features, got X of shape {shape}.")
         self.c.data.indices = self.c.data.indptr = NULL
         self.c.data.wide_indices = self.c.data.wide_indptr = 0
-        if not hasattr(X, "indptr"):
+        if not task.is_sparse:
             self.c.data.values = _address(self.hold(X))
             return 0
         if X.format != "csr":

@@ -66,6 +66,11 @@ class Task:
     def dtype(self):
         return self.X.dtype
 
+    @property
+    def is_sparse(self):
+        """Whether `X` is sparse."""
+        return hasattr(self.X, "indptr")
+
     @cached_property
     def n_samples(self):
         """Number of samples: rows, or the sum of their weights."""

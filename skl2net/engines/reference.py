@@ -22,7 +22,7 @@ class ReferenceSession(Session):
         super().__init__(task)
         if hasattr(task.X, "check_format"):  # the operator @ would read beyond the arrays of a broken CSR
             task.X.check_format(full_check=True)
-        is_numpy = isinstance(task.X, np.ndarray) or hasattr(task.X, "indptr")
+        is_numpy = isinstance(task.X, np.ndarray) or task.is_sparse
         self._xp = np if is_numpy else _namespace_of(task.X)
         self._Y, self._sample_weight = (_optional(self._native, array) for array in (task.Y, task.sample_weight))
 
@@ -163,7 +163,7 @@ class ReferenceSession(Session):
         """The given rows, a slice or an array of indices, of an array or CSR; None for None."""
         if array is None:
             return None
-        if isinstance(rows, slice) or hasattr(array, "indptr"):
+        if isinstance(rows, slice) or (self.task.is_sparse and array is self.task.X):
             return array[rows, ...]
         return self._xp.take(array, rows, axis=0)
 

@@ -35,9 +35,10 @@ from skl2net.l2 import MODES
 from skl2net.network import Network
 from skl2net.report import HeldOut, L2Report, make_report
 from skl2net.search_threads import limits_of_this_thread
+from skl2net.solvers.optimisers import OPTIMISERS
 from skl2net.solvers.schedules import SCHEDULES
 from skl2net.solvers.swarm import ParticleSwarm, SwarmState
-from skl2net.training import hidden_layer_sizes, make_plan, make_start
+from skl2net.training import layer_sizes, make_plan, make_start
 
 FLOATS = (np.float64, np.float32)
 
@@ -285,8 +286,7 @@ class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
         >>> float(report.timescale[0])  # 1 / (0.001 * 3 updates per epoch)
         333.3...
         """
-        check_is_fitted(self)
-        self._network().check(self.coefs_, self.intercepts_)
+        self._check_network()
         applied_rule = self._training_state.applied_rule
         if applied_rule is None:
             raise ValueError(
@@ -375,8 +375,7 @@ class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
         """
         from skl2net.interchange.sklearn import to_sklearn
 
-        check_is_fitted(self)
-        self._network().check(self.coefs_, self.intercepts_)
+        self._check_network()
         return to_sklearn(self)
 
     def to_torch(self) -> Any:
@@ -424,72 +423,82 @@ class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
         """
         from skl2net.interchange.torch import to_torch
 
-        check_is_fitted(self)
-        self._network().check(self.coefs_, self.intercepts_)
+        self._check_network()
         return to_torch(self)
 
     @property
     def loss_(self) -> float:
         """Loss of the last iteration, float."""
-        return self._training_state.loss
+        return self._state_with("loss_").loss
 
     @property
     def data_loss_(self) -> float:
         """Loss of the last iteration without the penalty, float."""
-        return self._training_state.data_loss
+        return self._state_with("data_loss_").data_loss
 
     @property
     def best_loss_(self) -> float | None:
         """Smallest loss of the last fit; None with early stopping."""
-        return self._training_state.progress.best_loss
+        return self._state_with("best_loss_").progress.best_loss
 
     @property
     def best_validation_score_(self) -> float | None:
         """Best score on the validation set; None without early stopping."""
-        return self._training_state.progress.best_score
+        return self._state_with("best_validation_score_").progress.best_score
 
     @property
     def n_iter_(self) -> int:
         """Number of iterations of the last fit, int."""
-        return self._training_state.n_iter
+        return self._state_with("n_iter_").n_iter
 
     @property
     def t_(self) -> int:
         """Number of samples visited in all calls, int."""
-        return self._training_state.t
+        return self._state_with("t_").t
 
     @property
     def loss_curve_(self) -> list[float]:
         """Loss of each iteration, list of float."""
-        return self._training_state.curves.loss.tolist()
+        return self._state_with("loss_curve_").curves.loss.tolist()
 
     @property
     def data_loss_curve_(self) -> list[float]:
         """Loss of each iteration without the penalty, list of float."""
-        return self._training_state.curves.data_loss.tolist()
+        return self._state_with("data_loss_curve_").curves.data_loss.tolist()
 
     @property
     def weight_norm_curve_(self) -> list[float]:
         r""":math:`\sum w^2` after each iteration, list of float."""
-        return self._training_state.curves.weight_norm.tolist()
+        return self._state_with("weight_norm_curve_").curves.weight_norm.tolist()
 
     @property
     def validation_scores_(self) -> list[float] | None:
         """Score on the validation set after each iteration; None without early stopping."""
-        is_validated = self.best_validation_score_ is not None
-        return self._training_state.curves.validation_score.tolist() if is_validated else None
+        state = self._state_with("validation_scores_")
+        return state.curves.validation_score.tolist() if state.is_validated else None
 
     @property
     def validation_loss_curve_(self) -> list[float] | None:
         """Loss on the validation set after each iteration; None without early stopping."""
-        is_validated = self.best_validation_score_ is not None
-        return self._training_state.curves.validation_loss.tolist() if is_validated else None
+        state = self._state_with("validation_loss_curve_")
+        return state.curves.validation_loss.tolist() if state.is_validated else None
 
     @property
     def swarm_(self) -> SwarmState | None:
         """Final state of the swarm, a `SwarmState`; None if another solver was used."""
-        state = self._training_state.solver_state
+        state = self._state_with("swarm_").solver_state
         return state if isinstance(state, SwarmState) else None
+
+    def _state_with(self, attribute):
+        """The state after the last fit; without a fit, an error that names the attribute that needs it."""
+        if "_training_state" not in vars(self):
+            raise AttributeError(f"This {type(self).__name__} is not fitted yet, and has no {attribute}.")
+        return self._training_state
+
+    def _check_network(self):
+        """Refuse a network that is not fitted, and edited weights that do not fit together."""
+        check_is_fitted(self)
+        self._network().check(self.coefs_, self.intercepts_)
 
     def _fit(self, X, y, sample_weight, *, is_stream=False, classes=None):
         continues = hasattr(self, "coefs_") and (self.warm_start or is_stream)
@@ -498,7 +507,7 @@ class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
                 "partial_fit does not support early_stopping=True, since each call makes a single pass over its data. "
                 "Set early_stopping=False, or call fit."
             )
-        hidden_layer_sizes(self)  # refuses before the data are looked at
+        layer_sizes(self.hidden_layer_sizes)  # refuses before the data are looked at
         fitted = copy.copy(self)  # so that a fit that fails leaves the estimator unchanged
         data = fitted._training_data(X, y, sample_weight, continues=continues, is_stream=is_stream, classes=classes)
         self._warn_if_clipped(data.X.shape[0])
@@ -559,7 +568,7 @@ class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
         if before[-1] != now[-1] and before[:-1] == now[:-1]:
             change = f"`y` has {now[-1]} output(s), but the fitted network has {before[-1]}. Pass targets of that shape"
         else:
-            change = f"The fitted network has layers of {before} units, but hidden_layer_sizes now asks for {now}. "
+            change = f"The fitted network has layers of {before} units, hidden_layer_sizes={now[1:-1]} asks for {now}. "
             change += f"Set hidden_layer_sizes={before[1:-1]}"
         raise ValueError(f"{change}, or call fit with warm_start=False to train a new network.")
 
@@ -570,7 +579,7 @@ class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
         if isinstance(sample_weight, Real) and not is_finite_number(sample_weight):
             raise ValueError(f"sample_weight={sample_weight} is not finite. Pass one finite number for each sample.")
         weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)
-        check_range(weight, X.dtype, "The sample weights", "them")
+        check_range(weight, X.dtype, "The sample weights")
         return weight.astype(X.dtype, copy=False)
 
     def _layer_sizes(self):
@@ -592,7 +601,7 @@ class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
 
     def _warn_if_clipped(self, n_rows):
         """Warn of batches that are larger than the data."""
-        if self.solver in ("sgd", "adam") and self.batch_size != "auto" and self.batch_size > n_rows:
+        if self.solver in OPTIMISERS and self.batch_size != "auto" and self.batch_size > n_rows:
             warnings.warn(
                 f"batch_size={self.batch_size} is larger than the sample size {n_rows}. It is going to be clipped.",
             )
@@ -617,7 +626,7 @@ class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
 
     def _held_out(self):
         """Losses of the epoch whose weights early stopping has kept, a `HeldOut`; None if they are unknown."""
-        if self.best_validation_score_ is None:
+        if not self._training_state.is_validated:
             return None
         curves = self._training_state.curves
         n = self.n_iter_  # curves may begin with earlier fits
@@ -725,7 +734,7 @@ class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
 
     def _has_updates(self):
         """Whether `partial_fit` is available."""
-        if self.solver not in ("sgd", "adam"):
+        if self.solver not in OPTIMISERS:
             raise AttributeError(
                 f"partial_fit is only available with solver='sgd' or solver='adam', got solver={self.solver!r}."
             )
@@ -743,7 +752,7 @@ class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
 _cached_network = lru_cache(maxsize=64)(Network)
 
 
-def check_range(weight, dtype, what, those):
+def check_range(weight, dtype, what):
     """Refuse weights of samples whose sum cannot be computed with in a dtype.
 
     Parameters
@@ -751,14 +760,14 @@ def check_range(weight, dtype, what, those):
     weight : ndarray of shape (n_samples,)
         In double precision, not negative.
     dtype : dtype
-    what, those : str
-        What the weights are, and what to multiply.
+    what : str
+        What the weights are.
     """
     with np.errstate(over="ignore"):
         total = weight.sum(dtype=np.float64)
     info = np.finfo(dtype)
     if total > 0 and not info.tiny < total < info.max:
         raise ValueError(
-            f"{what} sum to {total:.3g}, which is out of the range of {dtype}. Multiply all of {those} by the same "
+            f"{what} sum to {total:.3g}, which is out of the range of {dtype}. Multiply all of them by the same "
             "number, so that the sum is about the number of samples."
         )

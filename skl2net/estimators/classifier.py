@@ -357,7 +357,7 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
                 f"class_weight={self.class_weight!r} gives all samples a weight of zero. Pass a positive weight for at "
                 "least one class of the samples."
             )
-        check_range(weight, dtype, "The weights of the samples, multiplied with those of their classes,", "them")
+        check_range(weight, dtype, "The weights of the samples, multiplied with those of their classes,")
         return weight.astype(dtype, copy=False)
 
     def _check_class_weight(self):

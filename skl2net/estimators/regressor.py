@@ -1,5 +1,6 @@
 """The regressor."""
 
+import warnings
 from typing import Literal, Self
 
 import numpy as np
@@ -212,6 +213,13 @@ class L2NetRegressor(RegressorMixin, BaseL2Net):
             scale = self._training_state.target_scale
         else:
             scale = TargetScale.of(Y, weight) if self.normalize_y and self._loss.has_scale else None
+            seen = Y if weight is None else Y[weight > 0]
+            if is_stream and scale is not None and (seen == seen[0]).all(axis=0).any():
+                warnings.warn(
+                    "A target is constant in the first call of partial_fit, and its standard deviation counts as 1 in "
+                    "this and all later calls. Pass a larger first batch, or set normalize_y=False.",
+                    UserWarning,
+                )
         Y = np.ascontiguousarray(Y if scale is None else scale.standardised(Y), dtype=X.dtype)
         return TrainingData(X, Y, Y.shape[1], weight, self._loss, self._decoder(scale), target_scale=scale)
 

@@ -18,21 +18,21 @@ class FitTasks:
     fitted : L2NetClassifier or L2NetRegressor
         A copy of it, with what validation recorded.
     plan : Plan
-    name : str, default="fit"
+    name : str
         Name of the task of the fit.
     X, y : array-like
-        Training data as the user passed them, or functions without parameters that return them.
+        Training data as the user passed them.
     metadata : dict or None
-        Sample weights as the user passed them, or a function that returns them.
+        Sample weights as the user passed them.
     """
 
-    def __init__(self, estimator, fitted, plan, *, name="fit", X=None, y=None, metadata=None):
+    def __init__(self, estimator, fitted, plan, *, name, X, y, metadata):
         self._root = None
         if not callbacks_of(estimator):
             return
         self._fitted, self._network = fitted, plan.problem.network
         self._data = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
-        n_iterations = plan.solver.max_iterations(plan.stopping.max_iter)
+        n_iterations = plan.stopping.max_iter + plan.solver.n_extra_iterations
         self._root = estimator._init_callback_context(name, max_subtasks=n_iterations)
         self._root.call_on_fit_task_begin(**self._data)
 

@@ -23,6 +23,7 @@ from skl2net.network import Network
 from skl2net.problem import Problem
 from skl2net.solvers.curves import Curve, Curves
 from skl2net.solvers.gradient import GradientState
+from skl2net.solvers.optimisers import OPTIMISERS
 from skl2net.solvers.schedules import SCHEDULES, Position
 from skl2net.solvers.stopping import Progress
 from skl2net.solvers.training_state import TrainingState
@@ -78,12 +79,17 @@ def to_sklearn(net):
     parameters["activation"] = net._activation
     parameters["hidden_layer_sizes"] = net._layer_sizes()[1:-1]
     parameters["alpha"] = _sklearn_alpha(net, lost)
-    if net.solver not in ("sgd", "adam", "lbfgs"):
+    if net.solver not in (*OPTIMISERS, "lbfgs"):
         parameters["solver"] = "adam"
         lost.append("the particle swarm (solver='adam' there)")
+    if applied is not None and applied.solver == net.solver in OPTIMISERS:  # of the fit, like the optimiser's state
+        renamed = {"nesterov": "nesterovs_momentum"}
+        parameters |= {renamed.get(name, name): value for name, value in applied.constants.items()}
+        if net.learning_rate in _options(kind, "learning_rate") or not applied.has_schedule:
+            parameters["learning_rate_init"] = applied.learning_rate
     if net.learning_rate not in _options(kind, "learning_rate"):
         parameters["learning_rate"] = "constant"
-        if net.solver in ("sgd", "adam"):
+        if net.solver in OPTIMISERS:
             lost.append(f"learning_rate={net.learning_rate!r} (learning_rate='constant' there)")
     if net._training_state.target_scale is not None:
         lost.append("targets in standard units (normalize_y=True; alpha counts in the units of `y` there)")
@@ -233,15 +239,15 @@ def _sklearn_optimiser(mlp, net, state):
     moments = [[*chain(*network.unpack(moment.copy()))] for moment in state.moments]
     arrays = mlp.coefs_ + mlp.intercepts_
     if state.name == "adam":
-        optimiser = AdamOptimizer(arrays, mlp.learning_rate_init, net.beta_1, net.beta_2, net.epsilon)
+        optimiser = AdamOptimizer(arrays, mlp.learning_rate_init, mlp.beta_1, mlp.beta_2, mlp.epsilon)
         optimiser.ms, optimiser.vs = moments
         optimiser.t = state.n_updates
         return optimiser
     optimiser = SGDOptimizer(
-        arrays, mlp.learning_rate_init, mlp.learning_rate, net.momentum, net.nesterovs_momentum, net.power_t
+        arrays, mlp.learning_rate_init, mlp.learning_rate, mlp.momentum, mlp.nesterovs_momentum, mlp.power_t
     )
     (optimiser.velocities,) = moments
     position = Position(net.t_, 0, net.n_iter_, mlp.max_iter, state.n_reductions)
-    schedule = SCHEDULES[mlp.learning_rate](mlp.learning_rate_init, net.power_t)
+    schedule = SCHEDULES[mlp.learning_rate](mlp.learning_rate_init, mlp.power_t)
     optimiser.learning_rate = float(schedule.rates(1, 1, position)[0, 0])
     return optimiser

@@ -4,6 +4,7 @@ import copy
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, Literal, Self
 
@@ -49,7 +50,7 @@ from skl2net.hints import (
 from skl2net.l2 import PENALTIES, L2Rule, check_rule
 from skl2net.losses import ClassificationLoss, RegressionLoss
 from skl2net.model_selection.held_out_loss import HeldOutLoss
-from skl2net.model_selection.search import Search, split_scores, standard_error
+from skl2net.model_selection.search import Search, checked_alphas, split_scores, standard_error
 from skl2net.report import HeldOut, L2Report
 from skl2net.solvers.schedules import LearningRate
 from skl2net.solvers.swarm import ParticleSwarm
@@ -83,9 +84,8 @@ def _has_network(search):
 
 def _network_with_refit(search_class):
     """Make the methods of a fitted network available only where there is one, as GridSearchCV does."""
-    for name in _METHODS_OF_A_NETWORK:
-        if hasattr(search_class, name):
-            setattr(search_class, name, available_if(_has_network)(getattr(search_class, name)))
+    for name in filter(partial(hasattr, search_class), _METHODS_OF_A_NETWORK):
+        setattr(search_class, name, available_if(_has_network)(getattr(search_class, name)))
     return search_class
 
 
@@ -210,7 +210,8 @@ class _AlphaSearch(BaseL2Net):
     scoring : str or callable, default=None
         Score to maximise, as in :class:`~sklearn.model_selection.GridSearchCV`. None for the negative log loss of a
         classifier (summed over the labels of multilabel targets), or the negative mean squared error of a regressor, in
-        the units of `y`. The method `score` then is that of the network, accuracy or :math:`R^2`.
+        the units of `y`, and with ``loss="poisson"`` minus half the mean Poisson deviance. The method `score` then is
+        that of the network, accuracy or :math:`R^2`.
     n_jobs : int, default=None
         Number of networks to train at a time, in threads of Python with one thread of the engine each. None means 1
         unless in a :class:`joblib.parallel_config` context: networks are trained one after the other, with all threads
@@ -421,9 +422,9 @@ class _AlphaSearch(BaseL2Net):
         if self.scoring is not None:
             return super()._held_out()
         loss, scale = -self.best_score_, self._training_state.target_scale
-        if is_regressor(self):
-            if self._loss.name != "squared_error" or self.n_outputs_ > 1:
-                return None
+        if is_regressor(self) and self.n_outputs_ > 1:
+            return None
+        if is_regressor(self) and self._loss.name == "squared_error":
             loss /= 2 if scale is None else 2 * scale.std[0] ** 2  # in the units of the training loss
         return HeldOut(self.data_loss_, loss, "held-out folds")
 
@@ -451,37 +452,13 @@ class _AlphaSearch(BaseL2Net):
 
     @classmethod
     def from_sklearn(cls, mlp: Estimator) -> Self:
-        """Not supported: a network of scikit-learn has no scores to compare.
-
-        Parameters
-        ----------
-        mlp : MLPClassifier or MLPRegressor
-
-        Raises
-        ------
-        TypeError
-            Always. Use the `from_sklearn` of the estimator for one alpha.
-        """
-        raise TypeError(
-            f"{cls.__name__} cannot be made from one network, since it compares many. Use "
-            f"{cls._net_class.__name__}.from_sklearn."
-        )
+        """Not supported: a search compares many networks. Use the `from_sklearn` of the estimator for one alpha."""
+        raise TypeError(f"{cls.__name__} compares many networks. Use {cls._net_class.__name__}.from_sklearn for one.")
 
     def _strengths(self, net, X, y, sample_weight):
         """The strengths to compare, ascending. Data, solver and strengths have been validated."""
         plan = make_plan(net, net._training_data(X, y, sample_weight))
-        if isinstance(self.alphas, Integral):
-            alphas = self._laid_out(plan)
-        else:
-            alphas = np.asarray(self.alphas)
-            if alphas.dtype.kind not in "iuf":
-                raise ValueError(f"alphas must be numbers, such as [0.1, 1.0, 10.0], or how many; got {self.alphas!r}.")
-            alphas = np.sort(alphas.astype(float))
-            if alphas.ndim != 1 or len(alphas) == 0:
-                raise ValueError(
-                    f"alphas must be one row of at least one strength, or a number of strengths; got an array of shape "
-                    f"{alphas.shape}."
-                )
+        alphas = self._laid_out(plan) if isinstance(self.alphas, Integral) else np.sort(checked_alphas(self.alphas))
         known = {"n_layers": plan.problem.network.n_layers, "solver": plan.solver}
         known["learning_rate"] = plan.solver.learning_rate_init
         with warnings.catch_warnings():
@@ -493,7 +470,7 @@ class _AlphaSearch(BaseL2Net):
     def _laid_out(self, plan):
         """As many strengths as `alphas` says."""
         problem, solver = plan.problem, plan.solver
-        batch_size = getattr(solver, "batch_size", problem.n_rows)
+        batch_size = solver.rows_per_update(problem.n_rows)
         if self.l2_mode in PENALTIES:
             n_total = problem.n_samples
             n = n_total * batch_size / problem.n_rows

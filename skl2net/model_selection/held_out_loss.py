@@ -9,7 +9,7 @@ from skl2net._sklearn_private import BaseScorer
 
 
 class HeldOutLoss(BaseScorer):
-    """Minus the log loss of a classifier, or minus the mean squared error of a regressor."""
+    """Minus the log loss of a classifier, the mean squared error or half the mean Poisson deviance of a regressor."""
 
     def __init__(self):
         super().__init__(held_out_loss, -1, {}, None)
@@ -34,9 +34,14 @@ def held_out_loss(net, X, y, sample_weight=None):
     Returns
     -------
     float
-        Log loss, summed over the labels of multilabel targets, or squared error, averaged over the targets. A class
-        that the network has not seen counts with the smallest probability that `predict_proba` returns.
+        Log loss, summed over the labels of multilabel targets; or squared error, with ``loss="poisson"`` half the
+        Poisson deviance, averaged over the targets. A class that the network has not seen counts with the smallest
+        probability that `predict_proba` returns.
     """
+    if is_regressor(net) and net._loss.name == "poisson":
+        raw = net._network_outputs(X, raw=True)
+        losses, _ = net._loss.value_and_derivative(raw, np.reshape(y, raw.shape), np)
+        return float(np.average(losses, weights=sample_weight)) / raw.shape[1]
     if is_regressor(net):
         return float(mean_squared_error(y, net.predict(X), sample_weight=sample_weight))
     y, P = y.toarray() if sp.issparse(y) else np.asarray(y), net.predict_proba(X)

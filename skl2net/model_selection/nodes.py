@@ -15,7 +15,8 @@ from sklearn.exceptions import FitFailedWarning
 from skl2net._sklearn_private import Interval
 from skl2net.estimators.persistence import with_header, without_header
 from skl2net.hints import Estimator, Strengths
-from skl2net.model_selection.search import Search, split_scores, standard_error
+from skl2net.model_selection.search import Search, checked_alphas, split_scores, standard_error
+from skl2net.training import layer_sizes
 
 
 class NodeSweepCV(Search):
@@ -199,8 +200,10 @@ class NodeSweepCV(Search):
         self._find_parameter()
         if self.step < self.resolution:
             raise ValueError(f"step={self.step} is smaller than resolution={self.resolution}, the smallest step.")
-        if self.alphas is not None and (np.ndim(self.alphas) != 1 or len(self.alphas) == 0):
-            raise ValueError(f"alphas must be a list of numbers, or None to leave alpha alone; got {self.alphas!r}.")
+        if self.min_units > self.max_units:
+            raise ValueError(f"min_units={self.min_units} is larger than max_units={self.max_units}.")
+        if self.alphas is not None:
+            checked_alphas(self.alphas)
 
     def __getstate__(self):
         state = with_header(super().__getstate__(), type(self))
@@ -270,15 +273,15 @@ class NodeSweepCV(Search):
 
     def _first_size(self):
         value = self.estimator.get_params()[self.param_name_]
-        size = (value,) if isinstance(value, Integral) else tuple(value)
+        size = layer_sizes(value, self.param_name_)
         if not size:
             raise ValueError(f"There is no hidden layer to sweep: {self.param_name_}={value!r}. Set a first size.")
-        if not all(isinstance(n, Integral) and self.min_units <= n <= self.max_units for n in size):
+        if not all(self.min_units <= n <= self.max_units for n in size):
             raise ValueError(
                 f"The first size, {self.param_name_}={value!r}, must have between min_units={self.min_units} and "
                 f"max_units={self.max_units} units in each layer."
             )
-        return tuple(int(n) for n in size)
+        return size
 
     def _candidates(self, size):
         """The parameters to try with a size."""
@@ -286,7 +289,7 @@ class NodeSweepCV(Search):
         value = size[0] if isinstance(self.estimator.get_params()[name], Integral) else size
         if self.alphas is None:
             return [{name: value}]
-        return [{name: value, self._alpha_name(): float(alpha)} for alpha in self.alphas]
+        return [{name: value, self._alpha_name(): alpha} for alpha in checked_alphas(self.alphas).tolist()]
 
     def _alpha_name(self):
         """Name of the parameter beside that of the sizes which holds the strength of the rule."""

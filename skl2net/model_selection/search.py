@@ -140,6 +140,15 @@ def _ended_by_ctrl_c():
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def checked_alphas(alphas):
+    """The strengths of a search as a vector of float, in the order given; refuses others."""
+    found = np.asarray(alphas)
+    is_vector = found.dtype.kind in "iuf" and found.ndim == 1 and len(found)
+    if not is_vector or not (np.isfinite(found) & (found >= 0)).all():
+        raise ValueError(f"alphas must be numbers, finite and not negative, such as [0.1, 1.0, 10.0]; got {alphas!r}.")
+    return found.astype(float)
+
+
 def split_scores(results, metric="score"):
     """Test scores of all candidates in all folds, ndarray of shape (n_candidates, n_splits)."""
     names = (f"split{i}_test_{metric}" for i in count())

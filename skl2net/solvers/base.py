@@ -39,6 +39,8 @@ class Solver:
         Initial learning rate; None for solvers that have none.
     default_max_iter : int
         Number of iterations if none is given.
+    n_extra_iterations : int
+        Number of iterations that may follow the last one of `max_iter`.
     """
 
     name = None
@@ -47,14 +49,15 @@ class Solver:
     objective = None
     learning_rate_init = None
     default_max_iter = 200
+    n_extra_iterations = 0
 
     def stopping(self, rule):
         """The `StoppingRule` that this solver makes of the estimator's."""
         return rule
 
-    def max_iterations(self, max_iter):
-        """The largest number of iterations of a training, from that of the estimator."""
-        return max_iter
+    def rows_per_update(self, n_rows):
+        """Number of rows in an update, of `n_rows` that are trained on."""
+        return n_rows
 
     def minimise(self, problem, start, monitor):
         """Minimise the objective of `problem`, and report each finished iteration to `monitor`.
@@ -78,7 +81,7 @@ class Solver:
         """
         raise NotImplementedError
 
-    def advice_if_loss_rises(self, solver_state):
+    def advice_if_loss_rises(self, problem, solver_state):
         """Advice if training increased the loss; None if the solver cannot increase it.
 
         `solver_state` is that after the last iteration.

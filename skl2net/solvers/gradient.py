@@ -179,14 +179,14 @@ class GradientDescent(Solver):
             work = OptimiserState(parameters.copy(), state.moments.copy(), state.n_updates)
             each = None
             if monitor.is_validated and n_epochs > 1:
-                each = np.empty((n_epochs, problem.n_parameters), dtype=problem.dtype)
+                each = np.empty((n_epochs, problem.network.n_parameters), dtype=problem.session.dtype)
             epochs = problem.session.run_updates(work, batches, coefficients, self.optimiser, rates, each)
 
             n_done, parameters, moments, n_steps = len(epochs), work.parameters, work.moments, work.n_updates
             rate = float(rates[max(n_done, 1) - 1, -1])
             if n_done < n_epochs:
                 if n_done == 0 or each is None:
-                    raise Diverged(self._advice(rate), n_unreported=n_done)
+                    raise Diverged(self._advice(problem, rate), n_unreported=n_done)
                 # one of the epochs before may have the best validation score
                 each, parameters = each[:n_done], each[n_done - 1]
                 moments, n_steps = state.moments, state.n_updates  # those of the last epoch may be infinite
@@ -204,7 +204,7 @@ class GradientDescent(Solver):
             totals = [*map(_iteration_totals, epochs.tolist())]
             monitor.finish(parameters, totals, each, solver_state=state, t=t)
             if n_done < n_epochs:
-                raise Diverged(self._advice(rate))
+                raise Diverged(self._advice(problem, rate))
             if monitor.has_converged:
                 if not (self.schedule.depends_on_loss and rate > _SMALLEST_RATE):
                     too_small = "Learning rate too small. " if self.schedule.depends_on_loss else ""
@@ -223,12 +223,16 @@ class GradientDescent(Solver):
             return state._replace(order=None)
         return state._replace(order=state.order.astype(np.int32 if len(state.order) < 2**31 else np.int64))
 
-    def advice_if_loss_rises(self, solver_state):
-        """See `Solver.advice_if_loss_rises`."""
-        return None if self.is_stream else self._advice(solver_state.learning_rate)  # a pass over other data need not
+    def rows_per_update(self, n_rows):
+        """See `Solver.rows_per_update`. Early stopping may leave fewer rows than a batch."""
+        return min(self.batch_size, n_rows)
+
+    def advice_if_loss_rises(self, problem, solver_state):
+        """See `Solver.advice_if_loss_rises`. A stream has none, since a pass over other data need not decrease it."""
+        return None if self.is_stream else self._advice(problem, solver_state.learning_rate)
 
     def applied(self, problem, solver_state):
-        batch_size = min(self.batch_size, problem.n_rows)  # early stopping may leave fewer rows than a batch
+        batch_size = self.rows_per_update(problem.n_rows)
         return AppliedRule(
             problem.rule,
             self.name,
@@ -246,18 +250,22 @@ class GradientDescent(Solver):
         """The initial state: that of the training which this one continues, as far as it applies."""
         before = start.solver_state
         if not isinstance(before, GradientState) or before.name != self.name:
-            moments = np.zeros((self.optimiser.n_moments, problem.n_parameters), dtype=problem.dtype)
+            moments = np.zeros((self.optimiser.n_moments, problem.network.n_parameters), dtype=problem.session.dtype)
             return GradientState(self.name, moments, 0, self.schedule.initial)
         return before._replace(
-            moments=before.moments.astype(problem.dtype),
+            moments=before.moments.astype(problem.session.dtype),
             order=before.order if before.order is not None and len(before.order) == problem.n_rows else None,
             n_reductions=before.n_reductions if self.is_stream else 0,
         )
 
-    def _advice(self, rate):
+    def _advice(self, problem, rate):
+        """What to change if training has diverged; a penalty may be the cause if it shrinks weights by a tenth."""
+        coefficients = problem.rule.coefficients(n=self.batch_size, n_total=problem.n_total, learning_rate=rate)
+        is_strong = np.any(self.schedule.initial * coefficients.penalty > 0.1)
+        alpha = f" or alpha (now up to {max(problem.rule.alpha):g})" if is_strong else ""
         return (
             f"The learning rate was {rate:g} (learning_rate_init={self.schedule.initial:g}, solver={self.name!r}). "
-            "Scale the input, and the targets of a regression, to unit variance, or lower learning_rate_init."
+            f"Scale the input, and the targets of a regression, to unit variance, or lower learning_rate_init{alpha}."
         )
 
 

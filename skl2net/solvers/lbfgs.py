@@ -48,7 +48,7 @@ class LBFGS(Solver):
     @np.errstate(all="ignore")  # a trial may overflow; the line search goes on from there
     def minimise(self, problem, start, monitor):
         """See `Solver.minimise`. Only the parameters of an earlier training are used, not its state."""
-        tol, dtype = monitor.stopping.tol, problem.dtype
+        tol, dtype = monitor.stopping.tol, problem.session.dtype
         ftol = max(2.2204460492503131e-05 * tol, float(np.finfo(dtype).eps)) if self.ftol is None else self.ftol
         limits = LBFGSLimits(self.max_fun, tol, ftol)
         session, penalty = problem.session, problem.coefficients.penalty

@@ -10,7 +10,6 @@ import numpy as np
 
 from skl2net.engines.base import Cancelled
 from skl2net.solvers.stopping import Progress
-from skl2net.solvers.training_state import TrainingState
 
 
 class Stopped(Exception):
@@ -23,8 +22,8 @@ class Monitor:
     Parameters
     ----------
     stopping : StoppingRule
-    start : TrainingState, default=None
-        The state that training continues. None for a new training.
+    start : TrainingState
+        The state that training continues.
     validate : callable, default=None
         ``validate(vectors) -> [(score, data loss), ...]`` on the validation set, with early stopping: of each row of
         an array of shape (n, n_parameters).
@@ -45,12 +44,10 @@ class Monitor:
         Whether an iteration has been finished, or training had converged before the first one.
     """
 
-    def __init__(
-        self, stopping, start=None, *, validate=None, verbose=False, is_cancelled=None, on_begin=None, on_end=None
-    ):
+    def __init__(self, stopping, start, *, validate=None, verbose=False, is_cancelled=None, on_begin=None, on_end=None):
         self.stopping = stopping
         self.verbose = verbose
-        self._start = self.state = TrainingState(None) if start is None else replace(start, n_iter=0)
+        self._start = self.state = replace(start, n_iter=0)
         self._validate = validate
         self._is_cancelled = is_cancelled
         self._on_begin = on_begin

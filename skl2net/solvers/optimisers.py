@@ -82,3 +82,6 @@ class Adam:
         state.moments[1, :] = second
         rate = learning_rate * (1 - self.beta_2**t) ** 0.5 / (1 - self.beta_1**t)
         return -rate * first / (xp.sqrt(second) + self.epsilon)
+
+
+OPTIMISERS = (SGD.name, Adam.name)  # the values of the parameter `solver` that stand for mini-batch training

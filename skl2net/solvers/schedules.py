@@ -10,6 +10,8 @@ from typing import ClassVar, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
+from skl2net.solvers.optimisers import OPTIMISERS
+
 LearningRate: TypeAlias = Literal["constant", "invscaling", "adaptive", "cosine"]
 
 
@@ -102,7 +104,7 @@ class Constant(Schedule):
     """The initial learning rate."""
 
     name = "constant"
-    solvers = ("sgd", "adam")
+    solvers = OPTIMISERS
 
     def rates(self, n_epochs, n_updates, position):
         """See `Schedule.rates`."""
@@ -144,7 +146,7 @@ class Cosine(Schedule):
     """
 
     name = "cosine"
-    solvers = ("sgd", "adam")
+    solvers = OPTIMISERS
     default_rates = {"sgd": 0.03, "adam": 0.01}
     default_max_iter = 60
     has_horizon = True

@@ -59,3 +59,8 @@ class TrainingState:
     n_total: float = 0.0
     applied_rule: AppliedRule | None = None
     target_scale: TargetScale | None = None
+
+    @property
+    def is_validated(self):
+        """Whether the last training was validated, with early stopping."""
+        return self.progress.best_score is not None

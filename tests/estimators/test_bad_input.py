@@ -61,7 +61,8 @@ REFUSED = {
         None,
         r"learning rate \* alpha = 1 times.*Lower alpha",
     ),
-    "decay under L-BFGS": ({"l2_mode": "decoupled", "solver": "lbfgs"}, X, Y, None, "Use l2_mode='penalty'"),
+    "decay under L-BFGS": ({"l2_mode": "decoupled", "solver": "lbfgs"}, X, Y, None, "Use l2_mode='prior'"),
+    "a float of hidden units": ({"hidden_layer_sizes": (3.0,)}, X, Y, None, r"positive integers.*got \(3.0,\)"),
     "zero hidden units": ({"hidden_layer_sizes": (5, 0)}, X, Y, None, r"must contain positive integers.*\(5, 0\)"),
     "half a hidden unit": ({"hidden_layer_sizes": (5, 0.5)}, X, Y, None, "whole numbers"),
     "negative hidden units": ({"hidden_layer_sizes": -1}, X, Y, None, "hidden_layer_sizes"),
@@ -206,7 +207,7 @@ def test_other_features_than_in_fit_are_refused(estimator):
 def test_warm_start_refuses_another_network(estimator):
     net = fit(small(estimator, warm_start=True), X, Y)
     state = fitted_state(net)
-    with pytest.raises(ValueError, match=r"has layers of \(4, 5.*Set hidden_layer_sizes=\(5,\), or .*warm_start=False"):
+    with pytest.raises(ValueError, match=r"of \(4, 5, .*=\(6,\) asks for \(4, 6.*Set .*=\(5,\), or .*warm_start=False"):
         net.set_params(hidden_layer_sizes=(6,)).fit(X, Y)
     assert fitted_state(net) == state
 
@@ -431,6 +432,20 @@ def test_strengths_of_a_search_that_are_no_numbers_are_refused(alphas):
         L2NetClassifierCV((3,), alphas=alphas, max_iter=3).fit(X, Y)
 
 
+@pytest.mark.parametrize("alphas", [[-1, 1], [0.1, np.inf]])
+def test_strengths_that_are_negative_or_infinite_are_refused_by_the_name_of_the_parameter(alphas):
+    with pytest.raises(ValueError, match=r"^alphas must be numbers, finite and not negative"):
+        L2NetClassifierCV((3,), alphas=alphas, max_iter=3).fit(X, Y)
+
+
+@pytest.mark.parametrize("estimator", [*ESTIMATORS, L2NetClassifierCV])
+@pytest.mark.parametrize("attribute", ["loss_", "loss_curve_", "validation_scores_", "n_iter_", "t_", "swarm_"])
+def test_attributes_of_a_fit_that_never_was_are_named(estimator, attribute):
+    assert not hasattr(estimator(), attribute)
+    with pytest.raises(AttributeError, match=f"{estimator.__name__} is not fitted yet, and has no {attribute}"):
+        getattr(estimator(), attribute)
+
+
 @pytest.mark.parametrize("name", ["step", "resolution", "min_units", "max_units"])
 def test_truth_values_are_no_sizes_of_a_sweep(name):
     with pytest.raises(ValueError, match=f"The '{name}' parameter .* Got True instead"):
@@ -609,6 +624,33 @@ def test_a_loss_beyond_all_numbers_is_divergence():
     assert "diverged: the final loss, inf, is not finite" in str(record[0].message)
 
 
+@pytest.mark.parametrize(("alpha", "is_named"), [(1e9, True), (0.0, False)])
+def test_divergence_under_sgd_names_alpha_where_the_penalty_is_strong(alpha, is_named):
+    X, y = regression(60)
+    rate = {"learning_rate_init": 0.1 if is_named else 1e9}
+    net = L2NetRegressor((5,), solver="sgd", alpha=alpha, max_iter=20, random_state=0, **rate)
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        with pytest.raises(ValueError, match=r"Training diverged.*lower learning_rate_init") as error:
+            net.fit(X, y)
+    assert (r"or alpha (now up to 1e+09)" in str(error.value)) == is_named
+
+
+@pytest.mark.parametrize("weight", [None, [1.0, 0.0]])
+def test_a_stream_that_begins_with_a_constant_target_warns_of_its_scale(weight):
+    X, y = regression(60)
+    n = 1 if weight is None else 2
+    net = L2NetRegressor((3,), solver="sgd", random_state=0)
+    with pytest.warns(UserWarning, match="constant in the first call of partial_fit.*larger first batch, or set norm"):
+        net.partial_fit(X[:n], y[:n], sample_weight=weight)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        net.partial_fit(X[:1], y[:1])
+        L2NetRegressor((3,), solver="sgd").partial_fit(X[:2], [-1.0, 1.0])  # whose standard deviation is 1
+        L2NetRegressor((3,), solver="sgd", normalize_y=False).partial_fit(X[:1], y[:1])
+        L2NetRegressor((3,), solver="sgd", max_iter=1).fit(X, np.ones(60))
+
+
 @pytest.mark.parametrize("generator", [np.random.PCG64, np.random.SFC64])
 def test_random_states_of_other_generators_are_refused(generator):
     with pytest.raises(ValueError, match=f"RandomState of {generator.__name__}.*Pass an integer"):
@@ -702,8 +744,13 @@ def test_no_numpy_warnings_in_an_ordinary_fit():
             "could not set validation_fraction=0",
         ),
         (np.arange(60) // 59, {"early_stopping": True}, "could not set .* only 1 member.*or set early_stopping=False"),
+        (
+            np.arange(60) % 3,
+            {"early_stopping": True, "validation_fraction": 0.02},
+            r"number of classes = 3\. Change validation_fraction",  # scikit-learn's sentence has no full stop
+        ),
     ],
-    ids=["real targets", "no validation set", "a rare class"],
+    ids=["real targets", "no validation set", "a rare class", "fewer rows than classes"],
 )
 def test_targets_that_cannot_be_classified_or_split_are_explained(y, params, message):
     with pytest.raises(ValueError, match=message):

@@ -45,10 +45,13 @@ def test_8349_multi_output_lbfgs_minimises_the_loss_it_reports():
 def test_8349_gradient_of_several_outputs_is_that_of_the_loss():
     case = make_case((4, 5, 3), "tanh", "identity", "squared_error", n_rows=20)
     problem = Problem(case.task, L2Rule("penalty", (0.1, 0.1)), default_engine())
-    _, gradient = problem.objective_and_gradient(case.parameters)
+    _, gradient = problem.session.objective_and_gradient(case.parameters, problem.coefficients.penalty)
     direction = gradient / np.linalg.norm(gradient)
     h = 1e-6
-    ahead, behind = (problem.objective_and_gradient(case.parameters + s * h * direction)[0] for s in (1, -1))
+    ahead, behind = (
+        problem.session.objective_and_gradient(case.parameters + s * h * direction, problem.coefficients.penalty)[0]
+        for s in (1, -1)
+    )
     # scikit-learn's would be three times as steep
     assert (ahead - behind) / (2 * h) == pytest.approx(np.linalg.norm(gradient), rel=1e-6)
 

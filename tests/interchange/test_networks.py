@@ -145,6 +145,18 @@ def test_to_sklearn_after_another_solver_was_set(before, after, task):
     assert_go_on_alike(net, mlp, task)
 
 
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+def test_to_sklearn_has_the_constants_of_the_fit(solver):
+    net = fitted(L2NetClassifier, "multiclass", solver, l2_mode="penalty_per_sample", alpha=0.1)
+    before = net.get_params()
+    net.set_params(learning_rate_init=0.3, momentum=0.1, nesterovs_momentum=False, beta_1=0.2, beta_2=0.3, epsilon=0.4)
+    mlp = net.to_sklearn()
+    of_solver = {"sgd": ("momentum", "nesterovs_momentum"), "adam": ("beta_1", "beta_2", "epsilon")}[solver]
+    for name in ("learning_rate_init", *of_solver):
+        assert getattr(mlp, name) == getattr(mlp._optimizer, name.replace("s_m", "_m"), before[name]) == before[name]
+    assert_go_on_alike(mlp, net.set_params(**before), "multiclass")
+
+
 @pytest.mark.parametrize("task", ["multiclass", "two outputs"])
 @pytest.mark.parametrize("after", ["sgd", "adam", "lbfgs"])
 @pytest.mark.parametrize("before", ["sgd", "adam", "lbfgs"])

@@ -52,7 +52,7 @@ def test_the_penalty_does_not_depend_on_the_size_of_the_batch():
 def test_its_objective_times_n_is_the_negative_log_posterior_and_its_gradient_the_derivative(weighted):
     case = make_case((4, 5, 3), "tanh", "softmax", "log_loss", n_rows=20, weighted=weighted)
     problem = Problem(case.task, L2Rule("prior", (2.0, 2.0)), default_engine())
-    value, gradient = problem.objective_and_gradient(case.parameters)
+    value, gradient = problem.session.objective_and_gradient(case.parameters, problem.coefficients.penalty)
     weights = case.parameters[: case.network.n_weights]
     n_samples = 20 if case.sample_weight is None else case.sample_weight.sum()
     log_likelihood = -n_samples * problem.data_loss(case.parameters)
@@ -60,7 +60,10 @@ def test_its_objective_times_n_is_the_negative_log_posterior_and_its_gradient_th
     h = 1e-6
     for i in range(0, len(case.parameters), 7):
         step = h * np.eye(len(case.parameters))[i]
-        ahead, behind = (problem.objective_and_gradient(case.parameters + s * step)[0] for s in (1, -1))
+        ahead, behind = (
+            problem.session.objective_and_gradient(case.parameters + s * step, problem.coefficients.penalty)[0]
+            for s in (1, -1)
+        )
         assert (ahead - behind) / (2 * h) == pytest.approx(gradient[i], abs=1e-7)
 
 

@@ -265,7 +265,7 @@ def test_penalties_run_everywhere_and_decays_only_where_there_are_updates(name):
         if mode in PENALTIES or name in ("sgd", "adam"):
             assert check_rule(mode, 0.1, n_layers=2, solver=solver, learning_rate=0.1).alpha == (0.1, 0.1)
         else:
-            with pytest.raises(ValueError, match=rf"cannot run with solver='{name}'.*Use l2_mode='penalty'"):
+            with pytest.raises(ValueError, match=rf"cannot run with solver='{name}'.*Use l2_mode='prior'"):
                 check_rule(mode, 0.1, n_layers=2, solver=solver, learning_rate=0.1)
 
 

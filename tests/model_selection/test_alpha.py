@@ -19,7 +19,7 @@ import sklearn
 from cases import SOLVER_MODES, classes, converging_or_not, fit, flat, iterating_method, regression
 from sklearn.base import clone
 from sklearn.exceptions import FitFailedWarning, NotFittedError
-from sklearn.metrics import get_scorer, log_loss, make_scorer, mean_squared_error
+from sklearn.metrics import get_scorer, log_loss, make_scorer, mean_poisson_deviance, mean_squared_error
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -278,6 +278,24 @@ def test_the_held_out_loss_of_several_labels_is_the_sum_over_the_labels():
             losses = [log_loss(Y[test, k], P[:, k], sample_weight=weight[test], labels=[0, 1]) for k in range(3)]
             assert found.scores_[0, j] == pytest.approx(-sum(losses), rel=1e-6)
     assert found.score(X, Y) == pytest.approx((found.predict(X).toarray() == Y).all(axis=1).mean())
+
+
+@pytest.mark.parametrize("n_outputs", [1, 2])
+def test_the_held_out_loss_of_counts_is_half_the_poisson_deviance(n_outputs):
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(60, 4)), rng.poisson(2.0, size=(60, n_outputs)).astype(float)
+    Y = Y.ravel() if n_outputs == 1 else Y
+    weight, folds = rng.uniform(0.1, 3, 60), KFold(3)
+    found = small(L2NetRegressorCV, alphas=ALPHAS, solver="lbfgs", loss="poisson", cv=folds)
+    fit(found, X, Y, sample_weight=weight)
+    for j, (training, test) in enumerate(folds.split(X)):
+        net = small(L2NetRegressor, alpha=ALPHAS[0], solver="lbfgs", loss="poisson")
+        P = fit(net, X[training], Y[training], sample_weight=weight[training]).predict(X[test]).reshape(-1, n_outputs)
+        truth = Y[test].reshape(-1, n_outputs).T
+        deviances = [mean_poisson_deviance(y, p, sample_weight=weight[test]) for y, p in zip(truth, P.T, strict=True)]
+        assert found.scores_[0, j] == pytest.approx(-np.mean(deviances) / 2, rel=1e-9)
+    told = f"on held-out folds {-found.best_score_:.4g}"
+    assert (told in " ".join(found.l2_report().remarks)) == (n_outputs == 1)
 
 
 @pytest.mark.parametrize("names", [np.arange(3), np.array(["a", "b", "c"]), np.array([2.0, 0.0, 1.0])], ids=str)

@@ -195,7 +195,7 @@ def test_positions_are_validated_once_as_long_as_they_stay():
         asked.extend(vectors.copy())
         return [(float(x.sum()), 0.0) for x in vectors]
 
-    monitor = Monitor(STOPPING, validate=validate)
+    monitor = Monitor(STOPPING, TrainingState(None), validate=validate)
     first, second = np.array([1.0, 2.0]), np.array([1.0, 3.0])
     for x in (first, first.copy(), second, second, first):
         monitor.finish(x, [IterationTotals(1.0, 1.0, 0.0)])

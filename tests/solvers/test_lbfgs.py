@@ -82,7 +82,9 @@ def by_scipy(problem, start, n_iterations, *, gtol=0.0, ftol=-1.0, maxfun=10**9)
     def objective(x):
         nonlocal n_evaluations
         n_evaluations += 1
-        value, gradient = problem.objective_and_gradient(x.astype(problem.dtype))
+        value, gradient = problem.session.objective_and_gradient(
+            x.astype(problem.session.dtype), problem.coefficients.penalty
+        )
         return value, gradient.astype(np.float64)
 
     def record(intermediate_result):
@@ -116,10 +118,10 @@ def spread_of_scipy(problem, start, expected):
 
     Measured by scipy itself from starts that differ by some rounding errors; of the loss relatively.
     """
-    rng, eps = np.random.default_rng(0), float(np.finfo(problem.dtype).eps)
+    rng, eps = np.random.default_rng(0), float(np.finfo(problem.session.dtype).eps)
     spread = np.full((len(expected), 2), 50 * eps)
     for _ in range(3):
-        nearby = start * (1 + 20 * eps * rng.choice([-1, 1], len(start))).astype(problem.dtype)
+        nearby = start * (1 + 20 * eps * rng.choice([-1, 1], len(start))).astype(problem.session.dtype)
         others, _ = by_scipy(problem, nearby, len(expected))
         for i, (x, value, _) in enumerate(others):
             of_both = np.abs(x - expected[i][0]).max(), abs(value / expected[i][1] - 1)
@@ -132,8 +134,12 @@ def assert_is_scipys(problem, start, n_iterations=40):
     """Compare each iteration until rounding decides; their number, and that of the evaluations until then."""
     expected, _ = by_scipy(problem, start, n_iterations)
     ours, _ = by_steps(problem, start, n_iterations)
-    spread, eps = spread_of_scipy(problem, start, expected), np.finfo(problem.dtype).eps
-    n_compared, n_evaluations, loss = 0, 1, problem.objective_and_gradient(start)[0]
+    spread, eps = spread_of_scipy(problem, start, expected), np.finfo(problem.session.dtype).eps
+    n_compared, n_evaluations, loss = (
+        0,
+        1,
+        problem.session.objective_and_gradient(start, problem.coefficients.penalty)[0],
+    )
     for (x, value, n), scipys, (of_parameters, of_loss) in zip(ours, expected, spread, strict=False):
         if of_parameters > 1e-2 or loss - scipys[1] <= 100 * eps * abs(loss):
             break
@@ -202,12 +208,10 @@ class SessionOfAFunction(Session):
 class OfAFunction:
     """As much of a problem as the functions above ask for."""
 
-    dtype = np.dtype(np.float64)
     coefficients = SimpleNamespace(penalty=None)
 
     def __init__(self, objective, gradient):
         self.session = SessionOfAFunction(objective, gradient)
-        self.objective_and_gradient = self.session.objective_and_gradient
 
 
 @each_engine
@@ -353,8 +357,9 @@ ENDS = {  # options of scipy, and the status
 def minimise(problem, start, *, n_iterations=200, gtol=0.0, ftol=-np.inf, maxfun=10**9):
     """What the solver returns, and its monitor."""
     solver = LBFGS(max_fun=maxfun, ftol=ftol)
-    monitor = Monitor(solver.stopping(StoppingRule(n_iterations, gtol, n_iter_no_change=2)))
-    return solver.minimise(problem, TrainingState(None, parameters=start), monitor), monitor
+    start = TrainingState(None, parameters=start)
+    monitor = Monitor(solver.stopping(StoppingRule(n_iterations, gtol, n_iter_no_change=2)), start)
+    return solver.minimise(problem, start, monitor), monitor
 
 
 @each_engine
@@ -599,7 +604,9 @@ def test_ctrl_c_keeps_the_last_finished_iterations(engine, monkeypatch):
         signal.signal(signal.SIGALRM, previous)
     assert "interrupted by user" in warned[0][0]
     assert result.n_iter == len(result.curves.loss) > 0
-    assert result.loss == pytest.approx(problem.objective_and_gradient(result.parameters)[0], rel=1e-9)
+    assert result.loss == pytest.approx(
+        problem.session.objective_and_gradient(result.parameters, problem.coefficients.penalty)[0], rel=1e-9
+    )
 
 
 def test_as_many_iterations_are_reported_at_once_as_the_monitor_asks_for(monkeypatch):

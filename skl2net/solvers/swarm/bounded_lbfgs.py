@@ -30,10 +30,10 @@ class BoundedLBFGS:
 
     def minimise(self, problem, start, monitor):
         """See `Solver.minimise`, but for the warning: the polish has one of its own."""
-        dtype = problem.dtype
+        dtype = problem.session.dtype
 
         def objective(x):
-            value, gradient = problem.objective_and_gradient(x.astype(dtype))
+            value, gradient = problem.session.objective_and_gradient(x.astype(dtype), problem.coefficients.penalty)
             return value, gradient.astype(np.float64)
 
         def found(result):

@@ -41,7 +41,7 @@ def as_objective(objective, *, is_weighted):
 
 def _negative_score(scorer, problem, parameters, y_true, sample_weight):
     """What a scorer makes of the predictions; its sign is such that higher is better."""
-    estimator = problem.decoder.estimator(partial(problem.outputs, parameters))
+    estimator = problem.decoder.estimator(partial(problem.session.outputs, parameters))
     weights = {} if sample_weight is None else {"sample_weight": sample_weight}
     return -scorer(estimator, problem.task.X, y_true, **weights)
 
@@ -49,7 +49,7 @@ def _negative_score(scorer, problem, parameters, y_true, sample_weight):
 def _value(objective, problem, parameters, y_true, sample_weight):
     """What a function returns for the predictions."""
     decoder = problem.decoder
-    y_pred = decoder.predictions(problem.outputs(parameters, raw=decoder.raw))
+    y_pred = decoder.predictions(problem.session.outputs(parameters, raw=decoder.raw))
     return objective(y_true, y_pred, sample_weight=sample_weight)
 
 

@@ -201,9 +201,10 @@ class ParticleSwarm(Solver, BaseEstimator):
         """See `Solver.stopping`. A swarm improves in small steps, which are summed over many iterations."""
         return replace(rule, n_iter_no_change=max(self.patience, rule.n_iter_no_change), cumulative=True)
 
-    def max_iterations(self, max_iter):
-        """See `Solver.max_iterations`. The polish is one more."""
-        return max_iter + bool(self.polish)
+    @property
+    def n_extra_iterations(self):
+        """See `Solver`. The polish is one."""
+        return int(self.polish)
 
     @np.errstate(over="ignore", invalid="ignore")  # non-finite numbers are detected below
     def minimise(self, problem, start, monitor):
@@ -212,7 +213,7 @@ class ParticleSwarm(Solver, BaseEstimator):
         A warm start evaluates the personal bests again, since the data or the penalty may have changed.
         """
         objective = self._check(problem)
-        box = self._box(problem.dtype)
+        box = self._box(problem.session.dtype)
         self._check_memory(problem)
         evaluate = _Evaluation(problem, objective)
         parameters, t = np.clip(start.parameters, *box), start.t
@@ -285,11 +286,11 @@ class ParticleSwarm(Solver, BaseEstimator):
         """Refuse a swarm that does not fit into memory, before drawing its positions for ever."""
         n = self.n_particles
         try:
-            np.empty((4 * n, problem.n_parameters), dtype=problem.dtype), np.empty((n, n), dtype=bool)
+            np.empty((4 * n, problem.network.n_parameters), dtype=problem.session.dtype), np.empty((n, n), dtype=bool)
         except (MemoryError, ValueError, OverflowError) as error:
             raise MemoryError(
-                f"A swarm of n_particles={n} with {problem.n_parameters} parameters each does not fit into memory: "
-                f"{error} Pass fewer particles."
+                f"A swarm of n_particles={n} with {problem.network.n_parameters} parameters each does not fit into "
+                f"memory: {error} Pass fewer particles."
             ) from None
 
     def _new_swarm(self, parameters, problem, random_state, box):
@@ -312,8 +313,10 @@ class ParticleSwarm(Solver, BaseEstimator):
 
     def _scatter(self, n, problem, random_state, box, generator):
         """Initial positions of `n` particles, see `initial_spread`."""
-        draws = [problem.network.initial_parameters(random_state, problem.dtype) for _ in range(n)]
-        positions = np.reshape(draws, (n, problem.n_parameters)) * problem.dtype.type(self.initial_spread)
+        draws = [problem.network.initial_parameters(random_state, problem.session.dtype) for _ in range(n)]
+        positions = np.reshape(draws, (n, problem.network.n_parameters)) * problem.session.dtype.type(
+            self.initial_spread
+        )
         outside = (positions < box[0]) | (positions > box[1])
         positions[outside] = uniform_between(*box, generator, np.count_nonzero(outside))
         return positions
@@ -331,8 +334,8 @@ class ParticleSwarm(Solver, BaseEstimator):
             velocities = np.concatenate([velocities[kept], np.zeros_like(fresh)])
             bests = np.concatenate([bests[kept], fresh])
             best = int(np.searchsorted(kept, best))
-        positions, bests = (np.clip(array.astype(problem.dtype), *box) for array in (positions, bests))
-        velocities = velocities.astype(problem.dtype)
+        positions, bests = (np.clip(array.astype(problem.session.dtype), *box) for array in (positions, bests))
+        velocities = velocities.astype(problem.session.dtype)
         if not np.array_equal(bests[best], parameters):
             # the weights of the network were edited, or selected by their validation score
             positions[best] = bests[best] = parameters
@@ -382,8 +385,9 @@ class ParticleSwarm(Solver, BaseEstimator):
         """Improve the best parameters by L-BFGS, as one more iteration. Returns a warning if it did not converge."""
         progress, best = monitor.progress, state.best
         is_validated = progress.best_parameters is not None
-        start = progress.best_parameters if is_validated else state.best_positions[best]
-        local = Monitor(_POLISH, is_cancelled=problem.task.is_cancelled)
+        parameters = progress.best_parameters if is_validated else state.best_positions[best]
+        start = TrainingState(None, parameters=parameters)
+        local = Monitor(_POLISH, start, is_cancelled=problem.task.is_cancelled)
 
         def finish():
             polished = local.state.parameters
@@ -403,7 +407,7 @@ class ParticleSwarm(Solver, BaseEstimator):
         # ftol=0: continue down to the rounding error
         lbfgs = LBFGS(max_fun=np.inf, ftol=0.0) if self.bounds is None else BoundedLBFGS(*box)
         try:
-            lbfgs.minimise(problem, TrainingState(None, parameters=start), local)
+            lbfgs.minimise(problem, start, local)
         except KeyboardInterrupt:
             if local.has_result:
                 finish()
@@ -466,7 +470,7 @@ class _Evaluation:
 
     def _data_losses(self, swarm):
         if self.objective is None:
-            return self.problem.data_losses(swarm)
+            return self.problem.session.losses(swarm)
         return np.array([self._objective_of(parameters) for parameters in swarm])
 
     def _objective_of(self, parameters):

@@ -74,13 +74,13 @@ class Flight:
     def __init__(self, solver, problem, n_iter):
         self.solver, self.problem = solver, problem
         self.random_state, self.state = np.random.RandomState(0), None
-        self.parameters = problem.network.initial_parameters(self.random_state, problem.dtype)
+        self.parameters = problem.network.initial_parameters(self.random_state, problem.session.dtype)
         self.go_on(n_iter)
 
     def go_on(self, n_iter=1):
         """Fly on, without an end of patience."""
-        self.monitor = Monitor(self.solver.stopping(StoppingRule(n_iter, tol=0.0, n_iter_no_change=np.inf)))
         start = TrainingState(self.random_state, parameters=self.parameters, solver_state=self.state)
+        self.monitor = Monitor(self.solver.stopping(StoppingRule(n_iter, tol=0.0, n_iter_no_change=np.inf)), start)
         self.solver.minimise(self.problem, start, self.monitor)
         self.parameters, self.state = self.monitor.state.parameters, self.monitor.state.solver_state
         return self.state

@@ -53,7 +53,7 @@ def objective(name):
 
     def losses(swarm):
         swarm = np.ascontiguousarray(swarm, dtype=X.dtype)
-        return problem.data_losses(swarm) + problem.penalty(swarm)
+        return problem.session.losses(swarm) + problem.penalty(swarm)
 
     return losses, network.n_parameters
 

@@ -35,7 +35,7 @@ def test_polish_reaches_a_stationary_point(task, mode):
     output = {"multiclass": "softmax", "poisson": "exp"}.get(task, "identity")
     loss = kwargs.get("loss", "log_loss" if task == "multiclass" else "squared_error")
     problem = make_problem(network, (output, loss), X, Y, mode=mode, alpha=0.1)
-    value, gradient = problem.objective_and_gradient(flat(net))
+    value, gradient = problem.session.objective_and_gradient(flat(net), problem.coefficients.penalty)
     assert np.abs(gradient).max() <= 1e-5
     assert net.loss_ == pytest.approx(value, rel=1e-12)
     assert net.loss_ < net.loss_curve_[-2]
@@ -53,7 +53,7 @@ def test_polish_reaches_a_stationary_point_of_a_large_loss(alpha):
     network = make_network((10, 8, 1), "tanh")
     problem = make_problem(network, ("identity", "squared_error"), X, y[:, np.newaxis], alpha=alpha)
     assert net.loss_ > 500
-    assert np.abs(problem.objective_and_gradient(flat(net))[1]).max() <= 1e-5
+    assert np.abs(problem.session.objective_and_gradient(flat(net), problem.coefficients.penalty)[1]).max() <= 1e-5
 
 
 def test_polish_stays_within_the_bounds_where_the_gradient_points_out_of_them():
@@ -67,7 +67,7 @@ def test_polish_stays_within_the_bounds_where_the_gradient_points_out_of_them():
     assert parameters.max() == 0.5
     network = make_network((4, 4, 3), "tanh")
     problem = make_problem(network, ("softmax", "log_loss"), X, np.eye(3)[y], alpha=0.001)
-    gradient = problem.objective_and_gradient(parameters)[1]
+    gradient = problem.session.objective_and_gradient(parameters, problem.coefficients.penalty)[1]
     inside = (parameters > -0.3) & (parameters < 0.5)
     assert inside.any()
     assert np.abs(gradient[inside]).max() <= 1e-5

@@ -54,7 +54,7 @@ def test_warm_start_evaluates_the_personal_bests_anew():
     network, X, Y = make_network((4, 3, 3), "relu"), X[::2], np.eye(3)[y[::2]]
     problem = make_problem(network, ("softmax", "log_loss"), X, Y, alpha=1.0, engine=default_engine())
     state = net.swarm_
-    expected = problem.data_losses(state.best_positions) + problem.penalty(state.best_positions)
+    expected = problem.session.losses(state.best_positions) + problem.penalty(state.best_positions)
     np.testing.assert_allclose(state.best_losses, expected, rtol=1e-12)
 
 
