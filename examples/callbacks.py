@@ -60,7 +60,8 @@ def look(n, net):
         kept[n] = net
 
 
-params = {"learning_rate_init": 0.05, "alpha": 0, "max_iter": 500, "tol": 0, "n_iter_no_change": 500}
+params = {"learning_rate": "constant", "learning_rate_init": 0.05, "alpha": 0}
+params |= {"max_iter": 500, "tol": 0, "n_iter_no_change": 500}
 net = L2NetClassifier((50,), **params, warm_start=True, random_state=0)
 monitor = ScoringMonitor(scoring="accuracy")
 net = net.set_callbacks(ProgressBar(), monitor, AfterEachIteration(look)).fit(X, y)
@@ -113,7 +114,7 @@ print(f"saved after {len(saved.loss_curve_)} epochs")
 
 # %%
 # A warm start does the remaining epochs, and ends with the weights of the training that nothing has interrupted, bit
-# for bit.
+# for bit. This needs a constant learning rate: the default, ``learning_rate="cosine"``, begins anew in each call.
 
 saved.set_params(max_iter=500 - len(saved.loss_curve_)).fit(X, y)
 print(all(np.array_equal(a, b) for a, b in zip(saved.coefs_, net.coefs_, strict=True)))

@@ -8,7 +8,7 @@ heart. What it has learned can be seen where its decision changes.
 
 # %%
 # Without L2, the network bends its boundary around single samples, is sure of everything, and has large weights. With
-# the default rule, a Gaussian prior of precision 1 on every weight, it does not. scikit-learn's ``MLPClassifier`` has a
+# the default rule, a Gaussian prior of precision 5 on every weight, it does not. scikit-learn's ``MLPClassifier`` has a
 # penalty by default too, with an `alpha` of 0.0001, which is too weak for so few samples.
 
 import matplotlib.pyplot as plt

@@ -72,7 +72,7 @@ def is_saturated(net):
 
 rules = {
     "no L2": {"alpha": 0},
-    "prior": {"alpha": 1},
+    "prior": {"alpha": 5},
     "decay, 400 blocks": decay(400),
     "decay, 40 blocks": decay(40),
     "decay, 4 blocks": decay(4),

@@ -11,20 +11,16 @@ It needs matplotlib for the plot.
 """
 
 import time
-import warnings
 
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_diabetes, load_digits
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skl2net import L2NetClassifier, L2NetRegressor, NodeSweepCV
 from skl2net.display import NodeSweepDisplay
-
-warnings.filterwarnings("ignore", category=ConvergenceWarning)  # every network gets the same number of epochs
 
 MAX_UNITS = 40
 
@@ -53,7 +49,7 @@ def fit(search, X, y):
 # a neighbour wins, and halved when the middle wins.
 
 X, y = load_digits(return_X_y=True)
-digits = make_pipeline(L2NetClassifier((8,), learning_rate_init=0.01, batch_size=50, max_iter=30, random_state=0))
+digits = make_pipeline(L2NetClassifier((8,), batch_size=50, max_iter=30, random_state=0))
 sweep, seconds = fit(NodeSweepCV(digits, max_units=MAX_UNITS, scoring="accuracy"), X, y)
 print(sweep.history_)
 print(f"\nbest parameters: {sweep.best_params_}")
@@ -110,8 +106,7 @@ for first in (2, 4, 16, 32):
 # matters.
 
 X, y = load_diabetes(return_X_y=True)
-y = (y - y.mean()) / y.std()
-diabetes = make_pipeline(L2NetRegressor((16,), "tanh", learning_rate_init=0.01, alpha=0.1, random_state=0))
+diabetes = make_pipeline(L2NetRegressor((16,), "tanh", alpha=0.1, random_state=0))
 for alphas in (None, [0.1, 1, 10, 100]):
     sweep, seconds = fit(NodeSweepCV(diabetes, alphas=alphas), X, y)
     print(f"{sweep.history_}\nbest parameters: {sweep.best_params_}")

@@ -1,10 +1,10 @@
 """
-Six L2 rules, and a default that needs no λ
-===========================================
+Six L2 rules, and the default
+=============================
 
-The default rule of skl2net needs no λ to be chosen. This example shows why, then runs all six rules on one data set:
-first with the same number, which gives six different networks, then with the same *timescale*, which gives nearly the
-same network six times. It ends with a pipeline, a grid search and a pickle.
+This example trains networks with the default rule, then with all six rules on one data set: first with the same number,
+which gives six different networks, then with the same *timescale*, which gives nearly the same network six times. It
+ends with a pipeline, a grid search and a pickle.
 
 The data are the 442 patients of :func:`sklearn.datasets.load_diabetes`: does the disease progress faster than in the
 median patient? A network of 30 hidden units learns a few hundred of them by heart, and predicts the others badly.
@@ -45,7 +45,7 @@ def evaluate(net, n_train):
 # %%
 # The default
 # -----------
-# The default is ``l2_mode="prior"`` with ``alpha=1``: a Gaussian prior with precision 1 on every weight, which adds
+# The default is ``l2_mode="prior"`` with ``alpha=5``: a Gaussian prior with precision 5 on every weight, which adds
 # α/(2N)·Σw² to the mean loss of N training samples. The number means the same for every N, every batch size and every
 # solver, as in :class:`~sklearn.linear_model.Ridge` and :class:`~sklearn.linear_model.LogisticRegression`.
 # Without L2, or with a small fixed penalty, the network over-fits: its weights are larger, and it predicts worse.
@@ -77,12 +77,13 @@ MODES = ("prior", "penalty", "penalty_per_sample", "decay_before", "decay_after"
 
 
 def make_net(**params):
-    """A network that SGD trains for exactly `EPOCHS` epochs."""
+    """A network that SGD trains for exactly `EPOCHS` epochs at a constant learning rate."""
     return L2NetClassifier(
         (30,),
         "tanh",
         solver="sgd",
         batch_size=BATCH_SIZE,
+        learning_rate="constant",
         learning_rate_init=LEARNING_RATE,
         momentum=MOMENTUM,
         max_iter=EPOCHS,

@@ -28,7 +28,8 @@ SIGNS = np.resize([-1.0, 1.0], (N_SAMPLES, 1))
 
 def trajectory(x, start, solver="sgd", learning_rate=0.1, **rule):
     """The weight after each epoch, if the inputs are `x` and the targets pull it to 1."""
-    net = L2NetRegressor((), solver=solver, batch_size=BATCH_SIZE, learning_rate_init=learning_rate)
+    net = L2NetRegressor((), solver=solver, batch_size=BATCH_SIZE, normalize_y=False)
+    net.set_params(learning_rate="constant", learning_rate_init=learning_rate)
     net.set_params(max_iter=1, warm_start=True, shuffle=False)
     net.set_params(l2_mode="penalty", alpha=0).fit(0 * SIGNS, np.zeros(N_SAMPLES))  # the optimiser stays at rest
     net.coefs_[0][:] = start

@@ -48,11 +48,13 @@ class Checkpoint:
     Notes
     -----
     The estimator in the file has been fitted, as if training had been stopped after the iteration, with everything that
-    a warm start needs, and without callbacks. With ``warm_start=True``, "sgd", "adam" and "pso" go on along the same
-    trajectory, bit for bit, with the same data. `max_iter` counts the iterations of each call, and the patience of the
-    stopping rules begins anew. "lbfgs" keeps the weights, and builds its approximation of the curvature anew; early
-    stopping draws another validation set; ``learning_rate="adaptive"`` starts from `learning_rate_init`. A schedule of
-    the swarm's inertia needs `inertia_iterations`, since it would otherwise depend on `max_iter`.
+    a warm start needs, and without callbacks. With ``warm_start=True`` and the same data, "pso" and, with
+    ``learning_rate="constant"``, "sgd" and "adam" go on along the same trajectory, bit for bit. `max_iter` counts the
+    iterations of each call, and the patience of the stopping rules begins anew. With ``learning_rate="cosine"``, a call
+    has a horizon of its own: it starts from `learning_rate_init` again, which decreases to 0 over its `max_iter`
+    epochs. "lbfgs" keeps the weights, and builds its approximation of the curvature anew; early stopping draws another
+    validation set; ``learning_rate="adaptive"`` starts from `learning_rate_init`. A schedule of the swarm's inertia
+    needs `inertia_iterations`, since it would otherwise depend on `max_iter`.
 
     If the file cannot be written, the first attempt raises the error and later ones warn, since the training is worth
     more than its copy. A process that is killed while it writes leaves a file ``.name.*.tmp`` beside the file, which
@@ -66,7 +68,8 @@ class Checkpoint:
     >>> from skl2net import Checkpoint, L2NetClassifier
     >>> X, y = load_iris(return_X_y=True)
     >>> path = Path(tempfile.mkdtemp(), "net.pkl")
-    >>> net = L2NetClassifier((5,), max_iter=100, tol=1.0, n_iter_no_change=30, warm_start=True, random_state=0)
+    >>> net = L2NetClassifier((5,), learning_rate="constant", max_iter=100, tol=1.0, n_iter_no_change=30,
+    ...                       warm_start=True, random_state=0)
     >>> net = net.set_callbacks(Checkpoint(path, every=10)).fit(X, y)
     >>> saved = pickle.loads(path.read_bytes())
     >>> saved.loss_curve_ == net.loss_curve_

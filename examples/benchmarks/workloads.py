@@ -15,6 +15,7 @@ from sklearn.datasets import load_breast_cancer, load_digits, load_iris
 from sklearn.preprocessing import StandardScaler, normalize
 
 from skl2net import L2NetClassifier
+from skl2net.activations import ACTIVATIONS
 from skl2net.network import Network
 
 ALPHA = 0.01
@@ -159,7 +160,7 @@ class Case:
     @cached_property
     def network(self):
         """Rectified linear units below softmax."""
-        return Network((self.X.shape[1], *self.workload.hidden, int(self.y.max()) + 1), "relu", "softmax")
+        return Network((self.X.shape[1], *self.workload.hidden, int(self.y.max()) + 1), ACTIVATIONS["relu"])
 
     @cached_property
     def n_train(self):
@@ -211,6 +212,7 @@ class Case:
             "solver": self.solver,
             "alpha": ALPHA,
             "batch_size": self.workload.batch_size or "auto",
+            "learning_rate": "constant",
             "learning_rate_init": self.learning_rate,
             "momentum": self.momentum,
             "epsilon": EPSILON,
@@ -246,7 +248,7 @@ class Case:
 
     def trained(self):
         """skl2net's network after an epoch, whose predictions are timed."""
-        net = L2NetClassifier(self.workload.hidden, max_iter=1, random_state=SEED)
+        net = L2NetClassifier(self.workload.hidden, learning_rate="constant", alpha=1.0, max_iter=1, random_state=SEED)
         return net.fit(self.X, self.y)
 
     def summary(self, outcome):

@@ -152,5 +152,7 @@ def _timescales(estimator):
     applied = estimator._training_state.applied_rule
     n_layers = len(applied.rule.alpha)
     rules = [replace(applied.rule, alpha=(alpha,) * n_layers) for alpha in estimator.alphas_]
-    timescales = [timescale(replace(applied, rule=rule).share, applied.updates_per_epoch) for rule in rules]
-    return None if timescales[-1] is None else np.array([of_layers[0] for of_layers in timescales])
+    shares = [replace(applied, rule=rule).share for rule in rules]
+    if shares[-1] is None:
+        return None
+    return np.array([timescale(share, applied.updates_per_epoch)[0] for share in shares])

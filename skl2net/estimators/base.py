@@ -43,7 +43,158 @@ FLOATS = (np.float64, np.float32)
 
 
 class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
-    """Base class of the classifier and the regressor."""
+    r"""Base class of the classifier and the regressor.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or array-like of int, default=(100,)
+        Number of units in each hidden layer. ``()`` gives a linear model (logistic or ridge regression).
+    activation : {"identity", "logistic", "tanh", "relu", "softplus"}, default="relu"
+        Activation function of the hidden units.
+    solver : {"lbfgs", "sgd", "adam", "pso"} or ParticleSwarm, default="adam"
+        Algorithm that minimises the loss: L-BFGS, mini-batch stochastic gradient descent with momentum, Adam, or a
+        particle swarm. "pso" is the same as ``ParticleSwarm()``.
+    l2_mode : {"prior", "penalty", "penalty_per_sample", "decay_before", "decay_after", "decoupled"}, default="prior"
+        The L2 rule. Let :math:`w` be a weight, :math:`g` the gradient of the data loss, :math:`\eta` the learning
+        rate, :math:`n` the number of samples in the update, :math:`N` the number of training samples, and "step" what
+        the optimiser subtracts for a given gradient:
+
+        - ``"prior"``: :math:`w \leftarrow w - \mathrm{step}(g + \tfrac\alpha N w)`. Adds
+          :math:`\tfrac\alpha{2N}\sum w^2` to the loss. `alpha` is the precision of a Gaussian prior on each weight, as
+          in :class:`~sklearn.linear_model.Ridge`, and the fit is the maximum a posteriori estimate;
+        - ``"penalty"``: :math:`w \leftarrow w - \mathrm{step}(g + \alpha w)`, the mathematical definition. Adds
+          :math:`\tfrac\alpha2\sum w^2` to the loss;
+        - ``"penalty_per_sample"``: :math:`w \leftarrow w - \mathrm{step}(g + \tfrac\alpha n w)`, scikit-learn's rule.
+          Adds :math:`\tfrac\alpha{2n}\sum w^2` to the loss. The rule becomes stronger when sample weights are scaled
+          down, since :math:`n` is their sum;
+        - ``"decay_before"``: :math:`w \leftarrow (1-\alpha)w - \mathrm{step}(g)`;
+        - ``"decay_after"``: :math:`w \leftarrow (1-\alpha)(w - \mathrm{step}(g))`;
+        - ``"decoupled"``: :math:`w \leftarrow (1-\eta\alpha)w - \mathrm{step}(g)`, AdamW and SGDW as in PyTorch,
+          Keras and optax (Loshchilov & Hutter, ICLR 2019). It follows the learning rate schedule.
+
+        The three decays have no objective and are only supported by "sgd" and "adam". With "lbfgs" and "pso",
+        :math:`n = N`. In `partial_fit`, :math:`N` is the number of samples seen so far. With early stopping, the
+        validation set does not count.
+    alpha : float, array-like of shape (n_layers - 1,) or None, default=None
+        Strength of the rule: one number, or one for each weight layer. None uses the default strength of the rule: 5
+        for ``"prior"``, 1e-4 for ``"penalty_per_sample"``, 1e-2 for ``"penalty"`` and ``"decoupled"``, 1e-3 for
+        ``"decay_before"`` and ``"decay_after"``. The last two require ``alpha < 1``, and ``"decoupled"`` requires
+        ``learning_rate_init * alpha < 1``.
+    batch_size : int or "auto", default="auto"
+        Number of samples per update. "auto" is ``min(200, n_samples)``; 1 is online training. Only used when
+        ``solver="sgd"`` or ``"adam"``.
+    learning_rate : {"constant", "invscaling", "adaptive", "cosine"}, default="cosine"
+        Learning rate schedule. Only used when ``solver="sgd"`` or ``"adam"``.
+
+        - "cosine" decreases the rate from `learning_rate_init` to 0 over `max_iter` epochs: update :math:`t` of
+          :math:`T`, counted from 0, uses
+          :math:`\eta = \eta_0 \cdot \tfrac12 (1 + \cos(\pi (t + \tfrac12) / T))`. Training always runs for `max_iter`
+          epochs, and no ConvergenceWarning is raised at the end. `partial_fit`, which has no end, uses a constant rate;
+        - "constant" keeps `learning_rate_init`;
+        - "invscaling" divides it by ``(t + 1) ** power_t``, where `t` is the number of samples seen, updated after each
+          epoch. Only used when ``solver="sgd"``;
+        - "adaptive" divides it by 5 each time training stops improving. Only used when ``solver="sgd"``.
+    learning_rate_init : float or None, default=None
+        Initial learning rate. With ``learning_rate="cosine"``, None is 0.01 for "adam" and 0.03 for "sgd"; with other
+        schedules, and in `partial_fit`, it is 0.001. Only used when ``solver="sgd"`` or ``"adam"``.
+    power_t : float, default=0.5
+        Exponent of the "invscaling" schedule. Only used when ``solver="sgd"`` and ``learning_rate="invscaling"``.
+    max_iter : int or None, default=None
+        Maximum number of iterations: epochs for "sgd" and "adam", steps for "lbfgs", evaluations of the whole swarm
+        for "pso". With "sgd" or "adam" and ``learning_rate="cosine"``, it is the number of epochs, and None is 60;
+        otherwise None is 200.
+    shuffle : bool, default=True
+        Whether to shuffle the samples before each epoch. Only used when ``solver="sgd"`` or ``"adam"``.
+    random_state : int, RandomState instance or None, default=None
+        Determines random number generation for the initial weights, the validation set, the order of the samples and
+        the particle swarm. Pass an int for reproducible results.
+    tol : float, default=1e-4
+        Smallest improvement of the loss, or of the validation score with early stopping, that counts as one. "lbfgs"
+        stops when the largest absolute entry of the gradient is at most `tol`. Ignored by "sgd" and "adam" with
+        ``learning_rate="cosine"``.
+    verbose : bool, default=False
+        Whether to print the loss of each iteration.
+    warm_start : bool, default=False
+        Whether `fit` continues from the previous call. The weights, the state of the optimiser or of the swarm, the
+        random stream and the curves are kept. With ``learning_rate="constant"``, 30 calls with ``max_iter=1`` give the
+        same network as one call with ``max_iter=30``, unless a stopping rule ends training first. Patience, best loss
+        and best validation score are reset in each call. With ``learning_rate="cosine"``, each call starts from
+        `learning_rate_init` and has its own `max_iter` epochs. Other exceptions are "lbfgs", which keeps the weights
+        only and rebuilds its approximation of the curvature, early stopping, which draws another validation set,
+        ``learning_rate="adaptive"``, which starts from `learning_rate_init`, and a particle swarm with a schedule of
+        its inertia, unless `inertia_iterations` is set.
+    momentum : float, default=0.9
+        Momentum, in [0, 1]. Only used when ``solver="sgd"``.
+    nesterovs_momentum : bool, default=True
+        Whether to use Nesterov's momentum. Only used when ``solver="sgd"`` and ``momentum > 0``.
+    early_stopping : bool, default=False
+        Whether to set aside a validation set, to stop training when the validation score stops improving, and to keep
+        the weights with the best validation score. "sgd" and "adam" with ``learning_rate="cosine"`` do not stop, but
+        keep the best weights. Ignored when ``solver="lbfgs"``.
+    validation_fraction : float, default=0.1
+        Proportion of the samples in the validation set, in [0, 1). Only used when ``early_stopping=True``.
+    beta_1 : float, default=0.9
+        Decay rate of the first moment, in [0, 1). Only used when ``solver="adam"``.
+    beta_2 : float, default=0.999
+        Decay rate of the second moment, in [0, 1). Only used when ``solver="adam"``.
+    epsilon : float, default=1e-8
+        Added to the square root of the second moment. Only used when ``solver="adam"``.
+    n_iter_no_change : int or inf, default=10
+        Number of consecutive iterations with an improvement smaller than `tol` before training stops. With "pso", the
+        larger of this number and the swarm's `patience` applies. Ignored by "lbfgs", and by "sgd" and "adam" with
+        ``learning_rate="cosine"``.
+    max_fun : int, default=15000
+        Maximum number of evaluations of the loss. Only used when ``solver="lbfgs"``.
+
+    Attributes
+    ----------
+    coefs_ : list of ndarray of shape (fan_in, fan_out)
+        Weights of each layer, in the dtype of the training data.
+    intercepts_ : list of ndarray of shape (fan_out,)
+        Biases of each layer.
+    loss_ : float
+        Loss of the last iteration, including the penalty. The decays have none.
+    data_loss_ : float
+        Loss of the last iteration, without the penalty.
+    loss_curve_ : list of float
+        Loss of each iteration. For "sgd" and "adam", the average over the batches of the epoch, each evaluated before
+        its update.
+    data_loss_curve_ : list of float
+        The same without the penalty.
+    weight_norm_curve_ : list of float
+        :math:`\sum w^2` after each iteration.
+    best_loss_ : float or None
+        Smallest loss of the last fit; None with early stopping.
+    validation_scores_ : list of float or None
+        Score on the validation set after each iteration, accuracy of a classifier or :math:`R^2` of a regressor; None
+        without early stopping.
+    validation_loss_curve_ : list of float or None
+        Loss on the validation set after each iteration, without the penalty; None without early stopping.
+    best_validation_score_ : float or None
+        Best score on the validation set; None without early stopping.
+    n_iter_ : int
+        Number of iterations of the last fit.
+    max_iter_ : int
+        Largest number of iterations of the last fit, the parameter `max_iter` or its default; 1 after `partial_fit`.
+    learning_rate_init_ : float or None
+        Initial learning rate of the last fit, the parameter `learning_rate_init` or its default; None with "lbfgs" and
+        "pso".
+    t_ : int
+        Number of samples visited in all calls, repeated visits included; 0 with "lbfgs".
+    swarm_ : SwarmState or None
+        Final state of the swarm; None unless ``solver="pso"`` or a `ParticleSwarm`.
+    n_layers_ : int
+        Number of layers, including the input and the output layer.
+    n_outputs_ : int
+        Number of outputs.
+    out_activation_ : str
+        Activation function of the outputs: "logistic" for two classes and for multilabel targets, "softmax" for more
+        classes, "identity" for a regression, and "exp" with ``loss="poisson"``.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the features. Defined only when `X` has feature names that are all strings.
+    """
 
     coefs_: list[Floats]
     intercepts_: list[Floats]
@@ -117,7 +268,9 @@ class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
         Returns
         -------
         L2Report
-            Prints as text and displays as HTML. See `skl2net.report.L2Report` for its attributes.
+            Prints as text and displays as HTML. See `skl2net.report.L2Report` for its attributes. Under a learning rate
+            schedule, share and timescale are means over the updates of the last fit. Weights of a regressor with
+            ``normalize_y=True`` are in standard units.
 
         Examples
         --------
@@ -256,7 +409,9 @@ class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
 
         These numbers hold for the log loss: ``torch.nn.CrossEntropyLoss()(module[:-1](X), y)`` for three or more
         classes, and ``torch.nn.BCEWithLogitsLoss()(module[:-1](X)[:, 0], y.to(X.dtype))`` for two. For multilabel
-        targets and other losses, :func:`skl2net.convert_alpha` gives the factor.
+        targets and other losses, :func:`skl2net.convert_alpha` gives the factor. `lr` is constant for
+        ``"decay_before"``. A regressor needs ``normalize_y=False``: otherwise the module predicts in the units of the
+        targets, while `alpha` is in standard units.
 
         Examples
         --------
@@ -461,16 +616,17 @@ class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
         return (own if scale.is_same(own) else scale).standard_parameters(network, parameters)
 
     def _held_out(self):
-        """Losses of the epoch whose weights early stopping has kept, a `HeldOut`; None without a validation set."""
+        """Losses of the epoch whose weights early stopping has kept, a `HeldOut`; None if they are unknown."""
         if self.best_validation_score_ is None:
             return None
-        curves = self._curves
+        curves = self._training_state.curves
         n = self.n_iter_  # curves may begin with earlier fits
         scores, training, held_out = (
             curve.tolist()[-n:] for curve in (curves.validation_score, curves.data_loss, curves.validation_loss)
         )
         best = int(np.nanargmax(scores))
-        return HeldOut(training[best], held_out[best], "the validation set")
+        is_known = np.isfinite(held_out[best])  # scikit-learn does not record it
+        return HeldOut(training[best], held_out[best], "the validation set") if is_known else None
 
     def _standard_coefs(self):
         """Weights of each layer in the units in which they were trained and penalised."""

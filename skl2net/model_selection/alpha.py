@@ -1,11 +1,9 @@
 """`L2NetClassifierCV` and `L2NetRegressorCV`: the strength of the L2 rule by cross-validation."""
 
 import copy
-import re
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
-from inspect import cleandoc
 from numbers import Integral, Real
 from typing import Any, Literal, Self
 
@@ -33,6 +31,7 @@ from skl2net.activations import ActivationName
 from skl2net.conventions import convert_alpha
 from skl2net.estimators import L2NetClassifier, L2NetRegressor
 from skl2net.estimators.base import BaseL2Net
+from skl2net.estimators.docstrings import documented
 from skl2net.estimators.sparse_input import check_sparse
 from skl2net.hints import (
     ArrayLike,
@@ -70,85 +69,6 @@ _METHODS_OF_A_NETWORK = (
     "to_sklearn",
     "to_torch",
 )
-
-
-_SEARCH_PARAMETERS = """
-alphas : int or array-like of shape (n_alphas,), default=7
-    Strengths to compare, or how many. A number of strengths is spaced geometrically: for a penalty from 0.1 to 100
-    times the strength of ``"prior"`` with ``alpha=1``, in the unit of `l2_mode`; for a decay in timescales, from ten
-    times `max_iter` down to one epoch.
-cv : int, cross-validation generator or iterable, default=None
-    Cross-validation splitting strategy. None for 5 folds of shuffled samples, drawn by `random_state`, and stratified
-    for a classifier; others as in :class:`~sklearn.model_selection.GridSearchCV`.
-scoring : str or callable, default=None
-    Score to maximise, as in :class:`~sklearn.model_selection.GridSearchCV`. None for minus the log loss of a classifier
-    (summed over the labels of multilabel targets), or minus the mean squared error of a regressor. The method `score`
-    then is that of the network, accuracy or :math:`R^2`.
-n_jobs : int, default=None
-    Number of networks to train at a time, in threads of Python with one thread of the engine each. None means 1 unless
-    in a :class:`joblib.parallel_config` context: networks are trained one after the other, with all threads of the
-    engine. -1 means as many as there are processors.
-refit : bool, default=True
-    Whether to fit the network to all the data with the chosen alpha. If False, there are no predictions. `verbose`
-    applies to this fit only.
-selection : {"best", "one_standard_error"}, default="best"
-    Which alpha to choose: the one with the best mean score, or the strongest one whose mean score is within one
-    standard error of the best.
-error_score : "raise" or float, default=nan
-    Score of a fit that fails, or that cannot be scored. "raise" raises the error. An alpha whose mean score is not
-    finite is not chosen."""
-
-_SEARCH_ATTRIBUTES = """
-alpha_ : float
-    The chosen strength.
-alphas_ : ndarray of shape (n_alphas,)
-    The compared strengths, in ascending order.
-scores_ : ndarray of shape (n_alphas, n_folds)
-    Score of each strength on the held-out part of each fold.
-weight_norms_ : ndarray of shape (n_alphas, n_folds)
-    Sum of the squared weights of each network; NaN if its fit failed.
-n_iters_ : ndarray of shape (n_alphas, n_folds)
-    Number of iterations of each fit; NaN if it failed.
-fit_times_ : ndarray of shape (n_alphas, n_folds)
-    Seconds of each fit, without scoring.
-refit_time_ : float
-    Seconds of the fit to all the data. Defined only with ``refit=True``.
-best_score_ : float
-    Mean score of the chosen strength.
-best_params_ : dict
-    ``{"alpha": alpha_}``.
-best_index_ : int
-    Index of the chosen strength in `alphas_` and `cv_results_`.
-best_estimator_ : L2NetClassifier or L2NetRegressor
-    The network without the search. Defined only with ``refit=True``.
-cv_results_ : dict of ndarray
-    All candidates, see :class:`~sklearn.model_selection.GridSearchCV`.
-n_splits_ : int
-    Number of folds.
-scorer_ : callable
-    The scorer."""
-
-
-def _documented_like(net_class):
-    """Complete a docstring by the parameters and attributes of the network, and by those of the search."""
-
-    def entries(title, left_out=()):
-        pattern = rf"^{title}\n-+\n(.*?)\n\n(?=[^\n]+\n-+\n)"
-        section = re.search(pattern, cleandoc(net_class.__doc__), re.DOTALL | re.MULTILINE).group(1)
-        section = section.replace(" [1]_", "")  # the references stay with the network
-        found = re.split(r"\n(?=\S)", section)
-        return "\n".join(entry for entry in found if entry.split(" :")[0] not in left_out)
-
-    def fill(search_class):
-        if search_class.__doc__ is None:  # python -OO
-            return search_class
-        parameters = f"Parameters\n----------\n{entries('Parameters', _SET_BY_THE_SEARCH)}{_SEARCH_PARAMETERS}"
-        attributes = f"Attributes\n----------{_SEARCH_ATTRIBUTES}\n{entries('Attributes')}"
-        summary, rest = cleandoc(search_class.__doc__).split("\n\nSee Also", 1)
-        search_class.__doc__ = f"{summary}\n\n{parameters}\n\n{attributes}\n\nSee Also{rest}"
-        return search_class
-
-    return fill
 
 
 def _has_network(search):
@@ -279,7 +199,66 @@ class _TasksOfOwner:
 
 
 class _AlphaSearch(BaseL2Net):
-    """What the two estimators share. Each is the estimator that it searches for, once it has found it."""
+    r"""What the two estimators share. Each is the estimator that it searches for, once it has found it.
+
+    Parameters
+    ----------
+    alphas : int or array-like of shape (n_alphas,), default=7
+        Strengths to compare, or how many. A number of strengths is spaced geometrically: for a penalty from 0.1 to 100
+        times the strength of ``"prior"`` with ``alpha=1``, in the unit of `l2_mode`; for a decay in timescales, from
+        ten times `max_iter` down to one epoch.
+    cv : int, cross-validation generator or iterable, default=None
+        Cross-validation splitting strategy. None for 5 folds of samples that are shuffled with `random_state`, and
+        stratified for a classifier; others as in :class:`~sklearn.model_selection.GridSearchCV`.
+    scoring : str or callable, default=None
+        Score to maximise, as in :class:`~sklearn.model_selection.GridSearchCV`. None for the negative log loss of a
+        classifier (summed over the labels of multilabel targets), or the negative mean squared error of a regressor, in
+        the units of `y`. The method `score` then is that of the network, accuracy or :math:`R^2`.
+    n_jobs : int, default=None
+        Number of networks to train at a time, in threads of Python with one thread of the engine each. None means 1
+        unless in a :class:`joblib.parallel_config` context: networks are trained one after the other, with all threads
+        of the engine. -1 means as many as there are processors.
+    refit : bool, default=True
+        Whether to fit the network to all the data with the chosen alpha. If False, there are no predictions. `verbose`
+        applies to this fit only.
+    selection : {"best", "one_standard_error"}, default="best"
+        Which alpha to choose: the one with the best mean score, or the strongest one whose mean score is within one
+        standard error of the best.
+    error_score : "raise" or float, default=nan
+        Score of a fit that fails, or that cannot be scored. "raise" raises the error. An alpha whose mean score is not
+        finite is not chosen.
+
+    Attributes
+    ----------
+    alpha_ : float
+        The chosen strength.
+    alphas_ : ndarray of shape (n_alphas,)
+        The compared strengths, in ascending order.
+    scores_ : ndarray of shape (n_alphas, n_folds)
+        Score of each strength on the held-out part of each fold.
+    weight_norms_ : ndarray of shape (n_alphas, n_folds)
+        Sum of the squared weights in `coefs_` of each network; NaN if its fit failed.
+    n_iters_ : ndarray of shape (n_alphas, n_folds)
+        Number of iterations of each fit; NaN if it failed.
+    fit_times_ : ndarray of shape (n_alphas, n_folds)
+        Seconds of each fit, without scoring.
+    refit_time_ : float
+        Seconds of the fit to all the data. Defined only with ``refit=True``.
+    best_score_ : float
+        Mean score of the chosen strength.
+    best_params_ : dict
+        ``{"alpha": alpha_}``.
+    best_index_ : int
+        Index of the chosen strength in `alphas_` and `cv_results_`.
+    best_estimator_ : L2NetClassifier or L2NetRegressor
+        The network without the search. Defined only with ``refit=True``.
+    cv_results_ : dict of ndarray
+        All candidates, see :class:`~sklearn.model_selection.GridSearchCV`.
+    n_splits_ : int
+        Number of folds.
+    scorer_ : callable
+        The scorer.
+    """
 
     alphas: int | Strengths
     cv: Any
@@ -544,7 +523,7 @@ def _set_parameters(search, values):
 
 
 @_network_with_refit
-@_documented_like(L2NetClassifier)
+@documented
 class L2NetClassifierCV(_AlphaSearch, L2NetClassifier):
     """L2NetClassifier whose `alpha` is found by cross-validation.
 
@@ -613,7 +592,7 @@ class L2NetClassifierCV(_AlphaSearch, L2NetClassifier):
 
 
 @_network_with_refit
-@_documented_like(L2NetRegressor)
+@documented
 class L2NetRegressorCV(_AlphaSearch, L2NetRegressor):
     """L2NetRegressor whose `alpha` is found by cross-validation.
 

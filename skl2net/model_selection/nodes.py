@@ -126,7 +126,7 @@ class NodeSweepCV(Search):
     >>> from sklearn.preprocessing import StandardScaler
     >>> from skl2net import L2NetClassifier, NodeSweepCV
     >>> X, y = load_wine(return_X_y=True)
-    >>> net = L2NetClassifier((8,), "tanh", learning_rate_init=0.01, max_iter=100, tol=1e-3, random_state=0)
+    >>> net = L2NetClassifier((8,), "tanh", solver="lbfgs", random_state=1)
     >>> sweep = NodeSweepCV(make_pipeline(StandardScaler(), net), step=4).fit(X, y)
     >>> sweep.best_params_
     {'l2netclassifier__hidden_layer_sizes': (6,)}

@@ -101,7 +101,8 @@ class ParticleSwarm(Solver, BaseEstimator):
         - A function, called as ``objective(y_true, y_pred, sample_weight=...)``, where `y_pred` is the result of
           `predict`: it is minimised, as an error or a cost.
 
-        `y_true` contains the labels (0 and 1 for multilabel targets) or the targets (in the dtype of `X`).
+        `y_true` contains the labels (0 and 1 for multilabel targets) or the targets, in the units of `y` and the dtype
+        of `X`.
         `sample_weight` is None or contains the weights, multiplied with the class weights.
     polish : bool, default=False
         Whether L-BFGS improves the best particle at the end, within the `bounds`, as in
@@ -113,6 +114,9 @@ class ParticleSwarm(Solver, BaseEstimator):
     After `fit`, the estimator's attribute `swarm_` contains the state of the swarm, a `SwarmState`. It is pickled with
     the estimator, since a warm start continues from it. It takes ``3 * n_particles`` times the memory of the weights,
     one byte for each pair of particles, and 32 bytes for each iteration.
+
+    Positions are the parameters that are trained: under a regressor with ``normalize_y=True``, those of a network for
+    standardised targets. `bounds` and `velocity_clamp` then do not depend on the units of `y`.
 
     The result depends on the seed only, not on the number of threads.
 

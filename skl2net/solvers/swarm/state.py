@@ -39,7 +39,8 @@ class SwarmState:
     Parameters
     ----------
     positions, velocities : ndarray of shape (n_particles, n_parameters)
-        Rows are flat parameter vectors: all weights, layer by layer, then all biases.
+        Rows are flat parameter vectors: all weights, layer by layer, then all biases. With ``normalize_y=True``, they
+        are in standard units, as the losses are.
     best_positions : ndarray of shape (n_particles, n_parameters)
         Personal bests, the positions at which each particle had its smallest loss so far.
     best_losses : ndarray of shape (n_particles,)
