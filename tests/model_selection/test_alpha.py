@@ -19,7 +19,7 @@ import sklearn
 from cases import SOLVER_MODES, classes, converging_or_not, fit, flat, iterating_method, regression
 from sklearn.base import clone
 from sklearn.exceptions import FitFailedWarning, NotFittedError
-from sklearn.metrics import get_scorer, make_scorer
+from sklearn.metrics import get_scorer, log_loss, make_scorer, mean_squared_error
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -37,6 +37,13 @@ ALPHAS = [0.1, 1.0, 10.0]
 def small(estimator, **params):
     """An estimator that fits at once."""
     return estimator(**{"hidden_layer_sizes": (5,), "max_iter": 5, "random_state": 0, "batch_size": 16, **params})
+
+
+def minus_loss(net, X, y, sample_weight=None):
+    """What a search maximises if no scoring is given, as scikit-learn computes it."""
+    if isinstance(net, L2NetRegressor):
+        return -mean_squared_error(y, net.predict(X), sample_weight=sample_weight)
+    return pytest.approx(-log_loss(y, net.predict_proba(X), sample_weight=sample_weight, labels=net.classes_), rel=1e-6)
 
 
 def data(estimator):
@@ -66,7 +73,7 @@ def test_every_network_has_the_bits_of_a_separate_fit(one, search, solver, mode,
     for i, alpha in enumerate(alphas):
         for j, (training, test) in enumerate(splitter.split(X, y)):
             net = fit(small(one, alpha=alpha, **params), X[training], y[training])
-            assert found.scores_[i, j] == net.score(X[test], y[test])
+            assert found.scores_[i, j] == minus_loss(net, X[test], y[test])
             assert found.weight_norms_[i, j] == pytest.approx(net.weight_norm_curve_[-1], rel=1e-12)
             assert found.n_iters_[i, j] == net.n_iter_
     np.testing.assert_array_equal(flat(found), flat(fit(small(one, alpha=found.alpha_, **params), X, y)))
@@ -103,7 +110,7 @@ def test_weights_early_stopping_and_kinds_of_data_are_those_of_separate_fits(par
             net = fit(
                 small(L2NetClassifier, alpha=alpha, **params), X[training], y[training], sample_weight=of_training
             )
-            assert found.scores_[i, j] == net.score(X[test], y[test], sample_weight=of_test)
+            assert found.scores_[i, j] == minus_loss(net, X[test], y[test], sample_weight=of_test)
             assert found.weight_norms_[i, j] == pytest.approx(float(np.sum(np.square(flat_weights(net)))), rel=1e-6)
 
 
@@ -116,7 +123,7 @@ def test_scores_are_those_of_a_grid_search(scoring):
     X, y = classes(60)
     params = {"solver": "lbfgs", "max_iter": 30}
     with converging_or_not():
-        found = small(L2NetClassifierCV, alphas=ALPHAS, scoring=scoring, **params).fit(X, y)
+        found = small(L2NetClassifierCV, alphas=ALPHAS, scoring=scoring, cv=5, **params).fit(X, y)
         grid = GridSearchCV(small(L2NetClassifier, **params), {"alpha": ALPHAS}, scoring=scoring).fit(X, y)
     expected = np.array([grid.cv_results_[f"split{j}_test_score"] for j in range(5)]).T
     np.testing.assert_array_equal(found.scores_, expected)
@@ -128,9 +135,10 @@ def test_scores_are_those_of_a_grid_search(scoring):
 def test_results_are_those_of_a_grid_search(one, search):
     X, y = data(one)
     params = {"solver": "lbfgs", "max_iter": 20}
+    scoring = "accuracy" if one is L2NetClassifier else "r2"
     with converging_or_not():
-        found = small(search, alphas=ALPHAS, cv=3, n_jobs=2, **params).fit(X, y)
-        grid = GridSearchCV(small(one, **params), {"alpha": ALPHAS}, cv=3).fit(X, y)
+        found = small(search, alphas=ALPHAS, cv=3, n_jobs=2, scoring=scoring, **params).fit(X, y)
+        grid = GridSearchCV(small(one, **params), {"alpha": ALPHAS}, cv=3, scoring=scoring).fit(X, y)
     assert list(found.cv_results_) == list(grid.cv_results_)
     for name, values in grid.cv_results_.items():
         if not name.endswith("_time"):
@@ -166,7 +174,8 @@ def test_each_fold_has_the_classes_of_its_training_part():
     order = np.argsort(y, kind="stable")
     X, y = X[order], y[order]
     params = {"solver": "lbfgs", "max_iter": 20, "class_weight": "balanced"}
-    found = fit(small(L2NetClassifierCV, alphas=ALPHAS, cv=KFold(3), **params), X, y)  # each fold lacks a class
+    # each fold lacks a class
+    found = fit(small(L2NetClassifierCV, alphas=ALPHAS, cv=KFold(3), scoring="accuracy", **params), X, y)
     grid = fit(GridSearchCV(small(L2NetClassifier, **params), {"alpha": ALPHAS}, cv=KFold(3)), X, y)
     np.testing.assert_array_equal(found.scores_.mean(axis=1), grid.cv_results_["mean_test_score"])
     net = fit(small(L2NetClassifier, alpha=0.1, **params), X[20:], y[20:])
@@ -217,8 +226,8 @@ def test_a_penalty_is_laid_out_around_the_prior():
     for mode, unit in (("prior", 1), ("penalty", 1 / 60), ("penalty_per_sample", 16 / 60)):
         with converging_or_not():
             found = small(L2NetClassifierCV, l2_mode=mode, cv=2, max_iter=1).fit(X, y)
-        assert len(found.alphas_) == 11
-        np.testing.assert_allclose(found.alphas_[[0, -1]], [1e-2 * unit, 1e3 * unit], rtol=1e-12)
+        assert len(found.alphas_) == 7
+        np.testing.assert_allclose(found.alphas_[[0, -1]], [0.1 * unit, 100 * unit], rtol=1e-12)
         assert np.allclose(np.diff(np.log(found.alphas_)), np.log(10) / 2)
 
 
@@ -229,9 +238,115 @@ def test_a_decay_is_laid_out_in_timescales(mode):
         found = small(L2NetClassifierCV, l2_mode=mode, alphas=5, cv=2, max_iter=10, learning_rate_init=0.1).fit(X, y)
     timescales = []
     for alpha in found.alphas_:
-        net = fit(small(L2NetClassifier, l2_mode=mode, alpha=alpha, max_iter=10, learning_rate_init=0.1), X, y)
+        net = small(L2NetClassifier, l2_mode=mode, alpha=alpha, max_iter=10, learning_rate_init=0.1)
+        fit(net.set_params(learning_rate="constant"), X, y)
         timescales.append(net.l2_report().timescale[0])
     np.testing.assert_allclose(timescales, np.geomspace(100, 1, 5), rtol=1e-9)
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize(("one", "search"), PAIRS)
+def test_without_scoring_the_search_is_a_grid_search_by_the_held_out_loss(one, search, solver):
+    X, y = data(one)
+    scoring, folds = ("neg_log_loss", StratifiedKFold) if one is L2NetClassifier else ("neg_mean_squared_error", KFold)
+    grid = GridSearchCV(
+        small(one, solver=solver),
+        {"alpha": ALPHAS},
+        scoring=scoring,
+        cv=folds(5, shuffle=True, random_state=0),
+    )
+    with converging_or_not():
+        found = small(search, alphas=ALPHAS, solver=solver).fit(X, y)
+        grid.fit(X, y)
+    expected = np.array([grid.cv_results_[f"split{j}_test_score"] for j in range(5)]).T
+    np.testing.assert_allclose(found.scores_, expected, rtol=1e-12)
+    assert found.alpha_ == grid.best_params_["alpha"]
+    np.testing.assert_array_equal(flat(found), flat(grid.best_estimator_))
+    assert found.score(X, y) == grid.best_estimator_.score(X, y)  # accuracy, or R²
+
+
+def test_the_held_out_loss_of_several_labels_is_the_sum_over_the_labels():
+    X, y = classes(60)
+    Y = np.eye(3, dtype=int)[y] | (X[:, :3] > 0.5)
+    weight = np.random.default_rng(0).uniform(0.1, 3, 60)
+    for targets in (Y, sp.csr_matrix(Y)):
+        found = small(L2NetClassifierCV, alphas=ALPHAS, solver="lbfgs", cv=KFold(3))
+        fit(found, X, targets, sample_weight=weight)
+        for j, (training, test) in enumerate(KFold(3).split(X)):
+            net = small(L2NetClassifier, alpha=0.1, solver="lbfgs")
+            P = fit(net, X[training], Y[training], sample_weight=weight[training]).predict_proba(X[test])
+            losses = [log_loss(Y[test, k], P[:, k], sample_weight=weight[test], labels=[0, 1]) for k in range(3)]
+            assert found.scores_[0, j] == pytest.approx(-sum(losses), rel=1e-6)
+    assert found.score(X, Y) == pytest.approx((found.predict(X).toarray() == Y).all(axis=1).mean())
+
+
+@pytest.mark.parametrize("names", [np.arange(3), np.array(["a", "b", "c"]), np.array([2.0, 0.0, 1.0])], ids=str)
+def test_a_class_that_a_fold_has_not_seen_counts_with_the_smallest_probability(names):
+    X, y = classes(60)
+    order = np.argsort(y, kind="stable")
+    X, y = X[order], names[y[order]]
+    found = fit(small(L2NetClassifierCV, alphas=ALPHAS, cv=KFold(3), solver="lbfgs"), X, y)
+    assert np.isfinite(found.scores_).all()
+    for j in range(3):  # the rows of a fold are those of the class that the others lack
+        np.testing.assert_allclose(found.scores_[:, j], np.log(np.finfo(float).eps / 2), rtol=1e-12)
+    mixed = [(np.arange(40), np.arange(30, 60))]
+    found = fit(small(L2NetClassifierCV, alphas=[1.0], cv=mixed, solver="lbfgs"), X, y)
+    net = fit(small(L2NetClassifier, alpha=1.0, solver="lbfgs"), X[:40], y[:40])
+    seen = np.log(net.predict_proba(X[30:40])[np.arange(10), np.searchsorted(net.classes_, y[30:40])])
+    assert found.scores_[0, 0] == pytest.approx((seen.sum() + 20 * np.log(np.finfo(float).eps / 2)) / 30, rel=1e-12)
+
+
+@pytest.mark.parametrize(("one", "search"), PAIRS)
+def test_default_folds_are_shuffled_by_random_state(one, search):
+    # an ordered table: folds of neighbouring rows have other targets than the rows that are trained on
+    X, y = data(one)
+    order = np.argsort(y, kind="stable")
+    X, y = X[order], y[order]
+    folds = StratifiedKFold if one is L2NetClassifier else KFold
+    params = {"alphas": ALPHAS, "solver": "lbfgs"}
+    with converging_or_not():
+        for seed in (0, 1):
+            found = small(search, random_state=seed, **params).fit(X, y)
+            same = small(search, random_state=seed, cv=folds(5, shuffle=True, random_state=seed), **params).fit(X, y)
+            np.testing.assert_array_equal(found.scores_, same.scores_)
+        other = small(search, random_state=0, **params).fit(X, y)
+        stream = small(search, random_state=np.random.RandomState(0), **params).fit(X, y)
+        drawn = small(search, random_state=None, **params).fit(X, y)
+    assert not np.array_equal(found.scores_, other.scores_)
+    np.testing.assert_array_equal(stream.scores_, other.scores_)
+    assert np.isfinite(drawn.scores_).all()
+
+
+def test_an_alpha_at_an_end_of_the_grid_is_remarked_on():
+    X, y = classes(60)
+    params = {"solver": "lbfgs", "max_iter": 100}
+    ends = {}
+    for alphas in ([1e-6, 1e3, 1e4], [1e3, 1e4], [5.0], [1e-6, 5.0, 1e6]):
+        found = fit(small(L2NetClassifierCV, alphas=alphas, **params), X, y)
+        is_end = len(alphas) > 1 and found.alpha_ in (alphas[0], alphas[-1])
+        remarks = [remark for remark in found.l2_report().remarks if "is an end of the compared strengths" in remark]
+        assert bool(remarks) == is_end
+        if remarks:
+            assert remarks[0].startswith(f"alpha={found.alpha_:g} is an end of")
+        ends[tuple(alphas)] = is_end
+    assert ends[1e3, 1e4]
+    assert not ends[1e-6, 5.0, 1e6]
+
+
+@pytest.mark.parametrize("normalize_y", [False, True])
+def test_the_report_compares_the_training_loss_with_that_of_the_held_out_folds(normalize_y):
+    X, y = regression(60)
+    params = {"alphas": ALPHAS, "solver": "lbfgs"}
+    found = fit(small(L2NetRegressorCV, normalize_y=normalize_y, **params), X, 1000 * y)
+    held_out = -found.best_score_ / 2 / ((1000 * y).var() if normalize_y else 1)
+    told = f"Loss on the training data {found.data_loss_:.4g}, on held-out folds {held_out:.4g}."
+    assert any(remark.startswith(told) for remark in found.l2_report().remarks)
+    X, y = classes(60)
+    found = fit(small(L2NetClassifierCV, **params), X, y)
+    told = f"Loss on the training data {found.data_loss_:.4g}, on held-out folds {-found.best_score_:.4g}."
+    assert any(remark.startswith(told) for remark in found.l2_report().remarks)
+    found = fit(small(L2NetClassifierCV, scoring="accuracy", **params), X, y)  # which is no loss
+    assert not any("held-out folds" in remark for remark in found.l2_report().remarks)
 
 
 def test_one_standard_error_takes_the_strongest_alpha_that_is_as_good():
