@@ -3,6 +3,7 @@
 `tests/package/test_sklearn_private.py` says which versions are tested.
 """
 
+# ruff: noqa: F401
 import copy
 import sys
 from collections.abc import Callable
@@ -57,40 +58,12 @@ except ImportError:  # before scikit-learn 1.9
         """scikit-learn's base class of searches, which supports callbacks itself since version 1.9."""
 
 
-if tuple(map(int, sklearn.__version__.split(".")[:2])) >= (1, 9):
-    check_sample_weight = _check_sample_weight
-
-else:
-    _validate_data = validate_data
-
-    def check_sample_weight(sample_weight, X, **options):
-        """scikit-learn's function. Refuses weights that are all zero, as version 1.9 does."""
-        sample_weight = _check_sample_weight(sample_weight, X, **options)
-        if not sample_weight.any():
-            raise ValueError("Sample weights must contain at least one non-zero number.")
-        return sample_weight
-
-    def validate_data(estimator, X, *args, **options):
-        """scikit-learn's function. Finds the names of polars' columns, as version 1.9 does."""
-        return _validate_data(estimator, _NamedColumns(X) if _is_polars(X) else X, *args, **options)
-
-    def _is_polars(X):
-        return type(X).__module__.startswith("polars.") and hasattr(X, "columns")
-
-    class _NamedColumns:
-        """A frame with the part of the interchange protocol that scikit-learn needs and polars 2 lacks."""
-
-        def __init__(self, frame):
-            self._frame = frame
-
-        def __array__(self, dtype=None, copy=None):
-            return np.asarray(self._frame, dtype=dtype)
-
-        def __dataframe__(self):
-            return self
-
-        def column_names(self):
-            return self._frame.columns
+def check_sample_weight(sample_weight, X, **options):
+    """scikit-learn's function. Refuses weights that are all zero, as version 1.9 does."""
+    sample_weight = _check_sample_weight(sample_weight, X, **options)
+    if not sample_weight.any():
+        raise ValueError("Sample weights must contain at least one non-zero number.")
+    return sample_weight
 
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
@@ -132,28 +105,3 @@ def stochastic_optimizers():
     from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
 
     return SGDOptimizer, AdamOptimizer
-
-
-__all__ = [
-    "AutoPropagatedCallback",
-    "BaseScorer",
-    "BaseSearchCV",
-    "CallbackSupportMixin",
-    "Interval",
-    "Options",
-    "StrOptions",
-    "available_if",
-    "callbacks_of",
-    "check_partial_fit_first_call",
-    "check_sample_weight",
-    "fit_context",
-    "is_finite_number",
-    "openmp_effective_n_threads",
-    "raise_for_params",
-    "routing_enabled",
-    "safe_indexing",
-    "score_of_split",
-    "stochastic_optimizers",
-    "validate_data",
-    "without_callbacks",
-]

@@ -59,11 +59,9 @@ class Identity(Activation):
     name, kernel, torch = "identity", 0, "Identity"
 
     def value(self, Z, xp):
-        """See `Function.value`."""
         return Z
 
     def derivative(self, A, xp):
-        """See `Activation.derivative`."""
         return 1.0
 
 
@@ -74,12 +72,10 @@ class Logistic(Activation):
     lipschitz, initial_scale = 0.25, 2.0
 
     def value(self, Z, xp):
-        """See `Function.value`."""
         small = xp.exp(-xp.abs(Z))
         return xp.where(Z >= 0, 1.0, small) / (1 + small)
 
     def derivative(self, A, xp):
-        """See `Activation.derivative`."""
         return A * (1 - A)
 
 
@@ -89,11 +85,9 @@ class Tanh(Activation):
     name, kernel, torch = "tanh", 2, "Tanh"
 
     def value(self, Z, xp):
-        """See `Function.value`."""
         return xp.tanh(Z)
 
     def derivative(self, A, xp):
-        """See `Activation.derivative`."""
         return 1 - A * A
 
 
@@ -103,11 +97,9 @@ class ReLU(Activation):
     name, kernel, torch = "relu", 3, "ReLU"
 
     def value(self, Z, xp):
-        """See `Function.value`."""
         return xp.where(Z < 0, 0.0, Z)
 
     def derivative(self, A, xp):
-        """See `Activation.derivative`."""
         return xp.where(A > 0, 1.0, xp.zeros_like(A))
 
 
@@ -117,11 +109,9 @@ class Softplus(Activation):
     name, kernel, torch = "softplus", 4, "Softplus"
 
     def value(self, Z, xp):
-        """See `Function.value`."""
         return xp.where(Z > 0, Z, 0.0) + xp.log1p(xp.exp(-xp.abs(Z)))
 
     def derivative(self, A, xp):
-        """See `Activation.derivative`."""
         return -xp.expm1(-A)
 
 
@@ -131,7 +121,6 @@ class Softmax(Function):
     name, kernel, torch = "softmax", 5, "Softmax"
 
     def value(self, Z, xp):
-        """See `Function.value`."""
         E = xp.exp(Z - xp.max(Z, axis=1, keepdims=True))
         return E / xp.sum(E, axis=1, keepdims=True)
 
@@ -142,7 +131,6 @@ class Exp(Function):
     name, kernel, torch = "exp", 6, ""
 
     def value(self, Z, xp):
-        """See `Function.value`."""
         return xp.exp(Z)
 
 

@@ -60,19 +60,7 @@ class Network:
         return _slices(self.layer_sizes[1:], start=self.n_weights)
 
     def unpack(self, parameters, xp=np):
-        """Split a flat vector into the lists of weight matrices and bias vectors, as views.
-
-        Parameters
-        ----------
-        parameters : array of shape (n_parameters,)
-        xp : module, default=numpy
-            Array namespace of the vector.
-
-        Returns
-        -------
-        coefs : list of arrays of shape (fan_in, fan_out)
-        intercepts : list of arrays of shape (fan_out,)
-        """
+        """Split a flat vector of array namespace `xp` into the lists of weight matrices and bias vectors, as views."""
         coefs = [xp.reshape(parameters[s], shape) for s, shape in zip(self.weight_slices, self.shapes, strict=True)]
         return coefs, [parameters[s] for s in self.bias_slices]
 
@@ -94,19 +82,7 @@ class Network:
         return np.concatenate([*map(np.ravel, arrays)])
 
     def check(self, coefs, intercepts):
-        """Refuse weights and biases that are not those of this network.
-
-        Users may have replaced `coefs_` or `intercepts_`.
-
-        Parameters
-        ----------
-        coefs, intercepts : list or tuple
-
-        Raises
-        ------
-        ValueError
-            With the name of the array, what it must be and what it is.
-        """
+        """Refuse weights and biases that are not those of this network: users may have replaced them."""
         shapes = {"coefs_": self.shapes, "intercepts_": tuple((size,) for size in self.layer_sizes[1:])}
         for (name, expected), arrays in zip(shapes.items(), (coefs, intercepts), strict=True):
             if len(arrays) != len(expected):
@@ -136,15 +112,6 @@ class Network:
 
         The bound of a layer is √(c / (fan_in + fan_out)), where c is the activation's `initial_scale` (Glorot & Bengio,
         AISTATS 2010).
-
-        Parameters
-        ----------
-        random_state : numpy.random.RandomState
-        dtype : dtype
-
-        Returns
-        -------
-        ndarray of shape (n_parameters,)
         """
         parameters = np.empty(self.n_parameters, dtype=dtype)
         for coef, intercept in zip(*self.unpack(parameters), strict=True):
@@ -165,18 +132,7 @@ class Network:
         return float(_sum_of_squares(parameters[: self.n_weights]))
 
     def penalty(self, parameters, coefficients):
-        """Penalty ½·Σ coefficient·Σw² over the layers, in double precision.
-
-        Parameters
-        ----------
-        parameters : ndarray of shape (..., n_parameters)
-        coefficients : ndarray of shape (n_layers,)
-            `L2Coefficients.penalty`; 0 for a decay.
-
-        Returns
-        -------
-        ndarray of shape (...,)
-        """
+        """Penalty ½·Σ coefficient·Σw² over the layers, in double precision, of each vector in the last axis."""
         if np.any(coefficients != coefficients[0]):
             return 0.5 * np.vecdot(coefficients, self.layer_sums_of_squares(parameters))
         return 0.5 * coefficients[0] * _sum_of_squares(parameters[..., : self.n_weights])

@@ -22,38 +22,13 @@ _STYLE = """
 
 
 def show(title, *tables):
-    """Return the HTML of tables in a box.
-
-    Parameters
-    ----------
-    title : str
-    *tables : str
-        HTML.
-
-    Returns
-    -------
-    str
-    """
+    """HTML of tables in a box with a title."""
     heading = f'<div class="skl2net-title">{escape(title)}</div>'
     return f'<div class="skl2net-html"><style>{_STYLE}</style>{heading}{"".join(tables)}</div>'
 
 
 def table(rows, *, header=None, are_numbers=False):
-    """Return the HTML of a table.
-
-    Parameters
-    ----------
-    rows : iterable of sequence of str
-        HTML of the cells.
-    header : sequence of str, default=None
-        HTML of the captions of the columns. None for captions in the first cell of each row.
-    are_numbers : bool, default=False
-        Whether the cells contain numbers, which are aligned on the right.
-
-    Returns
-    -------
-    str
-    """
+    """HTML of a table whose cells are HTML. Without a header, the first cell of each row is its caption."""
     head = "" if header is None else f"<thead><tr>{_cells(header, 'th')}</tr></thead>"
     lines = [
         f"<tr>{_cells(row, 'td')}</tr>" if header else f"<tr>{_cells(row[:1], 'th')}{_cells(row[1:], 'td')}</tr>"

@@ -103,16 +103,7 @@ class Problem:
         return self.rule.coefficients(n=self.n_samples, n_total=self.n_total, learning_rate=0.0)
 
     def penalty(self, parameters):
-        """Penalty part of the objective, in double precision; 0 for a decay.
-
-        Parameters
-        ----------
-        parameters : ndarray of shape (..., n_parameters)
-
-        Returns
-        -------
-        ndarray of shape (...,)
-        """
+        """Penalty part of the objective, see `Network.penalty`; 0 for a decay."""
         return self.network.penalty(parameters, self.coefficients.penalty)
 
     def objective_and_gradient(self, parameters):
@@ -120,16 +111,7 @@ class Problem:
         return self.session.objective_and_gradient(parameters, self.coefficients.penalty)
 
     def data_losses(self, vectors):
-        """Data loss over all rows of each of several parameter vectors.
-
-        Parameters
-        ----------
-        vectors : ndarray of shape (n_vectors, n_parameters)
-
-        Returns
-        -------
-        ndarray of shape (n_vectors,), float64
-        """
+        """Data loss over all rows of each of several parameter vectors, ndarray of float64."""
         return self.session.losses(vectors)
 
     def data_loss(self, parameters):
@@ -143,18 +125,8 @@ class Problem:
     def batches(self, orders, bounds, n_epochs, n_samples=None):
         """The batches of the next epochs.
 
-        Parameters
-        ----------
-        orders : ndarray of intp, shape (n_epochs, n_rows), or None
-            Order in which each epoch visits the rows of the task. None for their own order.
-        bounds : ndarray of intp, shape (n_updates + 1,)
-        n_epochs : int
-        n_samples : ndarray, default=None
-            `Batches.n_samples` if it is already known.
-
-        Returns
-        -------
-        Batches
+        `orders` are those in which each epoch visits the rows of the task, None for their own order; `n_samples` is
+        that of the `Batches` if it is already known.
         """
         if orders is not None and self.task.rows is not None:
             orders = self.task.rows[orders]

@@ -123,6 +123,11 @@ class L2Report:
                 names = [name.replace(" ", _NO_BREAK) for name in names]
                 yield "Elsewhere", f"{caption}: {', '.join(names)}"
 
+    def _layers(self):
+        """Index, sum of squares and largest weight of each layer, as text."""
+        layers = zip(self.sum_of_squares, self.largest, strict=True)
+        return [(str(i), f"{total:.6g}", f"{top:.6g}") for i, (total, top) in enumerate(layers)]
+
     def __str__(self) -> str:
         facts = list(self._facts())
         width = max(len(caption) for caption, _ in facts)
@@ -133,25 +138,17 @@ class L2Report:
                 f"{caption:<{width}}  {text}", _COLUMNS, subsequent_indent=" " * (width + 2), break_on_hyphens=False
             )
         ]
-        lines += ["", f"{'layer':>5}  {'sum of w^2':>12}  {'largest |w|':>12}"]
-        lines += [
-            f"{i:>5}  {total:>12.6g}  {top:>12.6g}"
-            for i, (total, top) in enumerate(zip(self.sum_of_squares, self.largest, strict=True))
-        ]
-        return "\n".join(lines)
+        rows = [("layer", "sum of w^2", "largest |w|"), *self._layers()]
+        return "\n".join([*lines, "", *(f"{i:>5}  {total:>12}  {top:>12}" for i, total, top in rows)])
 
     def __repr__(self) -> str:
         return str(self)
 
     def _repr_html_(self) -> str:
-        layers = [
-            (str(i), f"{total:.6g}", f"{top:.6g}")
-            for i, (total, top) in enumerate(zip(self.sum_of_squares, self.largest, strict=True))
-        ]
         return notebook.show(
             "L2Report",
             notebook.table((escape(caption), escape(text)) for caption, text in self._facts()),
-            notebook.table(layers, header=("layer", "&Sigma;w&sup2;", "largest |w|"), are_numbers=True),
+            notebook.table(self._layers(), header=("layer", "&Sigma;w&sup2;", "largest |w|"), are_numbers=True),
         )
 
 
@@ -172,21 +169,10 @@ class HeldOut:
 
 
 def make_report(applied, coefs, *, held_out=None, has_target_scale=False):
-    """Make the report of a fit.
+    """The `L2Report` of an `AppliedRule` and the weights of each layer, in the units in which they were penalised.
 
-    Parameters
-    ----------
-    applied : AppliedRule
-    coefs : list of ndarray
-        Weights of each layer, in the units in which they were penalised.
-    held_out : HeldOut, default=None
-        None if nothing was held out.
-    has_target_scale : bool, default=False
-        Whether targets were divided by their standard deviation.
-
-    Returns
-    -------
-    L2Report
+    `held_out` is None if nothing was held out; `has_target_scale` says whether targets were divided by their standard
+    deviation.
     """
     share = applied.share
     return L2Report(

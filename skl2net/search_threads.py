@@ -38,14 +38,10 @@ class SearchThreads(ThreadingBackend):
 
 
 def limits_of_this_thread():
-    """What a search demands of the fits in this thread.
+    """What a search demands of the fits in this thread: ``(is_cancelled, n_threads)``, both None outside of searches.
 
-    Returns
-    -------
-    is_cancelled : callable or None
-        ``is_cancelled() -> bool``: whether the search no longer needs the fit. None outside of searches.
-    n_threads : int or None
-        Number of threads of the engine. None for all.
+    ``is_cancelled() -> bool`` says whether the search no longer needs the fit. `n_threads` is the number of threads of
+    the engine, None for all.
     """
     backend, _ = get_active_backend()
     return getattr(backend, "limits", (None, None))

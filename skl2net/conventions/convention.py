@@ -231,18 +231,7 @@ class Convention:
         return {key: power for key, power in powers.items() if power}
 
     def lines(self, solver, number, values, *, loss, is_linear):
-        """The lines of code that use a number.
-
-        Parameters
-        ----------
-        solver, loss : str or None
-            None if unknown.
-        number : float
-        values : dict
-            Settings of the run in the terms of the library; None for unknown ones.
-        is_linear : bool
-            Whether the network has no hidden layers.
-        """
+        """The lines of code that use a number. `values` are settings of the run in the terms of the library."""
         optimiser = self.optimisers.get(solver)
         code = (is_linear and self.code_if_linear) or (optimiser is None and self.code_if_unknown) or self.code
         loss = loss or self.loss or "log_loss"

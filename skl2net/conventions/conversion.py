@@ -157,17 +157,8 @@ def convert_alpha(
 def equivalents(alpha, l2_mode, *, solver, n_layers, n_outputs, **run):
     """The equivalents of a rule of ours in every library that supports the network, the solver and the loss.
 
-    Parameters
-    ----------
-    alpha, l2_mode, solver, n_outputs, **run
-        As for `convert_alpha`. Libraries for which a quantity is missing are left out.
-    n_layers : int
-        Number of weight layers of the network.
-
-    Returns
-    -------
-    tuple of AlphaConversion
-        Exact ones first, then from the strongest sense of equivalence to the weakest.
+    Libraries for which `convert_alpha` lacks a quantity are left out. Exact equivalents come first, then those from the
+    strongest sense of equivalence to the weakest.
     """
     found = []
     for name, convention in CONVENTIONS.items():

@@ -178,16 +178,7 @@ class ConventionTable(tuple[Convention, ...]):
 
 
 def claim_of(senses, *, same_optimiser=False, linear=False):
-    """What is equal in all of the senses that apply, in words.
-
-    Parameters
-    ----------
-    senses : collection of str
-    same_optimiser : bool, default=False
-        Whether the optimiser is unknown, and assumed to be the same.
-    linear : bool, default=False
-        Whether one of the two has no hidden layers.
-    """
+    """What is equal in all of the senses that apply, in words."""
     base = next(sense for sense in reversed(SENSES) if sense in senses and sense in _CLAIMS)
     qualifiers = [
         text for sense, text in _QUALIFIERS.items() if sense in senses and base in ("trajectory", "objective")

@@ -1,9 +1,16 @@
-"""What the displays share: colours, matplotlib when it is needed, and the fitted estimator to plot."""
+"""What the displays share: their base class, the colours, and axes one above the other."""
+
+from typing import TYPE_CHECKING, Self
 
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from skl2net.estimators import L2NetClassifier, L2NetRegressor
 from skl2net.estimators.base import BaseL2Net
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # of Okabe and Ito's palette, which colour-blind readers can tell apart
 BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, GREY = (
@@ -17,46 +24,67 @@ BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, GREY = (
 )
 
 
-def import_pyplot(display):
-    """Import `matplotlib.pyplot`.
+class Display:
+    """Base class of the displays, dataclasses of what they plot. Each has a method ``_draw(ax)``."""
 
-    Parameters
-    ----------
-    display : object
-        Named in the message if matplotlib is not installed.
+    ax_: "Axes"
+    figure_: "Figure"
 
-    Returns
-    -------
-    module
-    """
-    try:
-        from matplotlib import pyplot
-    except ImportError as error:
-        raise ImportError(
-            f"{type(display).__name__}.plot needs matplotlib. Install it with pip install 'skl2net[plot]'."
-        ) from error
-    return pyplot
+    _estimators = (L2NetClassifier, L2NetRegressor)  # what is plotted
+    _fitted_attribute = "coefs_"  # what it has once it is fitted
+    _figure_size = None
+
+    def plot(self, ax: "Axes | None" = None) -> Self:
+        """Plot.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to plot on, as in :meth:`from_estimator`. None for a new figure.
+
+        Returns
+        -------
+        self : object
+            The display.
+        """
+        try:
+            from matplotlib import pyplot
+        except ImportError as error:
+            raise ImportError(
+                f"{type(self).__name__}.plot needs matplotlib. Install it with pip install 'skl2net[plot]'."
+            ) from error
+        if ax is None:
+            _, ax = pyplot.subplots(figsize=self._figure_size, layout="constrained")
+        self.ax_, self.figure_ = ax, ax.figure
+        self._draw(ax)
+        return self
+
+    @classmethod
+    def _find(cls, estimator):
+        """The fitted estimator to plot: the given one, or that in a fitted pipeline or search."""
+        found = estimator
+        while not isinstance(found, cls._estimators):
+            if isinstance(found, Pipeline):
+                found = found[-1]
+            elif hasattr(found, "refit") and not isinstance(found, BaseL2Net):  # a search
+                message = f"{cls.__name__} needs a %(name)s fitted with refit=True."
+                check_is_fitted(found, ["best_estimator_"], msg=message)
+                found = found.best_estimator_
+            else:
+                names = " or ".join(kind.__name__ for kind in cls._estimators)
+                raise TypeError(
+                    f"{cls.__name__} plots a fitted {names}, or a pipeline or search with one; got "
+                    f"{type(found).__name__}."
+                )
+        name = cls._fitted_attribute
+        refit = ", with refit=True" if name == "coefs_" and hasattr(found, "refit") else ""
+        message = f"{cls.__name__} needs a fitted %(name)s, and this one has no {name}. Call fit first{refit}."
+        check_is_fitted(found, [name], msg=message)
+        return found
 
 
 def divide(ax, n_rows):
-    """Divide the place of axes in a figure with subplots.
-
-    Parameters
-    ----------
-    ax : matplotlib Axes
-        Switched off.
-    n_rows : int
-
-    Returns
-    -------
-    GridSpec
-        With one place for each row.
-
-    Raises
-    ------
-    ValueError
-        If the axes have no such place.
-    """
+    """Divide the place of axes in a figure with subplots: axes one above the other, with a common x axis."""
     place = ax.get_subplotspec()
     if place is None:
         raise ValueError(
@@ -64,50 +92,4 @@ def divide(ax, n_rows):
             f"position, {ax!r}."
         )
     ax.set_axis_off()
-    return place.subgridspec(n_rows, 1)
-
-
-def find_fitted(estimator, display, classes, attributes):
-    """Find the fitted estimator that a display plots.
-
-    Parameters
-    ----------
-    estimator : estimator object
-        An instance of one of the `classes`, or a fitted pipeline that ends in one, or a fitted search that has found
-        one.
-    display : type
-        Class of the display, for messages.
-    classes : tuple of type
-    attributes : list of str
-        What it needs to have.
-
-    Returns
-    -------
-    estimator object
-
-    Raises
-    ------
-    TypeError
-        If there is none.
-    NotFittedError
-        If it is not fitted.
-    """
-    found = estimator
-    while not isinstance(found, classes):
-        if isinstance(found, Pipeline):
-            found = found[-1]
-        elif hasattr(found, "refit") and not isinstance(found, BaseL2Net):  # a search
-            check_is_fitted(
-                found, ["best_estimator_"], msg=f"{display.__name__} needs a %(name)s fitted with refit=True."
-            )
-            found = found.best_estimator_
-        else:
-            names = " or ".join(kind.__name__ for kind in classes)
-            raise TypeError(
-                f"{display.__name__} plots a fitted {names}, or a pipeline or search with one; got "
-                f"{type(found).__name__}."
-            )
-    refit = ", with refit=True" if "coefs_" in attributes and hasattr(found, "refit") else ""
-    message = f"{display.__name__} needs a fitted %(name)s, and this one has no {attributes[0]}. Call fit first{refit}."
-    check_is_fitted(found, attributes, msg=message)
-    return found
+    return place.subgridspec(n_rows, 1).subplots(sharex=True, squeeze=False)[:, 0]

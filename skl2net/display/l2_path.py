@@ -1,23 +1,23 @@
 """`L2PathDisplay`: scores and weights against the strength of the L2 rule."""
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from skl2net.display.drawing import BLUE, VERMILION, find_fitted, import_pyplot
+from skl2net.display.drawing import BLUE, VERMILION, Display
 from skl2net.hints import Estimator, Floats
 from skl2net.l2 import timescale
 from skl2net.model_selection import L2NetClassifierCV, L2NetRegressorCV
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 _MAX_TIMESCALES = 6
 
 
-class L2PathDisplay:
+@dataclass(kw_only=True, eq=False, repr=False)
+class L2PathDisplay(Display):
     """Cross-validated score and size of the weights against `alpha`.
 
     It is recommended to use :meth:`from_estimator` to create it. All parameters are stored as attributes.
@@ -62,27 +62,18 @@ class L2PathDisplay:
     >>> display = L2PathDisplay.from_estimator(search)  # doctest: +SKIP
     """
 
-    ax_: "Axes"
-    figure_: "Figure"
-    norm_ax_: "Axes"
-    timescale_ax_: "Axes | None"
+    alphas: Floats
+    scores: Floats
+    weight_norms: Floats
+    alpha: float
+    score_name: str = "Score"
+    timescales: Floats | None = None
 
-    def __init__(
-        self,
-        *,
-        alphas: Floats,
-        scores: Floats,
-        weight_norms: Floats,
-        alpha: float,
-        score_name: str = "Score",
-        timescales: Floats | None = None,
-    ) -> None:
-        self.alphas = alphas
-        self.scores = scores
-        self.weight_norms = weight_norms
-        self.alpha = alpha
-        self.score_name = score_name
-        self.timescales = timescales
+    norm_ax_: "Axes" = field(init=False)
+    timescale_ax_: "Axes | None" = field(init=False)
+
+    _estimators = (L2NetClassifierCV, L2NetRegressorCV)
+    _fitted_attribute = "scores_"
 
     @classmethod
     def from_estimator(cls, estimator: Estimator, *, ax: "Axes | None" = None) -> Self:
@@ -103,7 +94,7 @@ class L2PathDisplay:
         -------
         L2PathDisplay
         """
-        estimator = find_fitted(estimator, cls, (L2NetClassifierCV, L2NetRegressorCV), ["scores_"])
+        estimator = cls._find(estimator)
         name = estimator.scoring
         if name is None:
             name = "Accuracy" if hasattr(estimator, "classes_") else "$R^2$"
@@ -117,21 +108,7 @@ class L2PathDisplay:
         )
         return display.plot(ax=ax)
 
-    def plot(self, ax: "Axes | None" = None) -> Self:
-        """Plot.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Axes to plot on. None for a new figure.
-
-        Returns
-        -------
-        L2PathDisplay
-        """
-        plt = import_pyplot(self)
-        if ax is None:
-            _, ax = plt.subplots(layout="constrained")
+    def _draw(self, ax):
         mean = self.scores.mean(axis=1)
         (score_line,) = ax.plot(self.alphas, mean, "o-", color=BLUE, label="score, mean over folds")
         handles = [score_line]
@@ -168,8 +145,6 @@ class L2PathDisplay:
             self.timescale_ax_.set_xticks([], minor=True)
             self.timescale_ax_.set_xlabel("timescale in epochs")
         ax.legend(handles=[*handles, norm_line, chosen], loc="best", fontsize="small")
-        self.ax_, self.figure_ = ax, ax.figure
-        return self
 
 
 def _timescales(estimator):

@@ -1,20 +1,20 @@
 """`LossCurveDisplay`: losses and weights over the iterations of a training."""
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from skl2net.display.drawing import BLUE, GREEN, SKY, VERMILION, find_fitted, import_pyplot
-from skl2net.estimators import L2NetClassifier, L2NetRegressor
+from skl2net.display.drawing import BLUE, GREEN, SKY, VERMILION, Display
 from skl2net.hints import ArrayLike, Estimator
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
 
-class LossCurveDisplay:
+@dataclass(kw_only=True, eq=False, repr=False)
+class LossCurveDisplay(Display):
     r"""Losses and the size of the weights over the iterations of a training.
 
     It is recommended to use :meth:`from_estimator` to create it. All parameters are stored as attributes.
@@ -63,26 +63,16 @@ class LossCurveDisplay:
     >>> LossCurveDisplay.from_estimator(model)  # doctest: +SKIP
     """
 
-    ax_: "Axes"
-    figure_: "Figure"
-    norm_ax_: "Axes"
-    loss_line_: "Line2D"
-    data_loss_line_: "Line2D | None"
-    validation_loss_line_: "Line2D | None"
-    norm_line_: "Line2D"
+    loss: ArrayLike
+    data_loss: ArrayLike
+    weight_norm: ArrayLike
+    validation_loss: ArrayLike | None = None
 
-    def __init__(
-        self,
-        *,
-        loss: ArrayLike,
-        data_loss: ArrayLike,
-        weight_norm: ArrayLike,
-        validation_loss: ArrayLike | None = None,
-    ) -> None:
-        self.loss = loss
-        self.data_loss = data_loss
-        self.weight_norm = weight_norm
-        self.validation_loss = validation_loss
+    norm_ax_: "Axes" = field(init=False)
+    loss_line_: "Line2D" = field(init=False)
+    data_loss_line_: "Line2D | None" = field(init=False)
+    validation_loss_line_: "Line2D | None" = field(init=False)
+    norm_line_: "Line2D" = field(init=False)
 
     @classmethod
     def from_estimator(cls, estimator: Estimator, *, ax: "Axes | None" = None) -> Self:
@@ -99,7 +89,7 @@ class LossCurveDisplay:
         -------
         LossCurveDisplay
         """
-        net = find_fitted(estimator, cls, (L2NetClassifier, L2NetRegressor), ["coefs_"])
+        net = cls._find(estimator)
         display = cls(
             loss=net.loss_curve_,
             data_loss=net.data_loss_curve_,
@@ -108,21 +98,7 @@ class LossCurveDisplay:
         )
         return display.plot(ax=ax)
 
-    def plot(self, ax: "Axes | None" = None) -> Self:
-        """Plot.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Axes to plot on. None for a new figure.
-
-        Returns
-        -------
-        LossCurveDisplay
-        """
-        plt = import_pyplot(self)
-        if ax is None:
-            _, ax = plt.subplots(layout="constrained")
+    def _draw(self, ax):
         self.norm_ax_ = ax.twinx()
         iterations = np.arange(1, len(self.loss) + 1)
         marker = "o" if len(iterations) == 1 else None  # a line of one point is invisible
@@ -152,5 +128,3 @@ class LossCurveDisplay:
         handles = [self.loss_line_, self.data_loss_line_, self.validation_loss_line_, self.norm_line_]
         handles = [handle for handle in handles if handle is not None]
         self.norm_ax_.legend(handles=handles, loc="upper center", ncols=2, fontsize="small")
-        self.ax_, self.figure_ = ax, ax.figure
-        return self

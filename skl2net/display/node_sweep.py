@@ -1,10 +1,11 @@
 """The tournament of a `NodeSweepCV` as a plot."""
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from skl2net.display.drawing import BLUE, GREY, VERMILION, divide, find_fitted, import_pyplot
+from skl2net.display.drawing import BLUE, GREY, VERMILION, Display, divide
 from skl2net.hints import Estimator, Floats
 from skl2net.model_selection.nodes import NodeSweepCV, best_rows
 from skl2net.model_selection.search import split_scores, standard_error
@@ -12,11 +13,11 @@ from skl2net.model_selection.search import split_scores, standard_error
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.container import ErrorbarContainer
-    from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
 
-class NodeSweepDisplay:
+@dataclass(kw_only=True, eq=False, repr=False)
+class NodeSweepDisplay(Display):
     """Plot of a tournament of hidden units: the scores of the networks, and below them the comparisons in order.
 
     It is recommended to use `from_estimator` to create a display. All parameters are stored as attributes.
@@ -76,28 +77,21 @@ class NodeSweepDisplay:
     >>> NodeSweepDisplay.from_estimator(sweep)  # doctest: +SKIP
     """
 
-    ax_: "Axes"
-    figure_: "Figure"
-    history_ax_: "Axes"
-    errorbar_: "ErrorbarContainer"
-    line_: "Line2D"
-    winner_: "Line2D"
-    path_: "Line2D"
+    sizes: list[tuple[int, ...]]
+    scores: Floats
+    errors: Floats
+    history: list[dict[str, Any]]
+    score_name: str = "Score"
 
-    def __init__(
-        self,
-        *,
-        sizes: list[tuple[int, ...]],
-        scores: Floats,
-        errors: Floats,
-        history: list[dict[str, Any]],
-        score_name: str = "Score",
-    ) -> None:
-        self.sizes = sizes
-        self.scores = scores
-        self.errors = errors
-        self.history = history
-        self.score_name = score_name
+    history_ax_: "Axes" = field(init=False)
+    errorbar_: "ErrorbarContainer" = field(init=False)
+    line_: "Line2D" = field(init=False)
+    winner_: "Line2D" = field(init=False)
+    path_: "Line2D" = field(init=False)
+
+    _estimators = (NodeSweepCV,)
+    _fitted_attribute = "history_"
+    _figure_size = (6.4, 6.4)
 
     @classmethod
     def from_estimator(cls, sweep: Estimator, *, ax: "Axes | None" = None, score_name: str | None = None) -> Self:
@@ -116,7 +110,7 @@ class NodeSweepDisplay:
         -------
         NodeSweepDisplay
         """
-        sweep = find_fitted(sweep, cls, (NodeSweepCV,), ["history_"])
+        sweep = cls._find(sweep)
         metric = sweep.refit if sweep.multimetric_ else "score"
         rows = best_rows(sweep.cv_results_, sweep.param_name_, metric)
         sizes = sorted(rows, key=lambda size: (sum(size), size))
@@ -137,28 +131,10 @@ class NodeSweepDisplay:
         )
         return display.plot(ax)
 
-    def plot(self, ax: "Axes | None" = None) -> Self:
-        """Plot the tournament.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Place of the plot in a figure with subplots, which it divides into two. None for a new figure.
-
-        Returns
-        -------
-        NodeSweepDisplay
-        """
-        plt = import_pyplot(self)
-        if ax is None:
-            _, ax = plt.subplots(figsize=(6.4, 6.4), layout="constrained")
-        places = divide(ax, 2)
-        self.figure_ = ax.figure
-        self.ax_ = self.figure_.add_subplot(places[0])
-        self.history_ax_ = self.figure_.add_subplot(places[1], sharex=self.ax_)
+    def _draw(self, ax):
+        self.ax_, self.history_ax_ = divide(ax, 2)
         self._plot_scores(self.ax_)
         self._plot_history(self.history_ax_)
-        return self
 
     def _plot_scores(self, ax):
         winner = self.history[-1]["winner"]
@@ -189,7 +165,6 @@ class NodeSweepDisplay:
             bottom = {"transform": ax.get_xaxis_transform(), "clip_on": False}
             ax.plot(units[is_below], np.zeros(is_below.sum()), "v", color=BLUE, label="below the axis", **bottom)
         ax.set_ylabel(self.score_name)
-        ax.tick_params(labelbottom=False)
         ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False, fontsize="small")
 
     def _lowest_score_shown(self):

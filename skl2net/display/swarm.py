@@ -1,21 +1,21 @@
 """`SwarmDisplay`: the personal bests of a particle swarm over its iterations."""
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from skl2net.display.drawing import BLUE, VERMILION, find_fitted, import_pyplot
-from skl2net.estimators import L2NetClassifier, L2NetRegressor
+from skl2net.display.drawing import BLUE, VERMILION, Display
 from skl2net.hints import ArrayLike, Estimator
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.collections import PolyCollection
-    from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
 
-class SwarmDisplay:
+@dataclass(kw_only=True, eq=False, repr=False)
+class SwarmDisplay(Display):
     """Best, median and quartiles of the personal bests of a swarm over its iterations.
 
     It is recommended to use :meth:`from_estimator` to create it. All parameters are stored as attributes.
@@ -59,19 +59,14 @@ class SwarmDisplay:
     >>> SwarmDisplay.from_estimator(net)  # doctest: +SKIP
     """
 
-    ax_: "Axes"
-    figure_: "Figure"
-    best_line_: "Line2D"
-    median_line_: "Line2D"
-    band_: "PolyCollection"
+    best: ArrayLike
+    lower_quartile: ArrayLike
+    median: ArrayLike
+    upper_quartile: ArrayLike
 
-    def __init__(
-        self, *, best: ArrayLike, lower_quartile: ArrayLike, median: ArrayLike, upper_quartile: ArrayLike
-    ) -> None:
-        self.best = best
-        self.lower_quartile = lower_quartile
-        self.median = median
-        self.upper_quartile = upper_quartile
+    best_line_: "Line2D" = field(init=False)
+    median_line_: "Line2D" = field(init=False)
+    band_: "PolyCollection" = field(init=False)
 
     @classmethod
     def from_estimator(cls, estimator: Estimator, *, ax: "Axes | None" = None) -> Self:
@@ -89,7 +84,7 @@ class SwarmDisplay:
         -------
         SwarmDisplay
         """
-        net = find_fitted(estimator, cls, (L2NetClassifier, L2NetRegressor), ["coefs_"])
+        net = cls._find(estimator)
         if net.swarm_ is None:
             raise ValueError(
                 f"SwarmDisplay needs a network trained by a particle swarm, and this one was trained by another solver "
@@ -98,21 +93,9 @@ class SwarmDisplay:
         curves = net.swarm_.spread._asdict()
         return cls(**{name: curve.tolist() for name, curve in curves.items()}).plot(ax=ax)
 
-    def plot(self, ax: "Axes | None" = None) -> Self:
-        """Plot.
+    def _draw(self, ax):
+        from matplotlib.ticker import LogLocator
 
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Axes to plot on. None for a new figure.
-
-        Returns
-        -------
-        SwarmDisplay
-        """
-        plt = import_pyplot(self)
-        if ax is None:
-            _, ax = plt.subplots(layout="constrained")
         iterations = np.arange(1, len(self.best) + 1)
         marker = "o" if len(iterations) == 1 else None  # a line of one point is invisible
         self.band_ = ax.fill_between(
@@ -131,13 +114,11 @@ class SwarmDisplay:
         ax.set(xlabel="Iteration", ylabel="Loss of the personal bests")
         if min(self.best) > 0:
             ax.set_yscale("log")
-            ax.yaxis.set_major_locator(plt.LogLocator(subs=(1, 2, 5)))
+            ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             ax.yaxis.set_major_formatter("{x:g}")
             ax.yaxis.set_minor_formatter("")
         ax.xaxis.get_major_locator().set_params(integer=True)
         ax.legend(handles=[self.median_line_, self.band_, self.best_line_], fontsize="small")
-        self.ax_, self.figure_ = ax, ax.figure
-        return self
 
 
 def _finite(values):

@@ -1,5 +1,6 @@
 """`WeightsDisplay`: the distribution of the weights of each layer, "with and without L2"."""
 
+from dataclasses import dataclass, field
 from itertools import cycle
 from typing import TYPE_CHECKING, Any, Self
 
@@ -13,17 +14,14 @@ from skl2net.display.drawing import (
     PURPLE,
     SKY,
     VERMILION,
+    Display,
     divide,
-    find_fitted,
-    import_pyplot,
 )
-from skl2net.estimators import L2NetClassifier, L2NetRegressor
 from skl2net.hints import Estimator, Floats, NDArray
 from skl2net.report import LARGE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
     from matplotlib.patches import StepPatch
 
 _STYLES = [
@@ -37,7 +35,8 @@ _STYLES = [
 _N_BINS = 60
 
 
-class WeightsDisplay:
+@dataclass(kw_only=True, eq=False, repr=False)
+class WeightsDisplay(Display):
     """Distribution of the weights of each layer, for one network or several.
 
     It is recommended to use :meth:`from_estimator` to create it. All parameters are stored as attributes.
@@ -77,13 +76,10 @@ class WeightsDisplay:
     >>> WeightsDisplay.from_estimator(nets)  # doctest: +SKIP
     """
 
-    ax_: "Axes"
-    figure_: "Figure"
-    axes_: NDArray[Any]
-    histograms_: "dict[str, list[StepPatch]]"
+    weights: dict[str, list[Floats]]
 
-    def __init__(self, *, weights: dict[str, list[Floats]]) -> None:
-        self.weights = weights
+    axes_: NDArray[Any] = field(init=False)
+    histograms_: "dict[str, list[StepPatch]]" = field(init=False)
 
     @classmethod
     def from_estimator(cls, estimator: Estimator | dict[str, Estimator], *, ax: "Axes | None" = None) -> Self:
@@ -105,36 +101,17 @@ class WeightsDisplay:
         estimators = estimator if isinstance(estimator, dict) else {None: estimator}
         if not estimators:
             raise ValueError("WeightsDisplay needs at least one fitted network, got an empty dict.")
-        found = {
-            name: find_fitted(value, cls, (L2NetClassifier, L2NetRegressor), ["coefs_"])
-            for name, value in estimators.items()
-        }
+        found = {name: cls._find(value) for name, value in estimators.items()}
         display = cls(weights={type(net).__name__ if name is None else name: net.coefs_ for name, net in found.items()})
         return display.plot(ax=ax)
 
-    def plot(self, ax: "Axes | None" = None) -> Self:
-        """Plot.
+    @property
+    def _figure_size(self):
+        return 6.4, 1.6 + 1.6 * self._n_layers()
 
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Place of the plot in a figure with subplots, which it divides into one for each layer. None for a new
-            figure.
-
-        Returns
-        -------
-        WeightsDisplay
-        """
-        plt = import_pyplot(self)
-        n_layers = self._n_layers()
-        if ax is None:
-            _, ax = plt.subplots(figsize=(6.4, 1.6 + 1.6 * n_layers), layout="constrained")
-        places = divide(ax, n_layers)
-        self.ax_, self.figure_ = ax, ax.figure
-        first = self.figure_.add_subplot(places[0])
-        others = [self.figure_.add_subplot(places[layer], sharex=first) for layer in range(1, n_layers)]
-        self.axes_ = np.array([first, *others])
-
+    def _draw(self, ax):
+        self.axes_ = divide(ax, self._n_layers())
+        first, last = self.axes_[[0, -1]]
         largest = {name: max(float(np.abs(coef).max()) for coef in coefs) for name, coefs in self.weights.items()}
         edges = _set_scale(first, max(largest.values()))
         self.histograms_ = {name: [] for name in self.weights}
@@ -153,10 +130,8 @@ class WeightsDisplay:
                 self.histograms_[name].append(outline)
             axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:g}%")
             axes.set_ylabel("Share of weights")
-            axes.tick_params(labelbottom=axes is self.axes_[-1])
-        self.axes_[-1].set_xlabel("Weight")
+        last.set_xlabel("Weight")
         first.legend(loc="lower right", bbox_to_anchor=(1, 1), frameon=False, fontsize="small")
-        return self
 
     def _n_layers(self):
         """Number of layers, the same for all networks."""

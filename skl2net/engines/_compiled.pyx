@@ -37,7 +37,7 @@ from skl2net.engines.base import Engine, EpochTotals, Session
 cdef extern from "kernels/kernels.h" nogil:
     ctypedef int64_t index_t
 
-    int N_ACTIVATIONS, N_OUTPUTS, N_LOSSES, N_BOUNDARIES, N_FUNCTIONS, N_OPTIMISERS, N_LBFGS_STATUSES
+    int N_BOUNDARIES, N_FUNCTIONS, N_OPTIMISERS, N_LBFGS_STATUSES
     const char *const *boundary_names
     const char *const *function_names
     const char *const *optimiser_names
@@ -152,6 +152,7 @@ cdef extern from "kernels/kernels.h" nogil:
         int (*outputs)(call_t *, const void *, int, void *) noexcept nogil
         int (*predict)(call_t *, const layer_arrays_t *, int, void *) noexcept nogil
         void (*function)(int, const void *, void *, index_t) noexcept nogil
+        int (*knows)(const network_t *) noexcept nogil
 
     int count_instruction_sets()
     const kernels_t *kernels_of(int, int)
@@ -490,13 +491,15 @@ class CompiledEngine(Engine):
             n_weights += fan_in * sizes[l + 1]
         memset(&call, 0, sizeof(call))
         call.network.n_layers, call.network.sizes = n_layers, sizes
-        call.network.activation, call.network.output = _number(activation, N_ACTIVATIONS), _number(output, N_OUTPUTS)
+        call.network.activation, call.network.output = activation.kernel, output.kernel
         call.data.n_rows, call.data.values, call.n_threads = n_rows, rows, 1
         if n_rows * n_weights >= SHARED_WORK:
             call.n_threads = max(1, min(effective_n_threads(), MAX_THREADS))
         result = np.empty((n_rows, sizes[n_layers]), dtype=X.dtype)
         cdef void *c_result = _address(result, True)
         cdef const kernels_t *kernels = kernels_of(_instruction_set, kind == b"d")
+        if not kernels.knows(&call.network):
+            return None
         cdef list reasons = []
         if n_rows * n_weights >= LONG_WORK and threading.current_thread() is threading.main_thread():
             call.interruption.is_wanted, call.interruption.context = _has_signal, <void *>reasons
@@ -524,13 +527,6 @@ cdef index_t _per_call(double nanoseconds):
 
 
 engine = CompiledEngine("compiled", CompiledSession)
-
-
-cdef int _number(function, int n) except -1:
-    """Number of a function of units or of a loss in the kernels."""
-    if not 0 <= function.kernel < n:
-        raise ValueError(f"The compiled engine has no function number {function.kernel}, which is that of {function}.")
-    return function.kernel
 
 
 cdef const kernels_t *_kernels(dtype) except NULL:
@@ -611,8 +607,10 @@ cdef class _Call:
             n_units = self.c.network.sizes[i]
             if n_units < 1 or self.c.network.n_layers < 1:
                 raise ValueError(f"A network needs layers of one unit or more, got layer_sizes={network.layer_sizes}.")
-        self.c.network.activation = _number(network.activation, N_ACTIVATIONS)
-        self.c.network.output, self.c.network.loss = _number(task.loss.output, N_OUTPUTS), _number(task.loss, N_LOSSES)
+        self.c.network.activation = network.activation.kernel
+        self.c.network.output, self.c.network.loss = task.loss.output.kernel, task.loss.kernel
+        if not self.kernels.knows(&self.c.network):
+            raise ValueError(f"The compiled engine does not know {network.activation} or {task.loss}.")
         self.set_rows(task)
         self.set_input(task.X, self.c.network.sizes[0])
         self.c.data.targets, self.c.data.classes, self.c.data.weights = NULL, NULL, NULL

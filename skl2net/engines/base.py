@@ -149,12 +149,6 @@ class Session:
     def __init__(self, task):
         self.task = task
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        """End the session. What it holds is memory only, so that there is nothing to do."""
-
     def __reduce__(self):
         raise TypeError("A session of an engine cannot be pickled. Pickle its task, and open it again.")
 

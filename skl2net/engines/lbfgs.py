@@ -74,19 +74,7 @@ class LBFGSLimits(NamedTuple):
 
 
 def first_state(session, parameters, penalty, limits):
-    """The state before the first iteration.
-
-    Parameters
-    ----------
-    session : Session
-    parameters : ndarray of shape (n_parameters,)
-    penalty : ndarray of shape (n_layers,)
-    limits : LBFGSLimits
-
-    Returns
-    -------
-    LBFGSState
-    """
+    """The `LBFGSState` before the first iteration. `penalty` has the coefficient of each layer."""
     loss, gradient = _evaluate(session, parameters, penalty)
     n = len(parameters)
     pairs = [np.zeros((N_PAIRS, n)) for _ in range(2)]
@@ -97,21 +85,9 @@ def first_state(session, parameters, penalty, limits):
 
 
 def step(session, state, penalty, limits):
-    """One iteration.
+    """One iteration, which changes the state in place; its status must be "running".
 
-    Parameters
-    ----------
-    session : Session
-    state : LBFGSState
-        Changed in place; its status must be "running".
-    penalty : ndarray of shape (n_layers,)
-        Coefficient of each layer.
-    limits : LBFGSLimits
-
-    Returns
-    -------
-    (float, float, float) or None
-        The `totals` of the iteration; None if no parameters were found; the status says why.
+    Returns the `totals` of the iteration. If no parameters were found it returns None, and the status says why.
     """
     found = None
     while found is None:
@@ -140,16 +116,7 @@ def step(session, state, penalty, limits):
 
 
 def descent_direction(state):
-    """The direction -H·gradient, by the two-loop recursion; H is the inverse of the curvature that the pairs describe.
-
-    Parameters
-    ----------
-    state : LBFGSState
-
-    Returns
-    -------
-    ndarray of shape (n_parameters,)
-    """
+    """The direction -H·gradient, by the two-loop recursion; the pairs describe the curvature, whose inverse is H."""
     n_pairs = len(state.steps)
     pairs = [i % n_pairs for i in range(max(0, state.n_updates - n_pairs), state.n_updates)]  # the oldest first
     direction, shares = -state.gradient, np.empty(n_pairs)

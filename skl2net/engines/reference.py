@@ -28,11 +28,9 @@ class ReferenceSession(Session):
 
     @cached_property
     def dtype(self):
-        """See `Session.dtype`."""
         return np.dtype(np.float32 if self.task.X.dtype == self._xp.float32 else np.float64)
 
     def outputs(self, parameters, *, raw=False):
-        """See `Session.outputs`."""
         Z = self._forward(self._native(parameters), self._rows[0])[-1]
         return _to_numpy(Z if raw else self.task.loss.output.value(Z, self._xp))
 
@@ -42,7 +40,6 @@ class ReferenceSession(Session):
         return float(loss), _to_numpy(gradient)
 
     def losses(self, vectors):
-        """See `Session.losses`."""
         X, Y, sample_weight = self._rows
         values = []
         for vector in vectors:

@@ -43,21 +43,9 @@ class SwarmMotion:
 
 
 def iterate(state, motion, evaluate, network):
-    """Iterations of a swarm, see `Session.iterate_swarm`.
+    """Iterations of a swarm, see `Session.iterate_swarm`. Of `state`, only the generator is changed.
 
-    Parameters
-    ----------
-    state : SwarmState
-        Not changed, except for its generator.
-    motion : SwarmMotion
-    evaluate : callable
-        ``evaluate(positions) -> (losses, losses without penalty)``.
-    network : Network
-
-    Returns
-    -------
-    state : SwarmState
-    curves : ndarray of shape (n_done, 3 + n_particles)
+    `evaluate` returns the losses of positions, with and without the penalty.
     """
     curves = []
     for inertia in motion.inertia:
@@ -73,20 +61,7 @@ def iterate(state, motion, evaluate, network):
 def step(state, motion, inertia, evaluate):
     """One iteration: move the swarm, except in the first iteration, evaluate it, and update the personal bests.
 
-    Parameters
-    ----------
-    state : SwarmState
-        Not changed, except for its generator.
-    motion : SwarmMotion
-    inertia : float
-        That of this iteration.
-    evaluate : callable
-        ``evaluate(positions) -> (losses, losses without penalty)``.
-
-    Returns
-    -------
-    SwarmState or None
-        None if positions or velocities, or the losses of all personal bests, are not finite.
+    Returns None if positions or velocities, or the losses of all personal bests, are not finite.
     """
     positions, velocities = state.positions, state.velocities
     if state.n_iterations:
@@ -117,18 +92,8 @@ def step(state, motion, inertia, evaluate):
 def move(state, motion, inertia):
     """New positions and velocities of the canonical or the fully informed swarm, see `ParticleSwarm`.
 
-    Parameters
-    ----------
-    state : SwarmState
-        Not changed, except for its generator. It draws r₁ and r₂ of the first particle, then of the second, and so on;
-        in the fully informed swarm, an array for each informant.
-    motion : SwarmMotion
-    inertia : float
-        That of this iteration.
-
-    Returns
-    -------
-    positions, velocities : ndarray of shape (n_particles, n_parameters)
+    The generator draws r₁ and r₂ of the first particle, then of the second, and so on; in the fully informed swarm, an
+    array for each informant.
     """
     x, v, p = state.positions, state.velocities, state.best_positions
     if motion.variant == "fips":
@@ -149,17 +114,7 @@ def move(state, motion, inertia):
 
 
 def apply_bounds(positions, velocities, box, boundary, generator):
-    """Bring entries outside the box back into it, in place.
-
-    Parameters
-    ----------
-    positions, velocities : ndarray of shape (n_particles, n_parameters)
-    box : (float, float)
-    boundary : {"bounce", "clamp", "reinitialise"}
-        See `ParticleSwarm`.
-    generator : numpy.random.Generator
-        Source of the positions of "reinitialise".
-    """
+    """Bring entries outside the box back into it, in place, see `ParticleSwarm`."""
     low, high = box
     gone = (positions < low) | (positions > high)
     if not gone.any():

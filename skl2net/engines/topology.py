@@ -8,24 +8,8 @@ N_INFORMED = 3  # by each particle, in the random topology: SPSO-2006's and SPSO
 
 
 def links(topology, n, generator=None):
-    """Links of a topology.
+    """Whether the particle of the column informs that of the row, ndarray of bool, shape (n, n); see `ParticleSwarm`.
 
-    Parameters
-    ----------
-    topology : {"global", "ring", "von_neumann", "random"}
-        See `ParticleSwarm`.
-    n : int
-        Number of particles.
-    generator : numpy.random.Generator, default=None
-        Source of the random topology.
-
-    Returns
-    -------
-    ndarray of bool, shape (n, n)
-        Whether the particle of the column informs that of the row; true on the diagonal.
-
-    Examples
-    --------
     >>> links("ring", 5).astype(int)
     array([[1, 1, 0, 0, 1],
            [1, 1, 1, 0, 0],

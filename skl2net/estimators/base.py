@@ -616,16 +616,17 @@ class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
         return (own if scale.is_same(own) else scale).standard_parameters(network, parameters)
 
     def _held_out(self):
-        """Losses of the epoch whose weights early stopping has kept, a `HeldOut`; None without a validation set."""
+        """Losses of the epoch whose weights early stopping has kept, a `HeldOut`; None if they are unknown."""
         if self.best_validation_score_ is None:
             return None
-        curves = self._curves
+        curves = self._training_state.curves
         n = self.n_iter_  # curves may begin with earlier fits
         scores, training, held_out = (
             curve.tolist()[-n:] for curve in (curves.validation_score, curves.data_loss, curves.validation_loss)
         )
         best = int(np.nanargmax(scores))
-        return HeldOut(training[best], held_out[best], "the validation set")
+        is_known = np.isfinite(held_out[best])  # scikit-learn does not record it
+        return HeldOut(training[best], held_out[best], "the validation set") if is_known else None
 
     def _standard_coefs(self):
         """Weights of each layer in the units in which they were trained and penalised."""

@@ -104,9 +104,6 @@ class SavedVersionWarning(InconsistentVersionWarning):
         )
 
 
-# --- saving -----------------------------------------------------------------------------------------------------------
-
-
 def with_header(state, kind):
     """A state with the version and the names of the parameters of the class."""
     return {**state, _VERSION: __version__, _PARAMETERS: kind._get_param_names()}
@@ -175,9 +172,6 @@ def _fields_of(cls):
 
 
 _types_of = cache(get_type_hints)
-
-
-# --- loading ----------------------------------------------------------------------------------------------------------
 
 
 def without_header(state, kind):
@@ -318,13 +312,6 @@ class Fields:
             self.refuse(key, f"must be True or False, got {_described(value)}")
         return bool(value)
 
-    def list(self, key):
-        """A list, as the fields of its positions."""
-        value = self[key]
-        if not isinstance(value, list):
-            self.refuse(key, f"must be a list, got {_described(value)}")
-        return self.inside(key, dict(enumerate(value)))
-
     def array(self, key, shape, dtypes, allowed=None):
         """An array in C order; `allowed` says which of its entries are valid."""
         value = self[key]
@@ -407,7 +394,7 @@ def _array(fields, key, description, lengths):
 def _numbers(fields, key, n):
     if not isinstance(fields[key], list) or len(fields[key]) != n:
         fields.refuse(key, f"must be a list of {n} numbers, got {_described(fields[key])}")
-    numbers = fields.list(key)
+    numbers = fields.inside(key, dict(enumerate(fields[key])))
     return tuple(numbers.number(i, low=0.0) for i in range(n))
 
 

@@ -7,19 +7,7 @@ import scipy.sparse as sp
 def check_sparse(X, *, with_csr, name="X"):
     """Refuse sparse input that scipy's compiled functions would read or write out of bounds.
 
-    Parameters
-    ----------
-    X : object
-        Only CSR, CSC, BSR and COO are checked; anything else is accepted.
-    with_csr : bool
-        Whether CSR is checked too. The engine checks the CSR that it gets.
-    name : str, default="X"
-        Name of the argument in the error message.
-
-    Raises
-    ------
-    ValueError
-        If an index is out of range, or if the arrays of the format do not match.
+    CSC, BSR and COO are checked, and CSR `with_csr`: the engine checks the CSR that it gets.
     """
     if not sp.issparse(X) or X.ndim != 2 or (X.format == "csr" and not with_csr):
         return

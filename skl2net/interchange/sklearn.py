@@ -34,29 +34,10 @@ _SHARED_ATTRIBUTES = ("classes_", "_label_binarizer", "n_features_in_", "feature
 
 
 def from_sklearn(cls, mlp):
-    """What makes an estimator of ours the given multi-layer perceptron.
+    """What makes an estimator of class `cls` the given multi-layer perceptron.
 
-    Parameters
-    ----------
-    cls : type
-        L2NetClassifier or L2NetRegressor.
-    mlp : MLPClassifier or MLPRegressor
-        A fitted network.
-
-    Returns
-    -------
-    parameters : dict
-        Of the estimator.
-    attributes : dict
-        Fitted attributes that both libraries have, copied.
-    network : Network
-    state : TrainingState
-        The state after the fit. Numbers that scikit-learn does not record are NaN.
-
-    Raises
-    ------
-    TypeError
-        If `mlp` is not of the kind that `cls` stands for.
+    Returns its parameters, the fitted attributes that both libraries have, its network, and the `TrainingState` after
+    the fit, in which numbers that scikit-learn does not record are NaN.
     """
     kind = MLPClassifier if is_classifier(cls()) else MLPRegressor
     if not isinstance(mlp, kind):
@@ -77,16 +58,7 @@ def from_sklearn(cls, mlp):
 
 
 def to_sklearn(net):
-    """The multi-layer perceptron of scikit-learn that a fitted network of ours is.
-
-    Parameters
-    ----------
-    net : L2NetClassifier or L2NetRegressor
-
-    Returns
-    -------
-    MLPClassifier or MLPRegressor
-    """
+    """The multi-layer perceptron of scikit-learn that a fitted network of ours is."""
     kind = MLPClassifier if is_classifier(net) else MLPRegressor
     applied = net._training_state.applied_rule
     loss = net.loss if applied is None else applied.loss  # of the fit, whatever set_params says
@@ -101,7 +73,9 @@ def to_sklearn(net):
             f"{', '.join(sorted(_options(kind, 'activation')))}. For predictions outside skl2net use to_torch()."
         )
     lost = []
-    parameters = {name: value for name, value in net.get_params(deep=False).items() if name in kind().get_params()}
+    # learning_rate_init=None and max_iter=None have scikit-learn's defaults, which are those of our partial_fit
+    known, set_by_user = kind().get_params(), net.get_params(deep=False)
+    parameters = {name: value for name, value in set_by_user.items() if name in known and value is not None}
     parameters["activation"] = net._activation
     parameters["hidden_layer_sizes"] = net._layer_sizes()[1:-1]
     parameters["alpha"] = _sklearn_alpha(net, lost)
@@ -112,6 +86,8 @@ def to_sklearn(net):
         parameters["learning_rate"] = "constant"
         if net.solver in ("sgd", "adam"):
             lost.append(f"learning_rate={net.learning_rate!r} (learning_rate='constant' there)")
+    if net._training_state.target_scale is not None:
+        lost.append("targets in standard units (normalize_y=True; alpha counts in the units of `y` there)")
     if getattr(net, "class_weight", None) is not None:
         lost.append(f"class_weight={net.class_weight!r} (pass sample_weight to fit and partial_fit)")
     if lost:
@@ -240,14 +216,16 @@ def _give_training(mlp, net):
     mlp.best_validation_score_ = net.best_validation_score_
     if mlp.early_stopping and mlp.validation_scores_ is None:  # it was switched on after the fit
         mlp.validation_scores_, mlp.best_validation_score_ = [], -np.inf
-    if not mlp.early_stopping and (mlp.best_loss_ is None or (not is_classifier(net) and net.n_outputs_ > 1)):
-        # switched off after the fit; or ours, the sum over outputs, whose mean would always be better
+    has_scale = net._training_state.target_scale is not None
+    is_other_loss = not is_classifier(net) and (net.n_outputs_ > 1 or has_scale)
+    if not mlp.early_stopping and (mlp.best_loss_ is None or is_other_loss):
+        # switched off after the fit; or ours is the sum over outputs, or in standard units: not to be compared
         mlp.best_loss_ = np.inf
     mlp._no_improvement_count = 0
     mlp._best_coefs = [coef.copy() for coef in mlp.coefs_]
     mlp._best_intercepts = [intercept.copy() for intercept in mlp.intercepts_]
     state = net._training_state.solver_state
-    if isinstance(state, GradientState) and state.name == mlp.solver:
+    if isinstance(state, GradientState) and state.name == mlp.solver and not has_scale:
         mlp._optimizer = _sklearn_optimiser(mlp, net, state)
 
 
@@ -257,15 +235,15 @@ def _sklearn_optimiser(mlp, net, state):
     moments = [[*chain(*network.unpack(moment.copy()))] for moment in state.moments]
     arrays = mlp.coefs_ + mlp.intercepts_
     if state.name == "adam":
-        optimiser = AdamOptimizer(arrays, net.learning_rate_init, net.beta_1, net.beta_2, net.epsilon)
+        optimiser = AdamOptimizer(arrays, mlp.learning_rate_init, net.beta_1, net.beta_2, net.epsilon)
         optimiser.ms, optimiser.vs = moments
         optimiser.t = state.n_updates
         return optimiser
     optimiser = SGDOptimizer(
-        arrays, net.learning_rate_init, mlp.learning_rate, net.momentum, net.nesterovs_momentum, net.power_t
+        arrays, mlp.learning_rate_init, mlp.learning_rate, net.momentum, net.nesterovs_momentum, net.power_t
     )
     (optimiser.velocities,) = moments
-    position = Position(net.t_, 0, net.n_iter_, net.max_iter, state.n_reductions)
-    schedule = SCHEDULES[mlp.learning_rate](net.learning_rate_init, net.power_t)
+    position = Position(net.t_, 0, net.n_iter_, mlp.max_iter, state.n_reductions)
+    schedule = SCHEDULES[mlp.learning_rate](mlp.learning_rate_init, net.power_t)
     optimiser.learning_rate = float(schedule.rates(1, 1, position)[0, 0])
     return optimiser

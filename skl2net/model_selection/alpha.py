@@ -71,39 +71,28 @@ _METHODS_OF_A_NETWORK = (
 )
 
 
+def _has_network(search):
+    if not search.refit:
+        raise AttributeError(
+            f"This {type(search).__name__} instance was initialized with `refit=False`. Methods of the network are "
+            "available only after refitting with the chosen alpha: set refit=True, or fit "
+            f"{search._net_class.__name__}(alpha=search.alpha_)."
+        )
+    return True
+
+
 def _network_with_refit(search_class):
     """Make the methods of a fitted network available only where there is one, as GridSearchCV does."""
-
-    def is_available(name):
-        def check(search):
-            if not search.refit:
-                raise AttributeError(
-                    f"This {type(search).__name__} instance was initialized with `refit=False`. {name} is available "
-                    f"only after refitting with the chosen alpha: set refit=True, or fit "
-                    f"{search._net_class.__name__}(alpha=search.alpha_)."
-                )
-            return True
-
-        return check
-
     for name in _METHODS_OF_A_NETWORK:
         if hasattr(search_class, name):
-            setattr(search_class, name, available_if(is_available(name))(getattr(search_class, name)))
+            setattr(search_class, name, available_if(_has_network)(getattr(search_class, name)))
     return search_class
 
 
 class _AlphaGrid(Search):
-    """The search inside of an estimator that finds alpha: over the strengths of one network.
+    """The search inside of an estimator that finds alpha, over the strengths of its network in ascending order.
 
-    Parameters
-    ----------
-    owner : L2NetClassifierCV or L2NetRegressorCV
-        Whose parameters it has. Callbacks hear of the tasks as those of the owner.
-    estimator : L2NetClassifier or L2NetRegressor
-        The network.
-    alphas : list of float
-        Ascending: the weaker the rule, the longer L-BFGS takes.
-    cv : cross-validation generator or iterable
+    It has the parameters of its owner, and callbacks hear of its tasks as those of the owner.
     """
 
     def __init__(self, owner, estimator, alphas, cv):
@@ -188,15 +177,7 @@ class _NetworkScorer:
 
 
 class _TasksOfOwner:
-    """The callback context of a search whose tasks are those of another estimator.
-
-    Parameters
-    ----------
-    context : CallbackContext
-    owner : estimator object
-    attributes : callable, default=None
-        Returns the attributes of the owner at the end of the task.
-    """
+    """The callback context of a search whose tasks are those of its owner, with `attributes()` at their end."""
 
     def __init__(self, context, owner, attributes=None):
         self._context, self._owner, self._attributes = context, owner, attributes

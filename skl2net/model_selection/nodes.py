@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.exceptions import FitFailedWarning
 
 from skl2net._sklearn_private import Interval
-from skl2net.estimators.persistence import Fields, broken, with_header, without_header
+from skl2net.estimators.persistence import with_header, without_header
 from skl2net.hints import Estimator, Strengths
 from skl2net.model_selection.search import Search, split_scores, standard_error
 
@@ -210,9 +210,7 @@ class NodeSweepCV(Search):
 
     def __setstate__(self, state):
         state = without_header(state, type(self))
-        fields = Fields(state, broken(type(self).__name__))
-        if "history_" in state or "cv_results_" in state:
-            _check_results(fields)
+        if "history_" in state:
             state["history_"] = SweepHistory(state["history_"])
         super().__setstate__(state)
 
@@ -309,15 +307,7 @@ class NodeSweepCV(Search):
 
 
 class _Scoreboard:
-    """The scores of each size, evaluated when they are first asked for.
-
-    Parameters
-    ----------
-    search : NodeSweepCV
-    evaluate_candidates : callable
-        See `BaseSearchCV._run_search`.
-    context : CallbackContext or None
-    """
+    """The scores of each size, evaluated when they are first asked for."""
 
     def __init__(self, search, evaluate_candidates, context):
         self.search = search
@@ -401,8 +391,7 @@ class _Scoreboard:
 class SweepHistory(list[dict[str, Any]]):
     """The comparisons of a sweep: a list of dict that prints as a table."""
 
-    def lines(self):
-        """The table, list of str."""
+    def __str__(self):
         several = any(len(comparison["size"]) > 1 for comparison in self)
         rows = [["comparison", *(["layer"] if several else []), "step", "smaller", "middle", "larger", "winner"]]
         for i, comparison in enumerate(self):
@@ -414,80 +403,13 @@ class SweepHistory(list[dict[str, Any]]):
             layer = [str(comparison["layer"])] if several else []
             rows.append([str(i + 1), *layer, str(comparison["step"]), *cells.values(), _shown(comparison["winner"])])
         widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-        return ["  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows]
-
-    def __str__(self):
-        return "\n".join(self.lines())
-
-
-def _check_results(fields):
-    """Refuse invalid results of a saved sweep."""
-    history, results = fields.list("history_"), fields.fields("cv_results_")
-    if not history.values:
-        fields.refuse("history_", "must have at least one comparison")
-    for i in history.values:
-        _check_comparison(history.fields(i))
-    name, candidates = fields["param_name_"], results.list("params")
-    if not isinstance(name, str):
-        fields.refuse("param_name_", f"must be the name of a parameter, got {name!r}")
-    sizes = [candidates.fields(i)[name] for i in candidates.values]
-    sizes = {(size,) if isinstance(size, Integral) else size for size in sizes if isinstance(size, Integral | tuple)}
-    for comparison in history.values.values():
-        if not sizes.issuperset(comparison["sizes"]):
-            fields.refuse("history_", f"has sizes that are not in `cv_results_`, such as {comparison['sizes']}")
-    for key, values in results.values.items():
-        if key != "params" and (not isinstance(values, np.ndarray) or values.shape != (len(candidates.values),)):
-            results.refuse(key, f"must be an array of {len(candidates.values)} values, one for each candidate")
-
-
-def _check_comparison(fields):
-    """Refuse an invalid comparison of a saved history."""
-    size = _check_size(fields, "size")
-    fields.integer("layer", high=len(size) - 1)
-    fields.integer("step", low=1)
-    sizes = fields.list("sizes")
-    if not 1 <= len(sizes.values) <= 3:
-        fields.refuse("sizes", f"must have 1 to 3 sizes, and has {len(sizes.values)}")
-    for i in sizes.values:
-        _check_size(sizes, i, len(size))
-    for name in ("scores", "alphas") if "alphas" in fields.values else ("scores",):
-        numbers = fields.list(name)
-        if len(numbers.values) != len(sizes.values):
-            fields.refuse(name, f"has {len(numbers.values)} numbers, and `sizes` has {len(sizes.values)}")
-        for i in numbers.values:
-            numbers.number(i)
-    for name in ("size", "winner"):
-        if _check_size(fields, name, len(size)) not in fields["sizes"]:
-            fields.refuse(name, f"must be one of the sizes {fields['sizes']}, got {fields[name]!r}")
-
-
-def _check_size(fields, key, n_layers=None):
-    """A size, which must be a tuple of numbers of units, one per hidden layer."""
-    size = fields[key]
-    if not isinstance(size, tuple) or not size or len(size) != (n_layers or len(size)):
-        fields.refuse(key, "must be a tuple of numbers of units")
-    units = fields.inside(key, dict(enumerate(size)))
-    for i in units.values:
-        units.integer(i, low=1)
-    return size
+        return "\n".join("  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows)
 
 
 def play(scores, size, *, step, resolution, min_units, max_units):
-    """Yield the comparisons of a tournament.
+    """Yield the comparisons of a tournament, see `NodeSweepCV` and its `history_`.
 
-    Parameters
-    ----------
-    scores : callable
-        Function of a list of sizes that returns the scores of each in all folds, list of ndarray of shape (n_splits,).
-    size : tuple of int
-        The first size.
-    step, resolution, min_units, max_units : int
-        See `NodeSweepCV`.
-
-    Yields
-    ------
-    comparison : dict
-        See `NodeSweepCV.history_`.
+    `scores` is a function of a list of sizes that returns the scores of each in all folds. `size` is the first one.
     """
     best = np.array([-np.inf])
     layer, n_settled = 0, 0
@@ -532,21 +454,7 @@ def _ties(scores, best):
 
 
 def best_rows(results, param_name, metric):
-    """For each size, the row of its candidate with the highest mean score.
-
-    Parameters
-    ----------
-    results : dict
-        `cv_results_`.
-    param_name : str
-        Name of the parameter that holds the sizes.
-    metric : str
-        Name of the scorer; ``"score"`` if there is only one.
-
-    Returns
-    -------
-    dict of tuple of int to int
-    """
+    """For each size, the row in `cv_results_` of its candidate with the highest mean score."""
     means = [_mean(scores) for scores in split_scores(results, metric)]
     rows = {}
     for row, params in enumerate(results["params"]):

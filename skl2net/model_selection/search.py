@@ -141,33 +141,12 @@ def _ended_by_ctrl_c():
 
 
 def split_scores(results, metric="score"):
-    """Test scores of all candidates in all folds.
-
-    Parameters
-    ----------
-    results : dict
-        `cv_results_`.
-    metric : str, default="score"
-        Name of the scorer.
-
-    Returns
-    -------
-    ndarray of shape (n_candidates, n_splits)
-    """
+    """Test scores of all candidates in all folds, ndarray of shape (n_candidates, n_splits)."""
     names = (f"split{i}_test_{metric}" for i in count())
     return np.column_stack([results[name] for name in takewhile(results.__contains__, names)])
 
 
 def standard_error(values):
-    """Standard error of the mean of one value for each fold; 0 for a single fold, about which nothing is known.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n_splits,)
-
-    Returns
-    -------
-    float
-    """
+    """Standard error of the mean of one value for each fold; 0 for a single fold, about which nothing is known."""
     n = len(values)
     return float(np.std(values, ddof=1) / np.sqrt(n)) if n > 1 else 0.0

@@ -49,30 +49,11 @@ class Solver:
     default_max_iter = 200
 
     def stopping(self, rule):
-        """The stopping rule that this solver makes of the estimator's.
-
-        Parameters
-        ----------
-        rule : StoppingRule
-
-        Returns
-        -------
-        StoppingRule
-        """
+        """The `StoppingRule` that this solver makes of the estimator's."""
         return rule
 
     def max_iterations(self, max_iter):
-        """The largest number of iterations of a training.
-
-        Parameters
-        ----------
-        max_iter : int
-            The estimator's.
-
-        Returns
-        -------
-        int
-        """
+        """The largest number of iterations of a training, from that of the estimator."""
         return max_iter
 
     def minimise(self, problem, start, monitor):
@@ -98,28 +79,14 @@ class Solver:
         raise NotImplementedError
 
     def advice_if_loss_rises(self, solver_state):
-        """What to change if training has increased the loss. Only solvers that do so for some parameters have it.
+        """What to change if training has increased the loss, or None; `solver_state` is that after the last iteration.
 
-        Parameters
-        ----------
-        solver_state : object
-            `TrainingState.solver_state` after the last iteration.
-
-        Returns
-        -------
-        str or None
+        Only solvers that increase it for some parameters have an advice.
         """
         return None
 
     def applied(self, problem, solver_state):
-        """The L2 rule as it ran, an `AppliedRule`.
-
-        Parameters
-        ----------
-        problem : Problem
-        solver_state : object
-            `TrainingState.solver_state` after the last iteration.
-        """
+        """The L2 rule as it ran, an `AppliedRule`; `solver_state` is that after the last iteration."""
         return AppliedRule(
             problem.rule,
             self.name,

@@ -76,14 +76,7 @@ class Curves(NamedTuple):
     data_loss: Curve = Curve()
 
     def extended(self, iterations, validations):
-        """Return these curves followed by those of another training.
-
-        Parameters
-        ----------
-        iterations : list of IterationTotals
-        validations : list of (float, float)
-            Score and loss.
-        """
+        """Return these curves followed by the `IterationTotals` and the (score, loss) pairs of another training."""
         curves = Curves(
             self.loss.extended([iteration.loss for iteration in iterations]),
             self.weight_norm.extended([iteration.weight_norm for iteration in iterations]),

@@ -144,7 +144,6 @@ class GradientDescent(Solver):
         return replace(rule, n_iter_no_change=np.inf) if self.schedule.has_horizon else rule
 
     def minimise(self, problem, start, monitor):
-        """See `Solver.minimise`."""
         state = self._resumed(start, problem)
         if not self.shuffle:
             return self._descend(problem, start, state, None, monitor)
@@ -230,7 +229,6 @@ class GradientDescent(Solver):
         return None if self.is_stream else self._advice(solver_state.learning_rate)  # a pass over other data need not
 
     def applied(self, problem, solver_state):
-        """See `Solver.applied`."""
         batch_size = min(self.batch_size, problem.n_rows)  # early stopping may leave fewer rows than a batch
         return AppliedRule(
             problem.rule,

@@ -1,4 +1,4 @@
-"""Under `penalty_per_sample` training follows the trajectory of scikit-learn's MLP, step by step.
+"""With `penalty_per_sample` and a constant learning rate, training follows the trajectory of scikit-learn's MLP.
 
 A trajectory can be compared only where it is not chaotic: each comparison therefore also asks scikit-learn to train on
 data moved by one part in 1e15, and expects it to end where it ended before.
@@ -22,6 +22,11 @@ MINI_BATCH = {
     # at rest after every third epoch: the learning rate falls several times
     "sgd adaptive": {"solver": "sgd", "learning_rate": "adaptive", "learning_rate_init": 0.02, "n_iter_no_change": 2},
     "adam": {"solver": "adam", "learning_rate_init": 0.01},
+}
+# what a user of scikit-learn has to name besides the parameters that both have
+OWN = {
+    L2NetClassifier: {"l2_mode": "penalty_per_sample"},
+    L2NetRegressor: {"l2_mode": "penalty_per_sample", "normalize_y": False},
 }
 TARGETS = ("binary", "multiclass", "multilabel", "single-output", "multi-output", "counts")
 
@@ -47,7 +52,8 @@ def moved(X):
 def assert_same_trajectory(target, *, n_rows=33, sparse=False, weighted=False, **params):
     """Train both, and compare where they end and what they recorded on the way."""
     X, y = data(target, n_rows, sparse=sparse)
-    params = {"hidden_layer_sizes": (6,), "alpha": 0.1, "max_iter": EPOCHS, "random_state": 3, **params}
+    settings = {"hidden_layer_sizes": (6,), "alpha": 0.1, "max_iter": EPOCHS, "random_state": 3}
+    params = {**settings, "learning_rate": "constant", **params}
     if target == "counts" and params["solver"] == "sgd":  # exponential outputs make steep losses
         params["learning_rate_init"] /= 10
     if target == "multi-output" and not params.get("early_stopping"):
@@ -60,7 +66,7 @@ def assert_same_trajectory(target, *, n_rows=33, sparse=False, weighted=False, *
 
     theirs = fit(peer_class(**params), X, y, **weight)
     assert distance(flat(fit(peer_class(**params), moved(X), y, **weight)), flat(theirs)) <= 1e-8
-    ours = fit(our_class(**params, l2_mode="penalty_per_sample"), X, y, **weight)
+    ours = fit(our_class(**params, **OWN[our_class]), X, y, **weight)
 
     assert distance(flat(ours), flat(theirs)) <= 1e-6
     assert ours.n_iter_ == theirs.n_iter_
@@ -90,6 +96,7 @@ GRID = [
 @pytest.mark.parametrize(("schedule", "batch_size", "activation", "target", "weighted", "sparse", "early"), GRID)
 def test_mini_batches(schedule, batch_size, activation, target, weighted, sparse, early):
     n_rows = 15 if batch_size == 1 else 33  # a last batch of one row after one of 32
+    n_epochs = 8 if batch_size == 1 else EPOCHS  # of more updates each
     assert_same_trajectory(
         target,
         n_rows=n_rows,
@@ -99,6 +106,7 @@ def test_mini_batches(schedule, batch_size, activation, target, weighted, sparse
         batch_size=n_rows if batch_size == "full" and not early else "auto" if batch_size == "full" else batch_size,
         early_stopping=early and batch_size != 32,  # 32 of 33 rows are left to train on only without a validation set
         validation_fraction=0.2,
+        max_iter=n_epochs,
         tol=0.01,
         **MINI_BATCH[schedule],
     )
@@ -180,10 +188,8 @@ def test_partial_fit(target, solver):
     pair = (MLPClassifier, L2NetClassifier) if target == "multiclass" else (MLPRegressor, L2NetRegressor)
     classes_ = {"classes": [0, 1, 2]} if target == "multiclass" else {}
     params = {"solver": solver, "learning_rate_init": 0.01, "alpha": 0.1, "batch_size": 8, "shuffle": False}
-    theirs, ours = (
-        estimator(hidden_layer_sizes=(6,), random_state=0, **params, **rule)
-        for estimator, rule in zip(pair, ({}, {"l2_mode": "penalty_per_sample"}), strict=True)
-    )
+    params |= {"hidden_layer_sizes": (6,), "random_state": 0, "learning_rate": "constant"}
+    theirs, ours = pair[0](**params), pair[1](**params, **OWN[pair[1]])
     for _ in range(EPOCHS):
         theirs.partial_fit(X, y, **classes_)
         ours.partial_fit(X, y, **classes_)
@@ -205,10 +211,12 @@ def test_partial_fit_reduces_the_learning_rate_of_the_adaptive_schedule():
 
 
 @pytest.mark.parametrize("pair", [(L2NetClassifier, MLPClassifier), (L2NetRegressor, MLPRegressor)])
-def test_naming_the_rule_is_all_that_a_user_of_scikit_learn_has_to_do(pair):
+def test_naming_the_rule_the_schedule_and_the_units_is_all_that_a_user_of_scikit_learn_has_to_do(pair):
     X, y = classes()
-    ours = fit(pair[0](l2_mode="penalty_per_sample", random_state=0), X, y)
     theirs = fit(pair[1](random_state=0), X, y)
+    # 200 epochs at 0.001: both are the defaults of a constant rate
+    ours = fit(pair[0](**OWN[pair[0]], learning_rate="constant", random_state=0), X, y)
+    np.testing.assert_array_equal(flat(fit(pair[0](**theirs.get_params(), **OWN[pair[0]]), X, y)), flat(ours))
     assert distance(flat(ours), flat(theirs)) <= 1e-6
     assert ours.l2_report().alpha == (theirs.alpha, theirs.alpha)
 
@@ -216,7 +224,7 @@ def test_naming_the_rule_is_all_that_a_user_of_scikit_learn_has_to_do(pair):
 @pytest.mark.parametrize("pair", [(L2NetClassifier, MLPClassifier), (L2NetRegressor, MLPRegressor)])
 def test_parameters_have_scikit_learns_names_and_defaults(pair):
     ours, theirs = (estimator().get_params() for estimator in pair)
-    own = {"l2_mode", "alpha", "class_weight"}
+    own = {"l2_mode", "alpha", "class_weight", "normalize_y", "learning_rate", "learning_rate_init", "max_iter"}
     assert {name: ours[name] for name in theirs if name not in own} == {
         name: value for name, value in theirs.items() if name not in own
     }

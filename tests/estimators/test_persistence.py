@@ -609,69 +609,6 @@ def test_parameters_of_a_later_version_are_refused_by_name(estimator):
         load(estimator, state)
 
 
-COMPARISON = {"layer": 0, "step": 2, "size": (4,), "sizes": [(2,), (4,)], "scores": [0.5, np.nan], "winner": (4,)}
-RESULTS = {
-    "history_": [COMPARISON],
-    "param_name_": "hidden_layer_sizes",
-    "cv_results_": {
-        "params": [{"hidden_layer_sizes": (2,)}, {"hidden_layer_sizes": (4,)}],
-        "mean_test_score": np.array([0.5, np.nan]),
-    },
-}
-NO_HISTORIES = {
-    "a number": (5, "`history_` must be a list"),
-    "no comparison": ([], "`history_` must have at least one comparison"),
-    "a size without scores": ([COMPARISON | {"sizes": [(4,), (6,)]}], r"`history_` has sizes that are not in .*\(6,\)"),
-    "numbers": ([5], "`history_.0` must be a dictionary"),
-    "nothing": ([{}], "`history_.0.size` is missing"),
-    "a layer too many": ([COMPARISON | {"layer": 1}], "`history_.0.layer` must be an integer from 0 to 0"),
-    "a step of zero": ([COMPARISON | {"step": 0}], "`history_.0.step` must be an integer from 1"),
-    "a size that is a number": ([COMPARISON | {"size": 4}], "`history_.0.size` must be a tuple"),
-    "a size of text": ([COMPARISON, COMPARISON | {"size": ("x",)}], "`history_.1.size.0` must be an integer from 1"),
-    "no sizes": ([COMPARISON | {"sizes": []}], "`history_.0.sizes` must have 1 to 3 sizes, and has 0"),
-    "sizes of two layers": ([COMPARISON | {"sizes": [(2, 2), (4,)]}], "`history_.0.sizes.0` must be a tuple"),
-    "a score too few": ([COMPARISON | {"scores": [0.5]}], "`history_.0.scores` has 1 numbers, and `sizes` has 2"),
-    "scores of text": ([COMPARISON | {"scores": ["x", "y"]}], "`history_.0.scores.0` must be a number"),
-    "alphas of text": ([COMPARISON | {"alphas": ["x", "y"]}], "`history_.0.alphas.0` must be a number"),
-    "a winner that did not play": ([COMPARISON | {"winner": (3,)}], "`history_.0.winner` must be one of the sizes"),
-}
-
-
-@pytest.mark.parametrize("case", NO_HISTORIES)
-def test_a_history_that_cannot_be_is_refused_by_name(case):
-    history, message = NO_HISTORIES[case]
-    sweep = NodeSweepCV(L2NetClassifier())
-    state = {**sweep.__getstate__(), **RESULTS}
-    assert "4: nan" in str(load(sweep, state).history_)
-    with pytest.raises(ValueError, match=f"This saved NodeSweepCV is broken: {message}"):
-        load(sweep, {**state, "history_": history})
-
-
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"param_name_": 5}, "`param_name_` must be the name of a parameter"),
-        ({"param_name_": "alpha"}, "`cv_results_.params.0.alpha` is missing"),
-        ({"cv_results_": 5}, "`cv_results_` must be a dictionary"),
-        ({"cv_results_": {}}, "`cv_results_.params` is missing"),
-        ({"cv_results_": {"params": [5, 6]}}, "`cv_results_.params.0` must be a dictionary"),
-        (
-            {"cv_results_": RESULTS["cv_results_"] | {"mean_test_score": np.zeros(3)}},
-            "`cv_results_.mean_test_score` must be an array of 2 values",
-        ),
-    ],
-    ids=str,
-)
-def test_results_of_a_sweep_that_cannot_be_are_refused_by_name(wrong, message):
-    sweep = NodeSweepCV(L2NetClassifier())
-    with pytest.raises(ValueError, match=f"This saved NodeSweepCV is broken: {message}"):
-        load(sweep, {**sweep.__getstate__(), **RESULTS, **wrong})
-    for name in RESULTS:
-        missing = {key: value for key, value in RESULTS.items() if key != name}
-        with pytest.raises(ValueError, match=f"`{name}` is missing"):
-            load(sweep, {**sweep.__getstate__(), **missing})
-
-
 # --- what users have set ----------------------------------------------------------------------------------------------
 
 

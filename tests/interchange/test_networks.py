@@ -54,7 +54,10 @@ def pair(task):
 
 def fitted(kind, task, run, **parameters):
     settings = {"hidden_layer_sizes": (5,), "activation": "tanh", "batch_size": 20, "shuffle": False, "max_iter": 25}
-    settings |= {"n_iter_no_change": 2, "random_state": 0, **SOLVERS[run], **parameters}
+    settings |= {"n_iter_no_change": 2, "random_state": 0, "learning_rate": "constant"}
+    if kind is L2NetRegressor:
+        settings["normalize_y"] = False
+    settings |= {**SOLVERS[run], **parameters}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return kind(**settings).fit(X, TARGETS[task])
@@ -284,6 +287,7 @@ def test_from_sklearn_refuses_what_it_is_not_for(kind):
         ({"class_weight": {"a": 2.0, "b": 1.0, "c": 1.0}}, "class_weight"),
         ({"l2_mode": "penalty", "batch_size": 25}, "the same penalty in every batch"),
         ({"solver": "pso", "l2_mode": "penalty_per_sample"}, "the particle swarm"),
+        ({"learning_rate": "cosine"}, r"learning_rate='cosine' \(learning_rate='constant' there\)"),
     ],
 )
 def test_what_cannot_be_carried_is_named(parameters, named):
@@ -294,6 +298,50 @@ def test_what_cannot_be_carried_is_named(parameters, named):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         mlp.partial_fit(X, TARGETS["multiclass"])  # it can be trained further all the same
+
+
+@pytest.mark.parametrize("task", [task for task in TARGETS if task != "poisson"])
+@pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
+def test_to_sklearn_with_our_defaults_predicts_the_same_and_can_be_trained_further(solver, task):
+    ours, theirs, _ = pair(task)
+    net = fit(ours(solver=solver, random_state=0), X, TARGETS[task])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        mlp = net.to_sklearn()
+    told = " ".join(str(warning.message) for warning in caught)
+    assert ("learning_rate='cosine'" in told) == (solver != "lbfgs")
+    assert ("targets in standard units" in told) == (task not in CLASSES)
+    assert_same_outputs(net, mlp)
+    defaults = theirs().get_params()
+    for name in ("learning_rate", "learning_rate_init", "max_iter"):
+        assert mlp.get_params()[name] == defaults[name]
+    back = ours.from_sklearn(mlp)
+    assert_same_outputs(net, back)
+    if task not in CLASSES:
+        assert not back.normalize_y
+    fit(mlp.set_params(max_iter=2), X, TARGETS[task])
+    if solver != "lbfgs":
+        mlp.partial_fit(X, TARGETS[task])
+
+
+@pytest.mark.parametrize("task", CLASSES)
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+def test_after_a_cosine_schedule_a_stream_goes_on_along_the_same_trajectory(solver, task):
+    # whose rate is constant, 0.001, here as there
+    net = L2NetClassifier((5,), solver=solver, l2_mode="penalty_per_sample", batch_size=20, shuffle=False)
+    fit(net.set_params(alpha=0.5, random_state=0), X, TARGETS[task])
+    with pytest.warns(UserWarning, match="learning_rate='cosine'"):
+        mlp = net.to_sklearn()
+    assert_go_on_alike(net, mlp, task)
+
+
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+def test_the_optimiser_of_targets_in_standard_units_is_not_that_of_others(solver):
+    net = fitted(L2NetRegressor, "one output", solver, normalize_y=True)
+    with pytest.warns(UserWarning, match="targets in standard units"):
+        mlp = net.to_sklearn()
+    assert new_moments(mlp)
+    mlp.partial_fit(X, TARGETS["one output"])
 
 
 def test_another_loss_is_refused():

@@ -77,7 +77,7 @@ def test_full_batches_of_sgd_and_adam_reach_the_same_optimum(solver):
     X, y = regression(40)
     alpha = 4.0
     net = L2NetRegressor((), solver=solver, alpha=alpha, batch_size=40, learning_rate_init=0.03, tol=0, random_state=0)
-    net.set_params(max_iter=3000, n_iter_no_change=np.inf)
+    net.set_params(learning_rate="constant", max_iter=3000, n_iter_no_change=np.inf)
     with pytest.warns(UserWarning, match="max_iter"):
         net.fit(X, y)
     ridge = Ridge(alpha=alpha).fit(X, y)
@@ -93,6 +93,7 @@ def test_plain_sgd_with_a_decay_rests_where_its_penalty_does(mode):
     alpha = share / rate if mode == "decoupled" else share
     net = L2NetRegressor((), solver="sgd", l2_mode=mode, alpha=alpha, learning_rate_init=rate, momentum=0.0)
     net.set_params(batch_size=40, max_iter=3000, tol=0, n_iter_no_change=np.inf, random_state=0)
+    net.set_params(learning_rate="constant")
     with pytest.warns(UserWarning, match="max_iter"):
         net.fit(X, y)
     penalty = share / rate / (1 - share if mode == "decay_after" else 1)

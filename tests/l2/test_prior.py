@@ -45,7 +45,7 @@ def test_doubling_the_weights_is_doubling_the_data(solver):
 def test_the_penalty_does_not_depend_on_the_size_of_the_batch():
     X, y = classes(60)
     rules = {fit(L2NetClassifier((5,), batch_size=n, max_iter=1), X, y).l2_report().rule for n in (1, 7, 20, 60)}
-    assert rules == {f"w <- w - step(g + {1 / 60:.6g} * w)"}
+    assert rules == {f"w <- w - step(g + {5 / 60:.6g} * w)"}
 
 
 @pytest.mark.parametrize("weighted", [False, True])

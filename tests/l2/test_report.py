@@ -16,8 +16,9 @@ X, Y = classes(60)
 
 
 def report(**params):
-    """Report of a network trained on 60 rows in batches of 20: 3 updates per epoch."""
+    """Report of a network trained on 60 rows in batches of 20: 3 updates per epoch, of the same learning rate."""
     settings = {"hidden_layer_sizes": (5,), "batch_size": 20, "max_iter": 2, "random_state": 0}
+    settings["learning_rate"] = "constant"
     settings |= {"l2_mode": "penalty", "alpha": 0.01, **params}
     return fit(L2NetClassifier(**settings), X, Y).l2_report()
 
@@ -55,6 +56,7 @@ def test_share_is_what_each_update_removes_of_weights_that_no_gradient_acts_on(m
     # input and targets of zero, and no intercept that moves: in the long run the weights shrink by the same factor
     net = L2NetRegressor((), solver="sgd", l2_mode=mode, alpha=0.005, momentum=momentum, learning_rate_init=0.1)
     net.set_params(nesterovs_momentum=nesterov, batch_size=2, max_iter=300, n_iter_no_change=np.inf, random_state=0)
+    net.set_params(learning_rate="constant")
     fit(net, np.zeros((4, 3)), np.zeros(4))
     norms = net.weight_norm_curve_
     told = net.l2_report()
@@ -120,11 +122,23 @@ def test_samples_of_weighted_rows_are_the_sum_of_their_weights():
     assert "step(g + 0.001 * w)" in told.rule
 
 
-def test_report_after_a_schedule_tells_the_learning_rate_of_the_last_update():
-    told = report(solver="sgd", learning_rate="invscaling", learning_rate_init=0.1, power_t=0.5, l2_mode="decoupled")
-    # the second epoch comes after 60 rows
-    assert told.learning_rate == pytest.approx(0.1 / np.sqrt(61), rel=1e-14)
-    np.testing.assert_allclose(told.share, told.learning_rate * 0.01, rtol=1e-14)
+@pytest.mark.parametrize(
+    ("schedule", "rates"),
+    [
+        ("invscaling", [0.1] * 3 + [0.1 / np.sqrt(61)] * 3),  # the second epoch comes after 60 rows
+        ("cosine", [0.1 * 0.5 * (1 + np.cos(np.pi * (t + 0.5) / 6)) for t in range(6)]),
+    ],
+)
+def test_shares_and_timescales_under_a_schedule_are_means_over_its_updates(schedule, rates):
+    told = report(solver="sgd", learning_rate=schedule, learning_rate_init=0.1, power_t=0.5, l2_mode="decoupled")
+    assert told.learning_rate == 0.1
+    np.testing.assert_allclose(told.share, np.mean(rates) * 0.01, rtol=1e-14)
+    np.testing.assert_allclose(told.timescale, 1 / (3 * told.share), rtol=1e-14)
+    told = report(solver="sgd", learning_rate=schedule, learning_rate_init=0.1, momentum=0.0)
+    np.testing.assert_allclose(told.share, np.mean(rates) * 0.01, rtol=1e-12)
+    for mode in ("decay_before", "decay_after"):  # which do not feel a schedule
+        told = report(solver="sgd", learning_rate=schedule, learning_rate_init=0.1, l2_mode=mode)
+        np.testing.assert_allclose(told.share, 0.01, rtol=1e-14)
 
 
 def test_a_number_for_each_layer():
@@ -148,16 +162,18 @@ def test_sums_of_squares_and_largest_weights_are_those_of_the_weights(solver, mo
 def test_large_weights_are_remarked_on():
     # background 002: good networks have weights between -5 and 5, over-fitted ones some such as 25 or -32
     net = fit(L2NetClassifier((5,), max_iter=2), X, Y)
-    assert net.l2_report().remarks == ()
+    found_out_by = net.l2_report().remarks
+    assert len(found_out_by) == 1
     net.coefs_[0][0, :2] = 6.0, -7.5
-    (remark,) = net.l2_report().remarks
+    (*others, remark) = net.l2_report().remarks
+    assert tuple(others) == found_out_by
     assert remark.startswith("2 weights are larger than 5, the largest is 7.5")
     net.coefs_[0][0, 0] = 0.0
-    (remark,) = net.l2_report().remarks
+    *_, remark = net.l2_report().remarks
     assert remark.startswith("1 weight is larger than 5")
     net.coefs_[0][0, 0] = 6.0
     net.coefs_[1][0, 0] = -32.0
-    (remark,) = net.l2_report().remarks
+    *_, remark = net.l2_report().remarks
     assert "3 weights" in remark
     assert "32" in remark
     assert "25 and more" in remark
@@ -168,6 +184,7 @@ def test_a_penalty_under_which_weights_grow_is_remarked_on():
     params = {"solver": "sgd", "momentum": 0.5, "nesterovs_momentum": False, "learning_rate_init": 0.1, "max_iter": 1}
     for excess, n_remarks in ((0.99, 0), (1.01, 1)):
         net = L2NetClassifier((5,), l2_mode="penalty", alpha=excess * 2 * (1 + 0.5) / 0.1, **params)
+        net.set_params(learning_rate="constant")
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*training explodes")
             told = fit(net, X, Y).l2_report()
@@ -180,10 +197,11 @@ def test_samples_that_are_sums_of_weights_are_called_so():
     assert "Samples are counted by their weights." in told.remarks
 
 
-def test_a_learning_rate_that_has_changed_is_said_to_be_the_last():
-    net = L2NetClassifier((5,), solver="sgd", learning_rate="invscaling", max_iter=2)
-    assert " at last, momentum" in str(fit(net, X, Y).l2_report())
-    assert " at last" not in str(fit(net.set_params(learning_rate="constant"), X, Y).l2_report())
+def test_a_learning_rate_that_changes_is_said_to_be_the_first():
+    for schedule in ("invscaling", "cosine"):
+        net = L2NetClassifier((5,), solver="sgd", learning_rate=schedule, max_iter=2)
+        assert " at first, momentum" in str(fit(net, X, Y).l2_report())
+    assert " at first" not in str(fit(net.set_params(learning_rate="constant"), X, Y).l2_report())
 
 
 def test_no_library_minimises_an_objective_of_the_users_own():
@@ -234,7 +252,8 @@ def test_equivalents_are_those_of_the_solver_and_the_network():
 
 def test_equivalents_name_the_learning_rate_where_it_is_another():
     settings = {"solver": "sgd", "learning_rate_init": 0.01, "momentum": 0.0, "batch_size": 20, "max_iter": 2}
-    told = fit(L2NetRegressor((5,), l2_mode="penalty", alpha=0.01, **settings), X, X[:, 0]).l2_report()
+    net = L2NetRegressor((5,), l2_mode="penalty", alpha=0.01, learning_rate="constant", **settings)
+    told = fit(net, X, X[:, 0]).l2_report()
     assert "torch.SGD 0.02 (learning rate 0.005)" in str(told)
 
 
@@ -259,7 +278,8 @@ def test_weights_that_sum_to_the_number_of_samples_have_the_equivalents_of_no_we
     X, y = load_wine(return_X_y=True)
     X = scale(X).astype(dtype)
     net = L2NetClassifier((5,), solver=solver, l2_mode="prior", alpha=1.0, batch_size=50, max_iter=2, random_state=0)
-    expected = {c.target for c in fit(net, X, y).l2_report().equivalents}
+    without = fit(net, X, y).l2_report()
+    expected = {c.target for c in without.equivalents}
     sample_weight = None
     if weighted == "balanced":
         net.set_params(class_weight="balanced")
@@ -269,4 +289,49 @@ def test_weights_that_sum_to_the_number_of_samples_have_the_equivalents_of_no_we
     told = fit(net, X, y, sample_weight=sample_weight).l2_report()
     assert {c.target for c in told.equivalents} == expected
     assert len(expected) >= 10
-    assert not told.remarks
+    assert told.remarks == without.remarks
+
+
+def test_a_report_without_held_out_data_says_how_to_find_out_whether_the_network_over_fits():
+    (remark,) = fit(L2NetClassifier((5,)), X, Y).l2_report().remarks
+    assert "do not tell whether the network over-fits" in remark
+    assert "early_stopping=True and the ...CV estimators" in remark
+
+
+@pytest.mark.parametrize("estimator", [L2NetClassifier, L2NetRegressor])
+def test_a_report_after_early_stopping_compares_the_losses_of_the_epoch_that_is_kept(estimator):
+    net = estimator((5,), early_stopping=True, validation_fraction=0.3, warm_start=True, random_state=0)
+    for n_before in (0, 60):  # the curves go on in a warm start, and the report is about the last fit
+        fit(net, X, Y)
+        best = n_before + int(np.argmax(net.validation_scores_[n_before:]))
+        losses = net.data_loss_curve_[best], net.validation_loss_curve_[best]
+        told = [remark for remark in net.l2_report().remarks if remark.startswith("Loss on the training data")]
+        assert told[0].startswith(f"Loss on the training data {losses[0]:.4g}, on the validation set {losses[1]:.4g}.")
+
+
+def test_a_network_that_over_fits_is_told_so():
+    rng = np.random.default_rng(0)
+    noise, labels = rng.normal(size=(40, 30)), rng.integers(2, size=40)  # nothing can be learned
+    net = L2NetClassifier((50,), alpha=0.0, early_stopping=True, validation_fraction=0.5, random_state=0)
+    remarks = [
+        fit(net.set_params(alpha=alpha, max_iter=n), noise, labels).l2_report().remarks
+        for alpha, n in ((0.0, 200), (100.0, 5))
+    ]
+    assert ["over-fits: try" in " ".join(each) for each in remarks] == [True, False]
+
+
+def test_the_report_of_a_regression_is_in_standard_units_and_says_so():
+    nets = [
+        fit(L2NetRegressor((5,), solver="lbfgs", max_iter=20, random_state=0), X, factor * X[:, 0] * X[:, 1])
+        for factor in (1.0, 1000.0)
+    ]
+    small, large = (net.l2_report() for net in nets)
+    np.testing.assert_allclose(large.largest, small.largest, rtol=1e-6)
+    np.testing.assert_allclose(large.sum_of_squares, small.sum_of_squares, rtol=1e-6)
+    assert large.sum_of_squares.sum() == pytest.approx(nets[1].weight_norm_curve_[-1], rel=1e-12)
+    assert (
+        "Targets are divided by their standard deviation: alpha, losses and weights are in these units."
+        in large.remarks
+    )
+    raw = fit(nets[0].set_params(normalize_y=False), X, X[:, 0]).l2_report()
+    assert not any("standard deviation" in remark for remark in raw.remarks)

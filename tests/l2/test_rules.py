@@ -112,6 +112,7 @@ def test_two_updates_of_sgd_by_hand(mode, weighted):
     rate, momentum, alpha = 0.1, 0.5, 0.3
     params = {"solver": "sgd", "learning_rate_init": rate, "momentum": momentum, "nesterovs_momentum": False}
     params |= {"batch_size": 4, "shuffle": False, "max_iter": 1, "random_state": 0, "l2_mode": mode}
+    params |= {"learning_rate": "constant", "normalize_y": False}
     start = fit(L2NetRegressor((), **{**params, "learning_rate_init": 1e-300, "l2_mode": "penalty"}, alpha=0.0), X, y)
     (w, b), v_w, v_b = flat(start), 0.0, 0.0
     for rows in (slice(0, 4), slice(4, 6)):
@@ -345,6 +346,7 @@ def test_an_explosive_penalty_is_announced_exactly_where_weights_explode(excess,
         learning_rate_init=0.1,
         momentum=momentum,
         nesterovs_momentum=nesterov,
+        learning_rate="constant",
         max_iter=20000,
         tol=0.0,
         n_iter_no_change=np.inf,

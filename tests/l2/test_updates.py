@@ -6,7 +6,7 @@ and (output − target) for the bias: the updates below are written out from tha
 
 import numpy as np
 import pytest
-from cases import LOSS_OF, Case, make_network, run
+from cases import LOSS_OF, Case, fit, make_network, run
 from sklearn.base import clone
 
 from skl2net import L2NetRegressor
@@ -143,6 +143,7 @@ def test_the_estimator_makes_the_same_updates(mode, name):
         batch_size=3,
         shuffle=False,
         random_state=0,
+        normalize_y=False,
     )
     start, end = first_epoch(net)
     for u, v in zip(end, by_hand(RULES[mode], optimiser, *start), strict=True):
@@ -177,6 +178,7 @@ def test_textbook_factor_of_online_training():
     # background 001: "first reduce the weight by a factor of 1 - (eta * lambda) / n … then subtract eta times the
     # partial derivative", n = 1 for online learning
     net = L2NetRegressor((), solver="sgd", momentum=0.0, shuffle=False, batch_size=1, learning_rate_init=RATE)
+    net.set_params(normalize_y=False)
     (w, b), end = first_epoch(net.set_params(l2_mode="penalty_per_sample", alpha=ALPHA, random_state=1))
     for x, y in zip(X, Y[:, 0], strict=True):
         error = x @ w + b - y
@@ -208,11 +210,13 @@ def test_each_layer_has_its_own_alpha(engine, mode, name):
 @pytest.mark.parametrize("mode", ["penalty", "penalty_per_sample"])
 def test_gradient_of_the_penalty_leaves_biases_alone(mode):
     small, large = (
-        L2NetRegressor((3,), solver="sgd", l2_mode=mode, alpha=a, max_iter=1, batch_size=4, random_state=0)
+        fit(
+            L2NetRegressor((3,), solver="sgd", l2_mode=mode, alpha=a, max_iter=1, batch_size=4, random_state=0),
+            X,
+            Y[:, 0],
+        )
         for a in (0.0, 0.5)
     )
-    with pytest.warns(UserWarning, match="max_iter"):
-        small.fit(X, Y[:, 0]), large.fit(X, Y[:, 0])
     for u, v in zip(small.intercepts_, large.intercepts_, strict=True):
         np.testing.assert_array_equal(u, v)
     assert all(np.all(u != v) for u, v in zip(small.coefs_, large.coefs_, strict=True))

@@ -620,7 +620,7 @@ def test_as_many_iterations_are_reported_at_once_as_the_monitor_asks_for(monkeyp
 
 def test_float32_parameters_and_losses_belong_together():
     X = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
-    net = L2NetRegressor((5,), solver="lbfgs", max_iter=30, random_state=0)
+    net = L2NetRegressor((5,), solver="lbfgs", alpha=1.0, max_iter=30, normalize_y=False, random_state=0)
     with converging_or_not():
         net.fit(X, X[:, 0] * X[:, 1])
     squares = sum(float(np.sum(np.square(coef, dtype=np.float64))) for coef in net.coefs_)

@@ -64,7 +64,8 @@ def test_updates_by_hand(mode):
     rates = [0.5 * 0.5 * (1 + np.cos(np.pi * (t + 0.5) / 12)) for t in range(12)]
     assert net.coefs_[0][0, 0] == pytest.approx(descent(rates, 0.2, mode, 60), rel=1e-12)
     applied = net._training_state.applied_rule
-    assert applied.learning_rate == pytest.approx(rates[-1], rel=1e-12)
+    assert applied.learning_rate == 0.5
+    assert net._training_state.solver_state.learning_rate == pytest.approx(rates[-1], rel=1e-12)
     assert applied.mean_learning_rate == pytest.approx(np.mean(rates), rel=1e-12)
 
 

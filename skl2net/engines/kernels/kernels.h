@@ -7,11 +7,6 @@
 
 typedef int64_t index_t;
 
-/* The numbers of `kernel` in skl2net/activations.py and losses.py. */
-enum { ACT_IDENTITY, ACT_LOGISTIC, ACT_TANH, ACT_RELU, ACT_SOFTPLUS, N_ACTIVATIONS };
-enum { OUT_IDENTITY, OUT_LOGISTIC, OUT_SOFTMAX = N_ACTIVATIONS, OUT_EXP, N_OUTPUTS };
-enum { LOSS_SQUARED_ERROR, LOSS_LOG_LOSS, LOSS_POISSON, N_LOSSES };
-
 /* What Python chooses by name. The names stand in the order of the constants, for Python to read. */
 enum { BOUNDARY_BOUNCE, BOUNDARY_CLAMP, BOUNDARY_REINITIALISE, N_BOUNDARIES };
 static const char *const boundary_names[N_BOUNDARIES] = {"bounce", "clamp", "reinitialise"};
@@ -168,6 +163,7 @@ typedef struct {
     int (*outputs)(call_t *, const void *parameters, int raw, void *result);
     int (*predict)(call_t *, const layer_arrays_t *, int raw, void *result);
     void (*function)(int, const void *, void *, index_t);
+    int (*knows)(const network_t *);
 } kernels_t;
 
 /* Less work than this, in multiplications or the like, is not worth sharing among threads. */
@@ -195,8 +191,13 @@ int is_csr(const data_t *data, index_t n_stored, index_t n_columns);
 #pragma GCC visibility pop
 #endif
 
-int skl2net_get_num_threads(void);
-void skl2net_set_num_threads(int n);
+#ifdef _WIN32
+#define EXPORTED __declspec(dllexport)
+#else
+#define EXPORTED __attribute__((visibility("default")))
+#endif
+EXPORTED int skl2net_get_num_threads(void);
+EXPORTED void skl2net_set_num_threads(int n);
 
 #ifdef __cplusplus
 }

@@ -38,4 +38,5 @@ typedef unsigned_t VU __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(r
 
 const kernels_t kernels = {
     instruction_set, run_updates, gradient, losses, iterate_swarm, iterate_lbfgs, outputs, predict, apply_function,
+    knows,
 };

@@ -14,24 +14,10 @@ from skl2net._sklearn_private import BaseScorer
 
 
 def as_objective(objective, *, is_weighted):
-    """The objective of a swarm as a function to minimise.
+    """The objective of a `ParticleSwarm` as a function to minimise, or None.
 
-    Parameters
-    ----------
-    objective : str, scorer, callable or None
-        See `ParticleSwarm`.
-    is_weighted : bool
-        Whether there are weights of samples, which the objective has to support then.
-
-    Returns
-    -------
-    callable or None
-        None for None.
-
-    Warns
-    -----
-    UserWarning
-        If a metric of scikit-learn is passed bare whose higher values are better, or which needs other predictions.
+    With `is_weighted`, it has to support weights of samples. Warns of a metric of scikit-learn that is passed bare and
+    whose higher values are better, or which needs other predictions.
     """
     if objective is None:
         return None
@@ -86,11 +72,9 @@ def _warn_if_a_scorer_is_meant(objective):
 def _takes(function, **kwargs):
     """Whether a function can be called with two arguments and these; True if its signature is not known."""
     try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):
-        return True
-    try:
-        signature.bind(None, None, **kwargs)
+        inspect.signature(function).bind(None, None, **kwargs)
     except TypeError:
         return False
+    except ValueError:  # a builtin without a signature
+        return True
     return True

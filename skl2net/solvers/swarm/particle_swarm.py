@@ -392,19 +392,14 @@ class ParticleSwarm(Solver, BaseEstimator):
             polished = local.state.parameters
             data_loss = problem.data_loss(polished)
             loss = data_loss + float(problem.penalty(polished))
-            improves = loss < state.best_losses[best]
-            if not (improves or is_validated or loss == state.best_losses[best]):
+            if not (is_validated or loss <= state.best_losses[best]):
                 return  # in float32, the loss may be higher by a rounding error
             after = state
-            if improves:
-                after = replace(
-                    state,
-                    best_positions=state.best_positions.copy(),
-                    best_losses=state.best_losses.copy(),
-                    best_data_losses=state.best_data_losses.copy(),
-                )
-                after.best_positions[best], after.best_losses[best] = polished, loss
-                after.best_data_losses[best] = data_loss
+            if loss < state.best_losses[best]:
+                bests, losses = state.best_positions.copy(), state.best_losses.copy()
+                data_losses = state.best_data_losses.copy()
+                bests[best], losses[best], data_losses[best] = polished, loss, data_loss
+                after = replace(state, best_positions=bests, best_losses=losses, best_data_losses=data_losses)
             totals = IterationTotals(loss, data_loss, problem.network.weight_norm(polished))
             monitor.finish(polished, [totals], solver_state=after, t=t, label="Polish, iteration")
 

@@ -25,19 +25,7 @@ class Spread(NamedTuple):
     upper_quartile: Curve = Curve()
 
     def extended(self, best_losses):
-        """Return this spread followed by that of other iterations.
-
-        Parameters
-        ----------
-        best_losses : ndarray of shape (n_iterations, n_particles)
-            Losses of the personal bests.
-
-        Examples
-        --------
-        >>> spread = Spread().extended(np.array([[5.0, 1.0, 4.0, 2.0, 3.0]]))
-        >>> [curve.tolist() for curve in spread]
-        [[1.0], [2.0], [3.0], [4.0]]
-        """
+        """Return this spread followed by that of iterations whose personal bests are the rows of `best_losses`."""
         last = best_losses.shape[1] - 1
         in_order = np.sort(best_losses, axis=1)
         columns = in_order[:, [0, last // 4, last // 2, 3 * last // 4]].T.tolist()

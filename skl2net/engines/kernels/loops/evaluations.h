@@ -66,14 +66,14 @@ double evaluate_gradient(evaluation_t *x, const real *parameters, real *gradient
 /* Outputs of one row of raw outputs, in place. */
 INLINE void apply_output(int output, real *z, index_t out, index_t ld)
 {
-    if (output == OUT_SOFTMAX) {
+    if (output == SOFTMAX) {
         const softmax_sums_t s = softmax(1, out, ld, LANES, z, nullptr, z);
         const real partition = sum_outputs(out, z, s.sum);
         for (index_t j = 0; j < ld; j += LANES)
             store(z + j, load(z + j) / partition);
         return;
     }
-    if (output != OUT_IDENTITY)
+    if (output != identity_t::number)
         apply(output, z, ld);
 }
 

@@ -1,42 +1,52 @@
 /* The functions of units: the activations, and of the output functions all but softmax. */
 
-/* Each has a value for the sum x of its inputs, and a derivative that is a function of this value a, times d. */
+/* Each has the number of `kernel` in skl2net/activations.py, a value for the sum x of its inputs, and a derivative that is
+ * a function of this value a, times d. */
 struct identity_t {
+    static constexpr int number = 0;
     static INLINE V value(V x) { return x; }
     static INLINE V derive(V d, V) { return d; }
 };
 struct logistic_t {
+    static constexpr int number = 1;
     static INLINE V value(V x) { return logistic(x); }
     static INLINE V derive(V d, V a) { return d * a * (1 - a); }
 };
 struct tanh_t {
+    static constexpr int number = 2;
     static INLINE V value(V x) { return tanh(x); }
     static INLINE V derive(V d, V a) { return d * (1 - a * a); }
 };
 struct relu_t {
+    static constexpr int number = 3;
     static INLINE V value(V x) { return relu(x); }
     static INLINE V derive(V d, V a) { return select(a > 0, d, all(0)); }
 };
 struct softplus_t {
+    static constexpr int number = 4;
     static INLINE V value(V x) { return softplus(x); }
     static INLINE V derive(V d, V a) { return d * softplus_slope(a); }
 };
 struct exp_t {
+    static constexpr int number = 6;
     static INLINE V value(V x) { return exp(x); }
     static INLINE V derive(V d, V a) { return d * a; }
 };
 
+constexpr int SOFTMAX = 5;
+
 /* Call action(function) with the function of a number: a constant where `action` is inlined, so that each has a loop of
- * its own. */
-template <typename Action> INLINE void with_function(int number, Action action)
+ * its own. Whether there is one. */
+template <typename Action> INLINE int with_function(int number, Action action)
 {
     switch (number) {
-    case ACT_LOGISTIC: action(logistic_t()); break;
-    case ACT_TANH: action(tanh_t()); break;
-    case ACT_RELU: action(relu_t()); break;
-    case ACT_SOFTPLUS: action(softplus_t()); break;
-    case OUT_EXP: action(exp_t()); break;
-    default: action(identity_t());
+    case identity_t::number: action(identity_t()); return 1;
+    case logistic_t::number: action(logistic_t()); return 1;
+    case tanh_t::number: action(tanh_t()); return 1;
+    case relu_t::number: action(relu_t()); return 1;
+    case softplus_t::number: action(softplus_t()); return 1;
+    case exp_t::number: action(exp_t()); return 1;
+    default: return 0;
     }
 }
 

@@ -74,7 +74,7 @@ void lanes_forward(lanes_t *ws, const real *parameters)
         const index_t in = sizes[l], out = sizes[l + 1];
         real *z = ws->activations[l + 1];
         multiply(out, ws->n_lanes, in, w, 1, out, ws->activations[l], LANE_ROWS, z, LANE_ROWS);
-        const int activation = l == ws->n_layers - 1 ? ACT_IDENTITY : ws->network->activation;
+        const int activation = l == ws->n_layers - 1 ? identity_t::number : ws->network->activation;
         for (index_t j = 0; j < out; j++) {
             real shift[VECTOR_BYTES / sizeof(real)];
             store(shift, all(bias[j]));

@@ -1,5 +1,16 @@
 /* The losses and their derivatives, with rows in the SIMD lanes and with output units in them. */
 
+/* The numbers of `kernel` in skl2net/losses.py. */
+enum { SQUARED_ERROR, LOG_LOSS, POISSON, N_LOSSES };
+
+/* Whether the functions of a network and its loss are among those of the kernels. */
+int knows(const network_t *network)
+{
+    const auto none = [](auto) {};
+    const int has_output = network->output == SOFTMAX || with_function(network->output, none);
+    return has_output && with_function(network->activation, none) && 0 <= network->loss && network->loss < N_LOSSES;
+}
+
 /* A derivative, or zero if it is so small that its products with weights would be subnormal: processors need up to 50
  * times as long for these, and saturated outputs have many. It is negligible beside that of any other row. */
 INLINE V without_tiny(V delta) { return select(absolute(delta) < all(constant(0x1p-969, 0x1p-102f)), all(0), delta); }
@@ -9,21 +20,21 @@ INLINE V without_tiny(V delta) { return select(absolute(delta) < all(constant(0x
 INLINE V unit_loss(const network_t *network, V z, V t, V *loss_sum)
 {
     V p = z, error;
-    if (network->output == OUT_LOGISTIC && network->loss == LOSS_LOG_LOSS) {
+    if (network->loss == LOG_LOSS) {
         const V small = exp(-absolute(z));
         *loss_sum += relu(z) + log1p(small) - t * z;
         return select(z >= 0, all(1), small) / (1 + small) - t;
     }
-    if (network->output == OUT_EXP) {
+    if (network->loss == POISSON) {
         error = exp(z) - t;
         *loss_sum += t * log(select(t > 0, t, all(1))) - t * z + error;
         return error;
     }
-    if (network->output == OUT_LOGISTIC)
+    if (network->output == logistic_t::number)
         p = logistic(z);
     error = p - t;
     *loss_sum += error * error * (real)0.5;
-    if (network->output == OUT_LOGISTIC)
+    if (network->output == logistic_t::number)
         error *= p * (1 - p);
     return error;
 }
@@ -102,7 +113,7 @@ INLINE softmax_sums_t softmax(const int one_row, index_t out, index_t stop, inde
 /* Whether the loss has logarithms, which are computed for many rows at a time. */
 INLINE int takes_logs(const network_t *network)
 {
-    return network->output == OUT_SOFTMAX && network->loss == LOSS_LOG_LOSS;
+    return network->output == SOFTMAX && network->loss == LOG_LOSS;
 }
 
 /* Sum of weight times loss, with rows in the lanes: raw outputs z and targets y are [out, LANE_ROWS], of which n_lanes
@@ -118,7 +129,7 @@ double unit_major_loss(const network_t *network, index_t out, index_t n_lanes, c
         const real *zi = z + i, *yi = y + i;
         real *di = delta + i;
         V weight = load(weights + i), factor = weight / (real)n_samples, acc = all(0);
-        if (output == OUT_SOFTMAX) {
+        if (output == SOFTMAX) {
             const softmax_sums_t s = softmax(0, out, out * LANE_ROWS, LANE_ROWS, zi, yi, di);
             const V share = 1 / s.sum;
             if (with_logs) {
@@ -167,7 +178,7 @@ INLINE V row_loss(const network_t *network, index_t out, index_t ld, const real 
                   real factor, real *log_of, real *log_weight)
 {
     V acc = all(0);
-    if (network->output == OUT_SOFTMAX) {
+    if (network->output == SOFTMAX) {
         const softmax_sums_t s = softmax(1, out, ld, LANES, z, y, d);
         const real partition = sum_outputs(out, d, s.sum), share = 1 / partition;
         if (takes_logs(network)) {

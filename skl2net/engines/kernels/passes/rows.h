@@ -67,7 +67,7 @@ void forward(workspace_t *ws, const rows_t *rows, const real *input)
     index_t lda = ws->call->network.sizes[0];
     LAYERS(ws) {
         const int is_last = layer == ws->layers + ws->n_layers - 1;
-        const int activation = is_last ? ACT_IDENTITY : ws->call->network.activation;
+        const int activation = is_last ? identity_t::number : ws->call->network.activation;
         real *z = layer->activation;
         if (A) {
             product_t x = {};

@@ -11,8 +11,6 @@
 #include <process.h>
 #include <windows.h>
 
-#define EXPORTED __declspec(dllexport)
-
 namespace {
 
 typedef SRWLOCK mutex_t;
@@ -56,8 +54,6 @@ inline double seconds(void)
 #include <pthread.h>
 #include <sched.h>
 #include <time.h>
-
-#define EXPORTED __attribute__((visibility("default")))
 
 namespace {
 

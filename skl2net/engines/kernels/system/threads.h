@@ -197,9 +197,9 @@ template <typename Work> inline void share(int64_t n_chunks, int n_threads, cons
 
 }
 
-extern "C" EXPORTED int skl2net_get_num_threads(void) { return __atomic_load_n(&thread_limit, __ATOMIC_RELAXED); }
+int skl2net_get_num_threads(void) { return __atomic_load_n(&thread_limit, __ATOMIC_RELAXED); }
 
-extern "C" EXPORTED void skl2net_set_num_threads(int n)
+void skl2net_set_num_threads(int n)
 {
     __atomic_store_n(&thread_limit, n < 1 ? 1 : n > MAX_THREADS ? MAX_THREADS : n, __ATOMIC_RELAXED);
 }
