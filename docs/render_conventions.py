@@ -295,7 +295,8 @@ from skl2net import L2NetClassifier
 warnings.simplefilter("ignore", ConvergenceWarning)
 X, y = make_classification(20_000, random_state=0)
 for rows, alpha in ((2_000, 0.5), (20_000, 0.5), (20_000, float(refit))):
-    net = L2NetClassifier((10,), l2_mode="decoupled", alpha=alpha, batch_size=50, max_iter=2, random_state=0)
+    params = {"learning_rate": "constant", "learning_rate_init": 0.001, "batch_size": 50, "max_iter": 2}
+    net = L2NetClassifier((10,), l2_mode="decoupled", alpha=alpha, **params, random_state=0)
     report = net.fit(X[:rows], y[:rows]).l2_report()
     print(f"{rows:>6} samples, alpha {alpha:g}: timescale {report.timescale[0]:g} epochs")
 """,
@@ -319,8 +320,8 @@ html_theme.sidebar_secondary.remove: true
 In a hurry: find your library in the table, then let `convert_alpha` do the arithmetic, as in
 `convert_alpha(1e-4, "sklearn.MLP", "torch.SGD", batch_size=50, n_samples=2000)`. Print the result: it says which number
 to type, whether the two networks then do the same, and the line of code. Do not carry a number from one library to
-another as it is; the last table of this page says how many times too strong it can be. If you have no number yet, use
-`l2_mode="prior"` with its default, which needs none.
+another as it is; the last table of this page says how many times too strong it can be. If you have no number yet, start
+with the default, `l2_mode="prior"` with `alpha=5`, see {{doc}}`choosing_lambda`.
 
 Most neural-network libraries have a number that makes weights smaller, and most call it weight decay or L2
 regularisation. The {n_conventions} conventions on this page have {n_meanings} different meanings. The number may be
@@ -387,8 +388,10 @@ From library to library, under SGD with the log loss, in the run above:
 
 {first}
 
-Exact means the same trajectory, weight for weight, with the same kind of momentum and the same constants of Adam. The
-printed line sets those that differ from the library's defaults. If the two updates differ there is a reason, and the
+Exact means the same trajectory, weight for weight, with the same kind of momentum, the same constants of Adam and the
+same learning rate in each update. The printed line sets the constants that differ from the library's defaults. The
+learning rate schedule is yours to set: most libraries have a constant rate by default, and skl2net has
+`learning_rate="cosine"`. If the two updates differ there is a reason, and the
 sense in which they are equivalent all the same:
 
 {inexact}

@@ -154,7 +154,7 @@ print(model.fit(X_train, y_train)[-1].l2_report(), end="\n\n")
 
 net = L2NetClassifier((30,), "tanh", solver="lbfgs", max_iter=1000, random_state=0)
 pipeline = Pipeline([("scale", StandardScaler()), ("net", net)])
-search = GridSearchCV(pipeline, {"net__alpha": [0.3, 1, 3, 10, 30]}, cv=5).fit(X_train, y_train)
+search = GridSearchCV(pipeline, {"net__alpha": [1, 3, 10, 30, 100]}, cv=5).fit(X_train, y_train)
 
 print(f"best parameters: {search.best_params_}")
 print(f"accuracy: cross-validated {search.best_score_:.3f}, on test samples {search.score(X_test, y_test):.3f}")

@@ -52,11 +52,30 @@ class Solver:
     n_extra_iterations = 0
 
     def stopping(self, rule):
-        """The `StoppingRule` that this solver makes of the estimator's."""
+        """The stopping rule that this solver makes of the estimator's.
+
+        Parameters
+        ----------
+        rule : StoppingRule
+
+        Returns
+        -------
+        StoppingRule
+        """
         return rule
 
     def rows_per_update(self, n_rows):
-        """Number of rows in an update, of `n_rows` that are trained on."""
+        """Number of rows in an update.
+
+        Parameters
+        ----------
+        n_rows : int
+            Number of rows that are trained on.
+
+        Returns
+        -------
+        int
+        """
         return n_rows
 
     def minimise(self, problem, start, monitor):
@@ -82,14 +101,30 @@ class Solver:
         raise NotImplementedError
 
     def advice_if_loss_rises(self, problem, solver_state):
-        """Advice if training increased the loss; None if the solver cannot increase it.
+        """Advice if training increased the loss.
 
-        `solver_state` is that after the last iteration.
+        Parameters
+        ----------
+        problem : Problem
+        solver_state : object
+            `TrainingState.solver_state` after the last iteration.
+
+        Returns
+        -------
+        str or None
+            None if the solver cannot increase it.
         """
         return None
 
     def applied(self, problem, solver_state):
-        """The L2 rule as it ran, an `AppliedRule`; `solver_state` is that after the last iteration."""
+        """The L2 rule as it ran, an `AppliedRule`.
+
+        Parameters
+        ----------
+        problem : Problem
+        solver_state : object
+            `TrainingState.solver_state` after the last iteration.
+        """
         return AppliedRule(
             problem.rule,
             self.name,
