@@ -33,13 +33,15 @@ class TargetScale:
         if sample_weight is not None:
             Y, sample_weight = Y[sample_weight > 0], sample_weight[sample_weight > 0].astype(np.float64)
         # in units of a power of two and from the first target on: nothing overflows, and constant targets are zero
-        exponent = np.frexp(np.abs(Y).max(axis=0))[1]
-        Y = np.ldexp(Y.astype(np.float64), -exponent)
-        differences = Y - Y[0]
-        offset = np.average(differences, axis=0, weights=sample_weight)
-        variance = np.average((differences - offset) ** 2, axis=0, weights=sample_weight)
-        std = np.ldexp(np.sqrt(variance), exponent)
-        return cls(np.ldexp(Y[0] + offset, exponent), np.where(std > 0, std, 1.0))
+        exponent = np.frexp(np.maximum(Y.max(axis=0), -Y.min(axis=0)).astype(np.float64))[1]
+        Y = np.ldexp(Y, -exponent, dtype=np.float64)
+        first = Y[0].copy()
+        Y -= first
+        offset = np.average(Y, axis=0, weights=sample_weight)
+        Y -= offset
+        Y *= Y
+        std = np.ldexp(np.sqrt(np.average(Y, axis=0, weights=sample_weight)), exponent)
+        return cls(np.ldexp(first + offset, exponent), np.where(std > 0, std, 1.0))
 
     def is_same(self, other):
         """Whether another scale, or None, has the same mean and standard deviation."""
@@ -47,7 +49,9 @@ class TargetScale:
 
     def standardised(self, Y):
         """Targets in standard units."""
-        return (Y - self.mean) / self.std
+        Y = Y - self.mean
+        Y /= self.std
+        return Y
 
     def unscaled(self, outputs):
         """Outputs in the units of the targets, in their own dtype."""
