@@ -106,7 +106,7 @@ class L2PathDisplay:
         estimator = find_fitted(estimator, cls, (L2NetClassifierCV, L2NetRegressorCV), ["scores_"])
         name = estimator.scoring
         if name is None:
-            name = "Accuracy" if hasattr(estimator, "classes_") else "$R^2$"
+            name = "Negative log loss" if hasattr(estimator, "classes_") else "Negative mean squared error"
         display = cls(
             alphas=estimator.alphas_,
             scores=estimator.scores_,
@@ -177,5 +177,7 @@ def _timescales(estimator):
     applied = estimator._training_state.applied_rule
     n_layers = len(applied.rule.alpha)
     rules = [replace(applied.rule, alpha=(alpha,) * n_layers) for alpha in estimator.alphas_]
-    timescales = [timescale(replace(applied, rule=rule).share, applied.updates_per_epoch) for rule in rules]
-    return None if timescales[-1] is None else np.array([of_layers[0] for of_layers in timescales])
+    shares = [replace(applied, rule=rule).share for rule in rules]
+    if shares[-1] is None:
+        return None
+    return np.array([timescale(share, applied.updates_per_epoch)[0] for share in shares])
