@@ -30,16 +30,19 @@ class TargetScale:
         Y : ndarray of shape (n_samples, n_outputs)
         sample_weight : ndarray of shape (n_samples,), default=None
         """
-        weight = None if sample_weight is None else sample_weight.astype(np.float64)
-        mean = np.average(Y.astype(np.float64, copy=False), axis=0, weights=weight)
-        deviations = Y - mean
-        if weight is not None:
-            deviations *= (weight > 0)[:, np.newaxis]
-        largest = np.abs(deviations).max(axis=0)
-        largest[largest <= 8 * np.finfo(np.float64).eps * np.abs(mean)] = 0  # constant, up to rounding
-        unit = np.where(largest > 0, largest, 1.0)  # squares must not overflow
-        std = unit * np.sqrt(np.average((deviations / unit) ** 2, axis=0, weights=weight))
-        return cls(mean, np.where((largest > 0) & (std > 0), std, 1.0))
+        if sample_weight is not None:
+            Y, sample_weight = Y[sample_weight > 0], sample_weight[sample_weight > 0].astype(np.float64)
+        # in units of a power of two and from the first target on: nothing overflows, and constant targets are zero
+        ends = np.array([Y.min(axis=0), Y.max(axis=0)], dtype=np.float64)
+        exponent = np.frexp(np.abs(ends).max(axis=0))[1]
+        Y = np.ldexp(Y, -exponent, dtype=np.float64)
+        first = Y[0].copy()
+        Y -= first
+        offset = np.average(Y, axis=0, weights=sample_weight)
+        Y -= offset
+        Y *= Y
+        std = np.ldexp(np.sqrt(np.average(Y, axis=0, weights=sample_weight)), exponent)
+        return cls(np.ldexp(first + offset, exponent), np.where(std > 0, std, 1.0))
 
     def is_same(self, other):
         """Whether another scale, or None, has the same mean and standard deviation."""
@@ -47,7 +50,9 @@ class TargetScale:
 
     def standardised(self, Y):
         """Targets in standard units."""
-        return (Y - self.mean) / self.std
+        Y = Y - self.mean
+        Y /= self.std
+        return Y
 
     def unscaled(self, outputs):
         """Outputs in the units of the targets, in their own dtype."""

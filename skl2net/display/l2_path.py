@@ -97,7 +97,7 @@ class L2PathDisplay(Display):
         estimator = cls._find(estimator)
         name = estimator.scoring
         if name is None:
-            name = "Accuracy" if hasattr(estimator, "classes_") else "$R^2$"
+            name = "Negative log loss" if hasattr(estimator, "classes_") else "Negative mean squared error"
         display = cls(
             alphas=estimator.alphas_,
             scores=estimator.scores_,

@@ -372,7 +372,7 @@ def test_the_path_shows_scores_weights_and_the_chosen_alpha(plt):
     (norm_line,) = display.norm_ax_.get_lines()
     np.testing.assert_allclose(norm_line.get_ydata() ** 3, found.weight_norms_.prod(axis=1))
     assert display.ax_.get_xscale() == display.norm_ax_.get_yscale() == "log"
-    assert (display.ax_.get_xlabel(), display.ax_.get_ylabel()) == ("alpha", "Accuracy")
+    assert (display.ax_.get_xlabel(), display.ax_.get_ylabel()) == ("alpha", "Negative log loss")
     assert display.timescale_ax_ is None
     band = display.ax_.collections[0].get_paths()[0].vertices[:, 1]
     error = found.scores_.std(axis=1, ddof=1) / np.sqrt(3)
@@ -431,6 +431,6 @@ def test_scores_have_their_names_and_axes_can_be_given(plt):
     assert display.ax_ is ax
     assert display.figure_ is ax.figure
     assert ax.get_ylabel() == "neg_log_loss"
-    assert L2PathDisplay.from_estimator(search(L2NetRegressorCV)).ax_.get_ylabel() == "$R^2$"
+    assert L2PathDisplay.from_estimator(search(L2NetRegressorCV)).ax_.get_ylabel() == "Negative mean squared error"
     of_function = search(scoring=lambda net, X, y: -net.data_loss_)
     assert L2PathDisplay.from_estimator(of_function).ax_.get_ylabel() == "Score"

@@ -25,9 +25,9 @@ EVERY = 3
 TRUSTED = ["skl2net.estimators.classifier.L2NetClassifier"]
 NETS = {
     "sgd.pkl": {"solver": "sgd", "learning_rate": "invscaling"},
-    "adam.pkl": {"solver": "adam"},
+    "adam.pkl": {"solver": "adam", "learning_rate": "constant"},
     "pso.skops": {"solver": ParticleSwarm(8, topology="random")},
-    "adam.skops": {"solver": "adam", "class_weight": "balanced"},
+    "adam.skops": {"solver": "adam", "learning_rate": "constant", "class_weight": "balanced"},
 }
 
 

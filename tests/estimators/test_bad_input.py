@@ -55,7 +55,7 @@ REFUSED = {
     "texts for alpha": ({"alpha": ["0.1", "0.1"]}, X, Y, None, "alpha must be a number, or one number per"),
     "decay of a whole weight": ({"l2_mode": "decay_after", "alpha": 1.0}, X, Y, None, "needs 0 <= alpha < 1"),
     "decoupled decay of a whole weight": (
-        {"l2_mode": "decoupled", "alpha": 1000.0},
+        {"l2_mode": "decoupled", "alpha": 100.0},
         X,
         Y,
         None,
@@ -64,7 +64,7 @@ REFUSED = {
     "decay under L-BFGS": ({"l2_mode": "decoupled", "solver": "lbfgs"}, X, Y, None, "Use l2_mode='prior'"),
     "a float of hidden units": ({"hidden_layer_sizes": (3.0,)}, X, Y, None, r"positive integers.*got \(3.0,\)"),
     "zero hidden units": ({"hidden_layer_sizes": (5, 0)}, X, Y, None, r"must contain positive integers.*\(5, 0\)"),
-    "half a hidden unit": ({"hidden_layer_sizes": (5, 0.5)}, X, Y, None, "whole numbers"),
+    "half a hidden unit": ({"hidden_layer_sizes": (5, 0.5)}, X, Y, None, "positive integers"),
     "negative hidden units": ({"hidden_layer_sizes": -1}, X, Y, None, "hidden_layer_sizes"),
     "zero iterations": ({"max_iter": 0}, X, Y, None, "The 'max_iter' parameter"),
     "zero learning rate": ({"learning_rate_init": 0.0}, X, Y, None, "The 'learning_rate_init' parameter"),
@@ -111,7 +111,7 @@ REFUSED |= {
     "a set of hidden layers": ({"hidden_layer_sizes": {5}}, X, Y, None, r"integer or a sequence of integers.*\{5\}"),
     "a dict of hidden layers": ({"hidden_layer_sizes": {5: 1}}, X, Y, None, "integer or a sequence of integers"),
     "text for hidden layers": ({"hidden_layer_sizes": "55"}, X, Y, None, "The 'hidden_layer_sizes' parameter"),
-    "truth for hidden units": ({"hidden_layer_sizes": (True,)}, X, Y, None, "whole numbers"),
+    "truth for hidden units": ({"hidden_layer_sizes": (True,)}, X, Y, None, "positive integers"),
     "hidden units beyond memory": ({"hidden_layer_sizes": (10**20,)}, X, Y, None, "exceed the address space"),
     "layers beyond memory": ({"hidden_layer_sizes": (BIG, BIG)}, X, Y, None, "exceed the address space"),
     "an infinite weight for all": ({}, X, Y, np.inf, "sample_weight=inf is not finite"),
@@ -574,14 +574,14 @@ def test_divergence_names_the_iteration_the_learning_rate_and_what_to_change(sol
         ),
         np.errstate(all="ignore"),
     ):
-        net.set_params(max_iter=50).fit(X, Y)
+        net.set_params(learning_rate="constant", max_iter=50).fit(X, Y)
 
 
 # solvers and learning rates with which each update makes the weights larger, without any becoming infinite
 FINITE = {
     "sgd": {"solver": "sgd", "learning_rate_init": 1.0, "max_iter": 10},
     "sgd, one epoch": {"solver": "sgd", "learning_rate_init": 1.0, "max_iter": 1, "batch_size": 5},
-    "adam": {"solver": "adam", "learning_rate_init": 10.0, "max_iter": 20},
+    "adam": {"solver": "adam", "learning_rate": "constant", "learning_rate_init": 10.0, "max_iter": 20},
     "adaptive": {"solver": "sgd", "learning_rate_init": 1.0, "learning_rate": "adaptive", "max_iter": 10},
     "early stopping": {"solver": "sgd", "learning_rate_init": 1.0, "max_iter": 10, "early_stopping": True},
     "decay": {"solver": "sgd", "learning_rate_init": 1.0, "max_iter": 10, "l2_mode": "decay_after"},
@@ -615,7 +615,7 @@ def test_divergence_in_the_last_epoch_is_seen_though_its_loss_is_taken_before_th
 
 def test_a_loss_beyond_all_numbers_is_divergence():
     X, y = regression(60)
-    net = L2NetRegressor((3,), max_iter=5, random_state=0)
+    net = L2NetRegressor((3,), max_iter=5, normalize_y=False, random_state=0)
     # NumPy would warn of overflows in the reference engine
     with warnings.catch_warnings(record=True) as record, np.errstate(over="ignore", invalid="ignore"):
         warnings.simplefilter("always")
@@ -743,14 +743,13 @@ def test_no_numpy_warnings_in_an_ordinary_fit():
             {"early_stopping": True, "validation_fraction": 0.0},
             "could not set validation_fraction=0",
         ),
-        (np.arange(60) // 59, {"early_stopping": True}, "could not set .* only 1 member.*or set early_stopping=False"),
         (
-            np.arange(60) % 3,
-            {"early_stopping": True, "validation_fraction": 0.02},
-            r"number of classes = 3\. Change validation_fraction",  # scikit-learn's sentence has no full stop
+            np.arange(60) // 59,
+            {"early_stopping": True},
+            r"could not set .* only 1 member.*[^.]\. Change validation_fraction, or set early_stopping=False",
         ),
     ],
-    ids=["real targets", "no validation set", "a rare class", "fewer rows than classes"],
+    ids=["real targets", "no validation set", "a rare class"],
 )
 def test_targets_that_cannot_be_classified_or_split_are_explained(y, params, message):
     with pytest.raises(ValueError, match=message):

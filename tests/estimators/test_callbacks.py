@@ -23,14 +23,16 @@ from sklearn.preprocessing import StandardScaler
 
 from skl2net import L2NetClassifier, L2NetClassifierCV, L2NetRegressor, L2NetRegressorCV, NodeSweepCV, ParticleSwarm
 from skl2net.engines import default_engine
+from skl2net.solvers.schedules import Cosine
 
 callback = pytest.importorskip("sklearn.callback", reason="callbacks came with scikit-learn 1.9")
 
 NETS = {
-    "sgd": L2NetClassifier((4,), solver="sgd", learning_rate_init=0.05),
+    "sgd": L2NetClassifier((4,), solver="sgd", learning_rate="constant", learning_rate_init=0.05),
     "unshuffled": L2NetClassifier((4,), solver="sgd", learning_rate="adaptive", shuffle=False, tol=1.0, verbose=True),
-    "adam": L2NetClassifier((4,), solver="adam", learning_rate_init=0.05),
-    "stream of random numbers": L2NetClassifier((4,), random_state=np.random.RandomState(0)),
+    "adam": L2NetClassifier((4,), solver="adam", learning_rate="constant", learning_rate_init=0.05),
+    "stream of random numbers": L2NetClassifier((4,), learning_rate="constant", random_state=np.random.RandomState(0)),
+    "cosine": L2NetRegressor((4,)),
     "class weights": L2NetClassifier((4,), class_weight={0: 2.0, 1: 1.0, 2: 0.5}),
     "lbfgs": L2NetRegressor((4,), solver="lbfgs"),
     "pso": L2NetClassifier((4,), solver=ParticleSwarm(6, topology="random")),
@@ -123,6 +125,14 @@ def raises(error):
     return do
 
 
+_rates = Cosine.rates
+
+
+def rates_of_eight_epochs(schedule, n_epochs, n_updates, position):
+    """The rates of the cosine schedule of a training of eight epochs, of which some are run."""
+    return _rates(schedule, n_epochs, n_updates, position._replace(max_iter=8))
+
+
 def fitted_attributes(net):
     parameters = net.get_params()
     left_out = {"_training_state", *parameters, *(name for name in vars(net) if "callback" in name)}
@@ -170,14 +180,15 @@ def test_a_fit_with_callbacks_is_the_fit_without_them(name):
 
 
 @each_net
-def test_the_fitted_estimator_of_an_iteration_is_that_of_a_fit_that_ends_there(name):
+def test_the_fitted_estimator_of_an_iteration_is_that_of_a_fit_that_ends_there(name, monkeypatch):
     net, X, y = net_and_data(name)
     recorder = Recorder()
     with converging_or_not():
         whole = fit(clone(net).set_callbacks(recorder), X, y)
     assert len(recorder.of_iterations()) == whole.n_iter_
+    monkeypatch.setattr(Cosine, "rates", rates_of_eight_epochs)
     for i, fitted in enumerate(recorder.of_iterations(), start=1):
-        assert_same_fit(fitted, fit(clone(net).set_params(max_iter=i), X, y), X)
+        assert_same_fit(fitted, fit(clone(net).set_params(max_iter=i), X, y).set_params(max_iter=8), X)
     assert_same_fit(recorder.fitted[-1][1], whole, X)
 
 

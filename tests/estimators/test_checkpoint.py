@@ -20,16 +20,17 @@ from sklearn.pipeline import make_pipeline
 
 import skl2net
 from skl2net import Checkpoint, L2NetClassifier, L2NetClassifierCV, L2NetRegressor, ParticleSwarm
+from skl2net.solvers.schedules import Cosine
 
 pytest.importorskip("sklearn.callback", reason="callbacks came with scikit-learn 1.9")
 
 NETS = {
-    "sgd": L2NetClassifier((4,), solver="sgd", random_state=0),
+    "sgd": L2NetClassifier((4,), solver="sgd", learning_rate="constant", random_state=0),
     "invscaling": L2NetClassifier((4,), solver="sgd", learning_rate="invscaling", random_state=0),
-    "adam": L2NetClassifier((4,), random_state=0),
-    "no seed": L2NetClassifier((4,)),
-    "stream of random numbers": L2NetRegressor((4,), random_state=np.random.RandomState(0)),
-    "class weights": L2NetClassifier((4,), class_weight="balanced", random_state=0),
+    "adam": L2NetClassifier((4,), learning_rate="constant", random_state=0),
+    "no seed": L2NetClassifier((4,), learning_rate="constant"),
+    "stream of random numbers": L2NetRegressor((4,), learning_rate="constant", random_state=np.random.RandomState(0)),
+    "class weights": L2NetClassifier((4,), learning_rate="constant", class_weight="balanced", random_state=0),
     "pso": L2NetRegressor((4,), solver=ParticleSwarm(6, topology="random"), random_state=0),
     "schedule of inertia": L2NetRegressor(
         (4,), solver=ParticleSwarm(6, inertia=(0.9, 0.4), inertia_iterations=8), random_state=0
@@ -164,6 +165,27 @@ def test_training_goes_on_from_any_checkpoint_on_the_same_trajectory(name, tmp_p
         np.testing.assert_array_equal(flat(rest), flat(whole))
         assert rest.loss_curve_ == whole.loss_curve_
         assert rest.t_ == whole.t_
+
+
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+def test_under_a_cosine_schedule_the_rest_of_a_training_is_a_horizon_of_its_own(solver, tmp_path, monkeypatch):
+    X, y = classes()
+    path, copied = tmp_path / "net.pkl", tmp_path / "5.pkl"
+    copying = After(lambda n: n == 5 and shutil.copy(path, copied) is None)
+    net = L2NetClassifier((4,), solver=solver, max_iter=8, batch_size=20, warm_start=True, random_state=0)
+    whole = fit(net.set_callbacks(Checkpoint(path, every=1), copying), X, y)
+    saved = load(copied)
+    assert saved.loss_curve_ == whole.loss_curve_[:5]  # the rates of a horizon of eight epochs
+    asked, rates = [], Cosine.rates
+
+    def recorded(self, n_epochs, n_updates, position):
+        asked.extend(rates(self, n_epochs, n_updates, position).ravel())
+        return rates(self, n_epochs, n_updates, position)
+
+    monkeypatch.setattr(Cosine, "rates", recorded)
+    fit(saved.set_params(max_iter=3), X, y)
+    eta = saved.learning_rate_init_
+    np.testing.assert_allclose(asked, [eta / 2 * (1 + np.cos(np.pi * (t + 0.5) / 9)) for t in range(9)], rtol=1e-12)
 
 
 def test_l_bfgs_goes_on_from_the_weights_of_a_checkpoint(tmp_path):

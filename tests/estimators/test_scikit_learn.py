@@ -104,9 +104,10 @@ def test_copies_predict_the_same_and_their_arrays_are_views_of_one(estimator, so
 @pytest.mark.parametrize("random_state", [0, 1000, np.random.RandomState(0)], ids=["0", "1000", "RandomState"])
 def test_a_copy_goes_on_where_the_original_was(solver, copied, random_state):
     X, y = classes()
-    net = small(L2NetClassifier, solver=solver, warm_start=True, random_state=copy.deepcopy(random_state))
-    other = copied(fit(net, X, y))
-    whole = small(L2NetClassifier, solver=solver, max_iter=10, random_state=copy.deepcopy(random_state))
+    net = small(L2NetClassifier, solver=solver, learning_rate="constant", warm_start=True)
+    other = copied(fit(net.set_params(random_state=copy.deepcopy(random_state)), X, y))
+    whole = small(L2NetClassifier, solver=solver, learning_rate="constant", max_iter=10)
+    whole.set_params(random_state=copy.deepcopy(random_state))
     np.testing.assert_array_equal(flat(fit(other, X, y)), flat(fit(whole, X, y)))
 
 
@@ -267,7 +268,7 @@ def test_metadata_routing(estimator):
     expected = flat(fit(small(estimator), X, y, sample_weight=weight))
     with sklearn.config_context(enable_metadata_routing=True), converging_or_not():
         net = small(estimator).set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
-        search = GridSearchCV(net, {"alpha": [1.0]}, cv=2).fit(X, y, sample_weight=weight)
+        search = GridSearchCV(net, {"alpha": [5.0]}, cv=2).fit(X, y, sample_weight=weight)
         np.testing.assert_array_equal(flat(search.best_estimator_), expected)
         pipeline = make_pipeline(
             StandardScaler(with_mean=False, with_std=False).set_fit_request(sample_weight=False), net
@@ -331,7 +332,8 @@ def test_input_of_other_layouts_and_types_is_the_same_input(estimator):
 @pytest.mark.parametrize("loss", ["log_loss", "squared_error"])
 def test_probabilities_logits_and_classes_agree(loss, n_classes):
     X, y = classes(n_classes=n_classes)
-    net = fit(small(L2NetClassifier, loss=loss, max_iter=50, learning_rate_init=0.05), X, y)
+    params = {"learning_rate": "constant", "learning_rate_init": 0.05, "max_iter": 50, "alpha": 1.0}
+    net = fit(small(L2NetClassifier, loss=loss, **params), X, y)
     P, logits = net.predict_proba(X), net.decision_function(X)
     np.testing.assert_allclose(P.sum(axis=1), 1, rtol=1e-14)
     np.testing.assert_array_equal(net.predict(X), net.classes_[P.argmax(axis=1)])
@@ -348,7 +350,7 @@ def test_probabilities_logits_and_classes_agree(loss, n_classes):
 def test_multilabel_targets_are_predicted_label_by_label():
     X, y = classes(90)
     Y = np.eye(3, dtype=int)[y] | (X[:, :3] > 0.5)
-    net = fit(small(L2NetClassifier, solver="lbfgs", max_iter=200), X, Y)
+    net = fit(small(L2NetClassifier, solver="lbfgs", alpha=1.0, max_iter=200), X, Y)
     np.testing.assert_array_equal(net.predict(X), net.predict_proba(X) > 0.5)
     assert net.out_activation_ == "logistic"
     assert net.score(X, Y) > 0.6
@@ -416,6 +418,7 @@ def test_epochs_in_one_go_are_epochs_one_by_one(
 def test_early_stopping_keeps_the_weights_of_the_best_score(estimator, solver):
     X, y = classes(80) if estimator is L2NetClassifier else regression(80)
     params = {"early_stopping": True, "max_iter": 40, "solver": solver, "learning_rate_init": 0.05, "tol": 0.0}
+    params["learning_rate"] = "constant"
     net = fit(small(estimator, **params, n_iter_no_change=40), X, y)
     best = int(np.argmax(net.validation_scores_))
     assert net.best_validation_score_ == max(net.validation_scores_)
@@ -435,6 +438,7 @@ def test_a_divergence_in_one_go_is_that_of_its_epoch(shuffle, iterations_per_cal
     X, y = classes(60)
     params = {"solver": "sgd", "momentum": 0.0, "learning_rate_init": 1e-3, "l2_mode": "penalty", "alpha": 5e4}
     params |= {"early_stopping": True, "n_iter_no_change": np.inf, "max_iter": 500, "shuffle": shuffle}
+    params["learning_rate"] = "constant"
     nets, messages = [], []
     for n in (1, 50):
         iterations_per_call(n)
@@ -471,11 +475,12 @@ def test_validation_scores_of_regressors_have_the_bits_of_scikit_learn(kind, dty
 
 def test_training_stops_when_the_loss_rests():
     X, y = classes()
-    net = small(L2NetClassifier, learning_rate_init=1e-12, n_iter_no_change=4, max_iter=100).fit(X, y)
+    params = {"learning_rate": "constant", "learning_rate_init": 1e-12, "max_iter": 100}
+    net = small(L2NetClassifier, n_iter_no_change=4, **params).fit(X, y)
     # the first iteration improves on nothing, the five after it do not improve: one more than is borne
     assert net.n_iter_ == 1 + 4 + 1
     with pytest.warns(ConvergenceWarning, match=r"max_iter=100\) reached"):
-        small(L2NetClassifier, learning_rate_init=1e-12, n_iter_no_change=np.inf, max_iter=100).fit(X, y)
+        small(L2NetClassifier, n_iter_no_change=np.inf, **params).fit(X, y)
 
 
 def test_lbfgs_knows_no_early_stopping():
@@ -560,10 +565,11 @@ def test_an_interrupted_fit_keeps_the_last_finished_iteration_and_a_warm_start_g
 ):
     iterations_per_call(2)
     X, y = classes()
-    whole = fit(small(estimator, solver=solver, max_iter=10), X, y)
-    expected = fit(small(estimator, solver=solver, max_iter=n_finished), X, y)
+    params = {"solver": solver, "learning_rate": "constant"}
+    whole = fit(small(estimator, max_iter=10, **params), X, y)
+    expected = fit(small(estimator, max_iter=n_finished, **params), X, y)
     failing_engine(iterating_method(solver), n_finished // 2 + 1)
-    net = small(estimator, solver=solver, max_iter=10, warm_start=True)
+    net = small(estimator, max_iter=10, warm_start=True, **params)
     with pytest.warns(UserWarning, match=f"interrupted by user: the weights of iteration {n_finished} are kept"):
         net.fit(X, y)
     np.testing.assert_array_equal(flat(net), flat(expected))
@@ -582,7 +588,7 @@ def test_an_interruption_while_iterations_are_recorded_takes_all_of_one_call_bac
 ):
     X, y = classes()
     iterations_per_call(3)
-    expected = fit(small(L2NetClassifier, solver=solver, max_iter=3), X, y)
+    expected = fit(small(L2NetClassifier, solver=solver, learning_rate="constant", max_iter=3), X, y)
     after_loss, n_calls = Progress.after_loss, 0
 
     def interrupted(*args):
@@ -594,7 +600,7 @@ def test_an_interruption_while_iterations_are_recorded_takes_all_of_one_call_bac
 
     monkeypatch.setattr(Progress, "after_loss", interrupted)
     with pytest.warns(UserWarning, match="interrupted by user: the weights of iteration 3 are kept"):
-        net = small(L2NetClassifier, solver=solver, max_iter=9).fit(X, y)
+        net = small(L2NetClassifier, solver=solver, learning_rate="constant", max_iter=9).fit(X, y)
     np.testing.assert_array_equal(flat(net), flat(expected))
     for name in (
         "n_iter_",
@@ -639,7 +645,7 @@ def test_an_interruption_is_heard_within_a_long_epoch():
 def test_an_interruption_under_early_stopping_keeps_the_best_weights(failing_engine, iterations_per_call):
     iterations_per_call(2)
     X, y = classes(80)
-    params = {"early_stopping": True, "learning_rate_init": 0.05}
+    params = {"early_stopping": True, "learning_rate": "constant", "learning_rate_init": 0.05}
     expected = fit(small(L2NetClassifier, max_iter=6, **params), X, y)
     failing_engine("run_updates", 4)
     with pytest.warns(UserWarning, match="interrupted"):

@@ -69,6 +69,36 @@ def test_updates_by_hand(mode):
     assert applied.mean_learning_rate == pytest.approx(np.mean(rates), rel=1e-12)
 
 
+RESOLVED = {
+    ("sgd", "cosine"): (0.03, 60),
+    ("adam", "cosine"): (0.01, 60),
+    ("sgd", "constant"): (0.001, 200),
+    ("adam", "constant"): (0.001, 200),
+    ("sgd", "invscaling"): (0.001, 200),
+    ("adam", "invscaling"): (0.001, 200),  # constant
+    ("sgd", "adaptive"): (0.001, 200),
+    ("adam", "adaptive"): (0.001, 200),
+    ("lbfgs", "cosine"): (None, 200),
+    ("pso", "cosine"): (None, 200),
+}
+
+
+@pytest.mark.parametrize(("solver", "schedule"), RESOLVED)
+def test_what_is_left_out_is_chosen_by_solver_and_schedule(solver, schedule):
+    rate, max_iter = RESOLVED[solver, schedule]
+    net = fit(L2NetRegressor((3,), solver=solver, learning_rate=schedule, random_state=0), XR, YR)
+    assert (net.learning_rate_init_, net.max_iter_) == (rate, max_iter)
+    assert (net.learning_rate_init, net.max_iter) == (None, None)
+    assert net.n_iter_ <= max_iter
+    named = L2NetRegressor((3,), solver=solver, learning_rate=schedule, max_iter=max_iter, random_state=0)
+    np.testing.assert_array_equal(flat(fit(named.set_params(learning_rate_init=rate), XR, YR)), flat(net))
+    given = fit(named.set_params(learning_rate_init=0.005, max_iter=2), XR, YR)
+    assert (given.learning_rate_init_, given.max_iter_) == (None if rate is None else 0.005, 2)
+    if solver in ("sgd", "adam"):
+        net = L2NetRegressor((3,), solver=solver, learning_rate=schedule, random_state=0).partial_fit(XR, YR)
+        assert net.learning_rate_init_ == net._training_state.solver_state.mean_learning_rate == 0.001
+
+
 @pytest.mark.parametrize("early_stopping", [False, True])
 @pytest.mark.parametrize("solver", ["sgd", "adam"])
 def test_a_training_runs_to_its_horizon_without_a_warning(solver, early_stopping):
@@ -78,8 +108,11 @@ def test_a_training_runs_to_its_horizon_without_a_warning(solver, early_stopping
         warnings.simplefilter("error", ConvergenceWarning)
         net.fit(X, Y)
     assert net.n_iter_ == 30
-    if early_stopping:
+    if early_stopping:  # the weights of the best epoch are kept
         assert net.best_validation_score_ == max(net.validation_scores_)
+        best = int(np.argmax(net.validation_scores_))
+        kept = sum(np.sum(coef**2) for coef in net.coefs_)
+        assert kept == pytest.approx(net.weight_norm_curve_[best], rel=1e-12)
 
 
 @pytest.mark.parametrize("solver", ["sgd", "adam"])

@@ -105,7 +105,8 @@ def test_warm_start_with_another_number_of_particles_keeps_the_best(n):
 def test_particles_that_join_in_a_warm_start_are_spread_out_within_the_bounds():
     X, y = classes()
     swarm = ParticleSwarm(5, bounds=(1.0, 2.0))
-    net = fit(L2NetClassifier((3,), solver=swarm, max_iter=1, warm_start=True, random_state=0), X, y)
+    net = L2NetClassifier((3,), solver=swarm, alpha=1.0, max_iter=1, warm_start=True, random_state=0)
+    fit(net, X, y)
     joined = fit(net.set_params(solver__n_particles=30), X, y).swarm_.best_positions[5:]
     assert np.all((joined >= 1.0) & (joined <= 2.0))
     assert np.ptp(joined, axis=0).min() > 0.6
