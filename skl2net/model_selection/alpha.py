@@ -419,12 +419,14 @@ class _AlphaSearch(BaseL2Net):
         return folds(5, shuffle=True, random_state=copy.deepcopy(net.random_state))
 
     def _held_out(self):
-        if self.scoring is not None:
-            return super()._held_out()
-        loss, scale = -self.best_score_, self._training_state.target_scale
+        on_validation_set, loss, scale = super()._held_out(), -self.best_score_, self._training_state.target_scale
+        is_scored_by_it = self.scoring is None and loss >= 0 and getattr(self, "class_weight", None) is None
+        is_of_fit = is_regressor(self) or self._loss.name == "log_loss"
+        if on_validation_set is not None or not (is_scored_by_it and is_of_fit):
+            return on_validation_set
         if is_regressor(self) and self.n_outputs_ > 1:
             return None
-        if is_regressor(self) and self._loss.name == "squared_error":
+        if self._loss.name == "squared_error":
             loss /= 2 if scale is None else 2 * scale.std[0] ** 2  # in the units of the training loss
         return HeldOut(self.data_loss_, loss, "held-out folds")
 

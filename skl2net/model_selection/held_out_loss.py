@@ -38,6 +38,8 @@ def held_out_loss(net, X, y, sample_weight=None):
         Poisson deviance, averaged over the targets. A class that the network has not seen counts with the smallest
         probability that `predict_proba` returns.
     """
+    if sample_weight is not None:
+        sample_weight = np.broadcast_to(sample_weight, y.shape[:1] if hasattr(y, "shape") else len(y))
     if is_regressor(net) and net._loss.name == "poisson":
         raw = net._network_outputs(X, raw=True)
         losses, _ = net._loss.value_and_derivative(raw, np.reshape(y, raw.shape), np)
