@@ -145,7 +145,9 @@ def checked_alphas(alphas):
     found = np.asarray(alphas)
     is_vector = found.dtype.kind in "iuf" and found.ndim == 1 and len(found)
     if not is_vector or not (np.isfinite(found) & (found >= 0)).all():
-        raise ValueError(f"alphas must be numbers, finite and not negative, such as [0.1, 1.0, 10.0]; got {alphas!r}.")
+        raise ValueError(
+            f"alphas must be numbers in one row, finite and not negative, such as [0.1, 1.0, 10.0]; got {alphas!r}."
+        )
     return found.astype(float)
 
 

@@ -434,7 +434,7 @@ def test_strengths_of_a_search_that_are_no_numbers_are_refused(alphas):
 
 @pytest.mark.parametrize("alphas", [[-1, 1], [0.1, np.inf]])
 def test_strengths_that_are_negative_or_infinite_are_refused_by_the_name_of_the_parameter(alphas):
-    with pytest.raises(ValueError, match=r"^alphas must be numbers, finite and not negative"):
+    with pytest.raises(ValueError, match=r"^alphas must be numbers in one row, finite and not negative"):
         L2NetClassifierCV((3,), alphas=alphas, max_iter=3).fit(X, Y)
 
 
