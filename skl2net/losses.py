@@ -103,6 +103,7 @@ class LogisticSquaredError(SquaredError):
     """Squared error of logistic outputs."""
 
     output = OUTPUTS["logistic"]
+    has_scale = False
 
     def _times_slope(self, error, P, xp):
         return error * P * (1 - P)
@@ -112,6 +113,7 @@ class SoftmaxSquaredError(SquaredError):
     """Squared error of softmax outputs."""
 
     output = OUTPUTS["softmax"]
+    has_scale = False
 
     def _times_slope(self, error, P, xp):
         return P * (error - xp.sum(P * error, axis=1, keepdims=True))

@@ -30,11 +30,12 @@ class TargetScale:
         Y : ndarray of shape (n_samples, n_outputs)
         sample_weight : ndarray of shape (n_samples,), default=None
         """
-        weight = None if sample_weight is None else sample_weight.astype(np.float64)
-        mean = np.average(Y.astype(np.float64, copy=False), axis=0, weights=weight)
+        Y, weight = Y.astype(np.float64, copy=False), None
+        if sample_weight is not None:
+            counted = sample_weight > 0
+            Y, weight = Y[counted], sample_weight[counted].astype(np.float64)
+        mean = Y[0] + np.average(Y - Y[0], axis=0, weights=weight)  # exact for constant targets
         deviations = Y - mean
-        if weight is not None:
-            deviations *= (weight > 0)[:, np.newaxis]
         largest = np.abs(deviations).max(axis=0)
         largest[largest <= 8 * np.finfo(np.float64).eps * np.abs(mean)] = 0  # constant, up to rounding
         unit = np.where(largest > 0, largest, 1.0)  # squares must not overflow

@@ -254,7 +254,7 @@ class CompiledSession(Session):
     def outputs(self, parameters, *, raw=False):
         """See `Session.outputs`."""
         cdef _Call call = self._call
-        call.begin(with_targets=False)
+        held = call.begin(with_targets=False)
         result = np.empty((call.c.data.n_rows, self.task.network.layer_sizes[-1]), dtype=call.dtype)
         cdef const void *c_parameters = _address(call.vector(parameters))
         cdef void *c_result = _address(result, True)
@@ -267,7 +267,7 @@ class CompiledSession(Session):
     def loss_and_gradient(self, parameters):
         """See `Session.loss_and_gradient`."""
         cdef _Call call = self._call
-        call.begin()
+        held = call.begin()
         gradient = np.empty(call.n_parameters, dtype=call.dtype)
         cdef const void *c_parameters = _address(call.vector(parameters))
         cdef void *c_gradient = _address(gradient, True)
@@ -281,7 +281,7 @@ class CompiledSession(Session):
     def losses(self, vectors):
         """See `Session.losses`."""
         cdef _Call call = self._call
-        call.begin()
+        held = call.begin()
         if vectors.ndim != 2 or vectors.shape[1] != call.n_parameters:
             raise ValueError(f"The vectors must have shape (n, {call.n_parameters}), got {vectors.shape}.")
         vectors = call.hold(vectors)
@@ -303,7 +303,7 @@ class CompiledSession(Session):
     def run_updates(self, state, batches, coefficients, optimiser, learning_rates, each=None):
         """See `Session.run_updates`."""
         cdef _Call call = self._call
-        call.begin()
+        held = call.begin()
         cdef updates_t updates
         cdef void *moments[MAX_MOMENTS]
         cdef int k
@@ -363,7 +363,7 @@ class CompiledSession(Session):
     def iterate_swarm(self, swarm, penalty, motion):
         """See `Session.iterate_swarm`."""
         cdef _Call call = self._call
-        call.begin()
+        held = call.begin()
         cdef swarm_t c_swarm
         n = len(swarm.positions)
         vectors = n, call.n_parameters
@@ -411,7 +411,7 @@ class CompiledSession(Session):
     def iterate_lbfgs(self, state, penalty, limits, n_iterations):
         """See `Session.iterate_lbfgs`."""
         cdef _Call call = self._call
-        call.begin()
+        held = call.begin()
         cdef lbfgs_t c_state
         n, of_state = call.n_parameters, np.dtype(np.float64)
         c_state.parameters = <double *>_address(_in_place(state.parameters, (n,), of_state), True)
@@ -618,8 +618,8 @@ cdef class _Call:
             self.set_targets(task, self.c.network.sizes[self.c.network.n_layers])
         self.held_by_task = self.held
 
-    cdef int begin(self, bint with_targets=True) except -1:
-        """Begin a call of a kernel."""
+    cdef list begin(self, bint with_targets=True):
+        """Begin a call of a kernel: the list of the arrays that it uses, which the caller has to hold."""
         if threading.get_ident() != self.thread:
             raise RuntimeError("A session belongs to the thread that opened it. Open the task again in this one.")
         if with_targets and self.task.Y is None:
@@ -631,7 +631,7 @@ cdef class _Call:
         self.c.interruption.is_wanted, self.c.interruption.context = _is_to_end, <void *>self
         n_threads = effective_n_threads() if self.task.n_threads is None else self.task.n_threads
         self.c.n_threads = max(1, min(n_threads, MAX_THREADS))
-        return 0
+        return self.held
 
     cdef int set_rows(self, task) except -1:
         n_rows = task.X.shape[0]

@@ -624,9 +624,10 @@ class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
         scores, training, held_out = (
             curve.tolist()[-n:] for curve in (curves.validation_score, curves.data_loss, curves.validation_loss)
         )
+        if not np.isfinite(held_out).any():  # scikit-learn does not record it
+            return None
         best = int(np.nanargmax(scores))
-        is_known = np.isfinite(held_out[best])  # scikit-learn does not record it
-        return HeldOut(training[best], held_out[best], "the validation set") if is_known else None
+        return HeldOut(training[best], held_out[best], "the validation set")
 
     def _standard_coefs(self):
         """Weights of each layer in the units in which they were trained and penalised."""

@@ -233,6 +233,9 @@ def _checked(state, message, is_classifier):
     del attributes[_NETWORK], attributes[_TRAINING]
     lengths = {"n_layers": network.n_layers, "n_parameters": network.n_parameters}
     lengths |= {"n_outputs": network.layer_sizes[-1], "n_last": (network.layer_sizes[-2] + 1) * network.layer_sizes[-1]}
+    state = _record(training, TrainingState, lengths)
+    if state.target_scale is not None and not loss.has_scale:
+        training.refuse("target_scale", f"must be None for the loss {loss.name!r} of this estimator")
     # views of one vector again: they were saved one by one
     coefs, intercepts = network.unpack(network.pack(attributes["coefs_"], attributes["intercepts_"]))
     attributes.update(
@@ -240,7 +243,7 @@ def _checked(state, message, is_classifier):
         intercepts_=intercepts,
         _activation=network.activation.name,
         _loss=loss,
-        _training_state=_record(training, TrainingState, lengths),
+        _training_state=state,
     )
     return attributes
 

@@ -209,10 +209,14 @@ class L2NetRegressor(RegressorMixin, BaseL2Net):
             )
         weight, Y = self._checked_weights(X, sample_weight), y.reshape(len(y), -1)
         if is_stream and continues:
-            scale = self._training_state.target_scale
+            scale = self._training_state.target_scale if self._loss.has_scale else None
         else:
             scale = TargetScale.of(Y, weight) if self.normalize_y and self._loss.has_scale else None
-        Y = np.ascontiguousarray(Y if scale is None else scale.standardised(Y), dtype=X.dtype)
+        if scale is not None:
+            Y = scale.standardised(Y)
+            if weight is not None:
+                Y[weight == 0] = 0  # they do not count, and may be far out of range
+        Y = np.ascontiguousarray(Y, dtype=X.dtype)
         return TrainingData(X, Y, Y.shape[1], weight, self._loss, self._decoder(scale), target_scale=scale)
 
     def _decoder(self, scale):

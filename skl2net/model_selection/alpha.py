@@ -422,11 +422,13 @@ class _AlphaSearch(BaseL2Net):
         return folds(5, shuffle=True, random_state=copy.deepcopy(net.random_state))
 
     def _held_out(self):
-        if self.scoring is not None:
-            return super()._held_out()
-        loss, scale = -self.best_score_, self._training_state.target_scale
+        on_validation_set, loss, scale = super()._held_out(), -self.best_score_, self._training_state.target_scale
+        is_scored_by_it = self.scoring is None and loss >= 0 and getattr(self, "class_weight", None) is None
+        of_fit = "squared_error" if is_regressor(self) else "log_loss"
+        if on_validation_set is not None or not is_scored_by_it or self._loss.name != of_fit:
+            return on_validation_set
         if is_regressor(self):
-            if self._loss.name != "squared_error" or self.n_outputs_ > 1:
+            if self.n_outputs_ > 1:
                 return None
             loss /= 2 if scale is None else 2 * scale.std[0] ** 2  # in the units of the training loss
         return HeldOut(self.data_loss_, loss, "held-out folds")

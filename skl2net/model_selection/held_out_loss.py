@@ -37,6 +37,8 @@ def held_out_loss(net, X, y, sample_weight=None):
         Log loss, summed over the labels of multilabel targets, or squared error, averaged over the targets. A class
         that the network has not seen counts with the smallest probability that `predict_proba` returns.
     """
+    if sample_weight is not None:
+        sample_weight = np.broadcast_to(sample_weight, y.shape[:1] if hasattr(y, "shape") else len(y))
     if is_regressor(net):
         return float(mean_squared_error(y, net.predict(X), sample_weight=sample_weight))
     y, P = y.toarray() if sp.issparse(y) else np.asarray(y), net.predict_proba(X)
