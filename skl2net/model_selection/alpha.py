@@ -235,7 +235,7 @@ class _AlphaSearch(BaseL2Net):
     scores_ : ndarray of shape (n_alphas, n_folds)
         Score of each strength on the held-out part of each fold.
     weight_norms_ : ndarray of shape (n_alphas, n_folds)
-        Sum of the squared weights in `coefs_` of each network; NaN if its fit failed.
+        Sum of the squared weights of each network, in the units in which they are trained; NaN if its fit failed.
     n_iters_ : ndarray of shape (n_alphas, n_folds)
         Number of iterations of each fit; NaN if it failed.
     fit_times_ : ndarray of shape (n_alphas, n_folds)
