@@ -11,16 +11,20 @@ It needs matplotlib for the plot.
 """
 
 import time
+import warnings
 
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_diabetes, load_digits
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skl2net import L2NetClassifier, L2NetRegressor, NodeSweepCV
 from skl2net.display import NodeSweepDisplay
+
+warnings.filterwarnings("ignore", category=ConvergenceWarning)  # of L-BFGS with a weak prior
 
 MAX_UNITS = 40
 

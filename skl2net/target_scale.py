@@ -30,6 +30,7 @@ class TargetScale:
         Y : ndarray of shape (n_samples, n_outputs)
         sample_weight : ndarray of shape (n_samples,), default=None
         """
+        Y = Y.astype(np.float64, copy=False)
         if sample_weight is not None:
             Y, sample_weight = Y[sample_weight > 0], sample_weight[sample_weight > 0].astype(np.float64)
         # in units of a power of two and from the first target on: nothing overflows, and constant targets are zero

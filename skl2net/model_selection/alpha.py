@@ -160,7 +160,7 @@ class _NetworkScorer:
         self.__wrapped__, self.error_score = scorer, error_score
 
     def __call__(self, net, X, y, **params):
-        weight_norm = sum(np.sum(np.square(coef, dtype=np.float64)) for coef in net.coefs_)
+        weight_norm = sum(np.sum(np.square(coef, dtype=np.float64)) for coef in net._standard_coefs())
         score = score_of_split(net, X, y, self.__wrapped__, params, self.error_score)
         return {"score": score, "weight_norm": weight_norm, "n_iter": net.n_iter_}
 
@@ -235,7 +235,7 @@ class _AlphaSearch(BaseL2Net):
     scores_ : ndarray of shape (n_alphas, n_folds)
         Score of each strength on the held-out part of each fold.
     weight_norms_ : ndarray of shape (n_alphas, n_folds)
-        Sum of the squared weights in `coefs_` of each network; NaN if its fit failed.
+        Sum of the squared weights of each network, in the units in which they are trained; NaN if its fit failed.
     n_iters_ : ndarray of shape (n_alphas, n_folds)
         Number of iterations of each fit; NaN if it failed.
     fit_times_ : ndarray of shape (n_alphas, n_folds)
@@ -407,7 +407,8 @@ class _AlphaSearch(BaseL2Net):
 
     def _scorer(self):
         if self.scoring is None:
-            return HeldOutLoss()
+            scorer = HeldOutLoss()
+            return scorer.set_score_request(sample_weight=True) if routing_enabled() else scorer
         return check_scoring(self._net(), self.scoring)
 
     def _folds(self, net, y):
