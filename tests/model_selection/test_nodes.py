@@ -278,7 +278,7 @@ def test_any_number_can_be_swept_by_its_name():
         (Curve(()), {}, "no hidden layer to sweep"),
         (Curve((20, 2000)), {}, "between min_units=1 and max_units=1000"),
         (Curve((2,)), {"min_units": 3}, "between min_units=3"),
-        (Curve((2.5,)), {}, r"hidden_layer_sizes must contain positive integers.*\(2.5,\)"),
+        (Curve((2.5,)), {}, "hidden_layer_sizes must contain positive integers"),
         (Curve(), {"min_units": 50, "max_units": 5}, "min_units=50 is larger than max_units=5"),
         (Curve(), {"step": 2, "resolution": 4}, "step=2 is smaller than resolution=4"),
         (Curve(), {"alphas": []}, "alphas must be numbers"),
