@@ -344,9 +344,10 @@ class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
     def to_sklearn(self) -> Estimator:
         """Convert to a fitted multi-layer perceptron of scikit-learn.
 
-        The result makes the same predictions, and its `alpha` is converted. Under ``l2_mode="penalty_per_sample"``, its
-        `partial_fit` without shuffling continues along the same trajectory; under the other penalties, it does if all
-        batches have the same size.
+        The result makes the same predictions, and its `alpha` is converted. The initial learning rate and the constants
+        of the optimiser are those of the last fit, unless another solver was set since. Under
+        ``l2_mode="penalty_per_sample"``, its `partial_fit` without shuffling continues along the same trajectory; under
+        the other penalties, it does if all batches have the same size.
 
         Returns
         -------
