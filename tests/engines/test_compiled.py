@@ -591,7 +591,7 @@ def broken_csr(**arrays):
 def test_csr_out_of_range_is_refused(arrays, dtype, rows):
     case = make_case((4, 5, 3), "tanh", "softmax", "log_loss", n_rows=3)
     case.X, case.rows = broken_csr(**{name: np.array(array, dtype=dtype) for name, array in arrays.items()}), rows
-    with pytest.raises(ValueError, match="no CSR"):
+    with pytest.raises(ValueError, match="X is not a valid CSR array"):
         compiled.open(case.task).outputs(case.parameters)
 
 
