@@ -469,6 +469,8 @@ class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
         scores, training, held_out = (
             curve.tolist()[-n:] for curve in (curves.validation_score, curves.data_loss, curves.validation_loss)
         )
+        if np.isnan(scores).all():
+            return None
         best = int(np.nanargmax(scores))
         is_known = np.isfinite(held_out[best])  # scikit-learn does not record it
         return HeldOut(training[best], held_out[best], "the validation set") if is_known else None
