@@ -30,12 +30,10 @@ class TargetScale:
         Y : ndarray of shape (n_samples, n_outputs)
         sample_weight : ndarray of shape (n_samples,), default=None
         """
-        Y = Y.astype(np.float64, copy=False)
         if sample_weight is not None:
             Y, sample_weight = Y[sample_weight > 0], sample_weight[sample_weight > 0].astype(np.float64)
         # in units of a power of two and from the first target on: nothing overflows, and constant targets are zero
-        ends = np.array([Y.min(axis=0), Y.max(axis=0)], dtype=np.float64)
-        exponent = np.frexp(np.abs(ends).max(axis=0))[1]
+        exponent = np.frexp(np.maximum(Y.max(axis=0), -Y.min(axis=0).astype(np.float64)))[1]
         Y = np.ldexp(Y, -exponent, dtype=np.float64)
         first = Y[0].copy()
         Y -= first

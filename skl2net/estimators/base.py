@@ -634,7 +634,7 @@ class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
         scores, training, held_out = (
             curve.tolist()[-n:] for curve in (curves.validation_score, curves.data_loss, curves.validation_loss)
         )
-        if not np.isfinite(held_out).any():  # scikit-learn does not record it
+        if np.isnan(scores).all() or np.isnan(held_out).all():  # scikit-learn does not record the losses
             return None
         best = int(np.nanargmax(scores))
         return HeldOut(training[best], held_out[best], "the validation set")
