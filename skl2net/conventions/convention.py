@@ -241,6 +241,8 @@ class Convention:
             **(optimiser or Optimiser()).fields(values),
             number=f"{number:.12g}",
             solver=f'solver="{solver}", ' if solver else "",
+            constant_rate='learning_rate="constant", ' if solver in ("sgd", "adam") else "",
+            own_units=", normalize_y=False" if loss == "squared_error" else "",
             batch="" if batch_size is None else f", batch_size={batch_size}",
             loss=self.loss_arguments.get(loss, ""),
             sizes="hidden_layer_sizes=(), " if is_linear else "",

@@ -112,7 +112,7 @@ def convert_alpha(
     >>> print(convert_alpha(2.0, "sklearn.Ridge", "prior"))
     sklearn.Ridge 2 is prior 2, exactly: the two minimise the same objective, without hidden layers. A
     linear model.
-    L2NetRegressor(hidden_layer_sizes=(), solver="lbfgs", l2_mode="prior", alpha=2)
+    L2NetRegressor(hidden_layer_sizes=(), solver="lbfgs", l2_mode="prior", alpha=2, normalize_y=False)
 
     Under momentum, a penalty and a decoupled decay follow different trajectories, with the same share of a weight
     removed per update:

@@ -154,7 +154,10 @@ def _ours(mode, formula, source):
         source=source,
         rule=mode,
         optimisers={solver: _ESTIMATOR[solver] for solver in solvers},
-        code=f'L2Net{{kind}}({{sizes}}{{solver}}l2_mode="{mode}", alpha={{number}}{{loss}}{{more}}{{batch}})',
+        code=(
+            f'L2Net{{kind}}({{sizes}}{{solver}}{{constant_rate}}l2_mode="{mode}", alpha={{number}}{{own_units}}'
+            "{loss}{more}{batch})"
+        ),
         **_OURS,
     )
 
