@@ -31,11 +31,11 @@ each_solver = pytest.mark.parametrize("solver", ["lbfgs", "sgd", "adam"])
 with_updates = pytest.mark.parametrize("solver", ["sgd", "adam"])
 
 
-# the checks compare L-BFGS runs whose input differs by rounding, which each step multiplies: 40 steps are few enough;
+# the checks compare L-BFGS runs whose data differ by rounding, which each step multiplies: 20 steps are few enough;
 # they give decays an alpha of 0.01, which is more than a learning rate of 0.001 can train against, and outputs that are
 # not scaled, on which relu units diverge at a larger one
 QUICK = {
-    "lbfgs": {"max_iter": 40},
+    "lbfgs": {"max_iter": 20},
     "sgd": {"max_iter": 60, "learning_rate_init": 0.01, "activation": "tanh"},
     "adam": {"max_iter": 60},
 }
