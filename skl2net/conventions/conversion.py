@@ -121,7 +121,7 @@ def convert_alpha(
     penalty 0.0001 is decoupled 0.00100008, though not exactly: the two remove the same share of a
     weight per update, and so have the same timescale. A penalty passes through the momentum and a decay
     does not: the share is that of the long run. ...
-    L2NetClassifier(solver="sgd", l2_mode="decoupled", alpha=0.00100008..., learning_rate_init=0.01)
+    L2NetClassifier(solver="sgd", learning_rate="constant", l2_mode="decoupled", alpha=0.00100008...)
     """
     source, target = _find_convention(source, "source"), _find_convention(target, "target")
     quantities = _check_quantities(

@@ -465,6 +465,7 @@ def test_a_fitted_network_keeps_nothing_for_each_row(solver, shuffle):
 def test_the_order_of_the_rows_is_kept_where_a_fit_is_continued(solver, shuffle, pickled):
     X, y = classes(50)
     params = {"solver": solver, "l2_mode": "penalty", "shuffle": shuffle, "batch_size": 16, "random_state": 0}
+    params["learning_rate"] = "constant"  # a horizon would be begun anew
     whole = fit(L2NetClassifier((5,), max_iter=12, **params), X, y)
     net = fit(L2NetClassifier((5,), max_iter=3, warm_start=True, **params), X, y)
     for how in ("fit", "partial_fit", "fit"):
@@ -510,7 +511,7 @@ def test_only_a_successful_fit_advances_a_random_state_of_the_users(solver, monk
 
 def test_without_a_seed_each_fit_has_random_numbers_of_its_own_from_numpys():
     X, y = classes()
-    net = L2NetClassifier((5,), max_iter=2)
+    net = L2NetClassifier((5,), learning_rate="constant", max_iter=2)
     before = np.random.get_state()
     try:
         np.random.seed(0)
@@ -596,7 +597,7 @@ def test_sample_weights_whose_sum_is_out_of_range_are_refused_by_name(scale):
 
 def test_a_warning_that_is_an_error_leaves_the_estimator_as_it_was():
     X, y = classes(40)
-    net = L2NetClassifier((5,), max_iter=2)
+    net = L2NetClassifier((5,), learning_rate="constant", max_iter=2)
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
         with pytest.raises(ConvergenceWarning):

@@ -119,7 +119,7 @@ def test_a_worker_that_is_killed_costs_its_tasks_only(client, name, which, engin
     search = SEARCHES[name]
     prefix = "" if isinstance(search, L2NetClassifierCV) else "estimator__l2netclassifier__"
     longer = {f"{prefix}max_iter": 300, f"{prefix}n_iter_no_change": 300}
-    search = clone(search).set_params(cv=4, refit=False, **longer)
+    search = clone(search).set_params(cv=4, refit=False, scoring="accuracy", **longer)
     _, local = scores_of(search.fit(X, y))
     n_fits = local.size
 
