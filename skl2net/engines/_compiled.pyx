@@ -610,6 +610,8 @@ cdef class _Call:
         self.c.network.output, self.c.network.loss = task.loss.output.kernel, task.loss.kernel
         if not self.kernels.knows(&self.c.network):
             raise ValueError(f"The compiled engine does not know {network.activation} or {task.loss}.")
+        n_threads = effective_n_threads() if task.n_threads is None else task.n_threads
+        self.c.n_threads = max(1, min(n_threads, MAX_THREADS))
         self.set_rows(task)
         self.set_input(task, self.c.network.sizes[0])
         self.c.data.targets, self.c.data.classes, self.c.data.weights = NULL, NULL, NULL
@@ -628,8 +630,6 @@ cdef class _Call:
         self.held, self.reason = [], None
         memset(&self.c.interruption, 0, sizeof(self.c.interruption))
         self.c.interruption.is_wanted, self.c.interruption.context = _is_to_end, <void *>self
-        n_threads = effective_n_threads() if self.task.n_threads is None else self.task.n_threads
-        self.c.n_threads = max(1, min(n_threads, MAX_THREADS))
         return self.held
 
     cdef int set_rows(self, task) except -1:
