@@ -141,7 +141,7 @@ class EpochTotals(NamedTuple):
 
 
 class Session:
-    """A task opened by an engine. It belongs to the thread that opened it, and cannot be pickled.
+    """A task opened by an engine: a context manager. It belongs to the thread that opened it, and cannot be pickled.
 
     Parameters
     ----------
@@ -153,6 +153,12 @@ class Session:
 
     def __init__(self, task):
         self.task = task
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        """End the session. Those of this machine hold memory only, which Python frees."""
 
     def __reduce__(self):
         raise TypeError("A session of an engine cannot be pickled. Pickle its task, and open it again.")

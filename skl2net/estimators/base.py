@@ -690,7 +690,8 @@ class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
         parameters = network.pack(self.coefs_, self.intercepts_)
         if X.dtype != parameters.dtype:
             X, parameters = X.astype(np.float64, copy=False), parameters.astype(np.float64, copy=False)
-        return engine.open(Task(network, self._loss, X)).outputs(parameters, raw=raw)
+        with engine.open(Task(network, self._loss, X)) as session:
+            return session.outputs(parameters, raw=raw)
 
     def _network(self):
         """The fitted network, of the layers that its weights have."""

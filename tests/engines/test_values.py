@@ -1,5 +1,7 @@
 """What an engine computes: derivatives, known values, other precisions, other array libraries."""
 
+import pickle
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import array_api_strict
@@ -528,6 +530,22 @@ def test_an_epoch_in_parts_is_the_epoch_in_one(engine):
     np.testing.assert_allclose(curves[0, :3], np.sum(expected, axis=0)[:3], rtol=10 * np.finfo(float).eps)
     assert curves[0, 3] == expected[-1][3]
     assert engine.open(case.task).epochs_per_call == 1
+
+
+@each_engine
+def test_a_session_cannot_be_pickled(engine):
+    with engine.open(make_case((3, 4, 2), "tanh", "identity", "squared_error").task) as session:
+        with pytest.raises(TypeError, match="cannot be pickled. Pickle its task"):
+            pickle.dumps(session)
+
+
+def test_a_session_of_the_compiled_engine_belongs_to_its_thread():
+    engine = pytest.importorskip("skl2net.engines._compiled").engine
+    case = make_case((3, 4, 2), "tanh", "identity", "squared_error")
+    session = engine.open(case.task)
+    with ThreadPoolExecutor(1) as pool, pytest.raises(RuntimeError, match="belongs to the thread that opened it"):
+        pool.submit(session.outputs, case.parameters).result()
+    assert session.outputs(case.parameters).shape == (6, 2)
 
 
 def test_default_engine_is_the_first_of_the_available_ones():
