@@ -31,8 +31,8 @@ PARAMETERS = {
     "l2_mode": list(MODES),
     "alpha": [None, 0.0, 1e-3, 0.3],
     "batch_size": ["auto", 1, 7, 1000],
-    "learning_rate": ["constant", "invscaling", "adaptive"],
-    "learning_rate_init": [1e-3, 0.1, 1e300],
+    "learning_rate": ["constant", "invscaling", "adaptive", "cosine"],
+    "learning_rate_init": [None, 1e-3, 0.1, 1e300],
     "power_t": [0.5, 1.0],
     "max_iter": [1, 2, 7],
     "max_fun": [1, 15000],
@@ -45,7 +45,7 @@ PARAMETERS = {
     "momentum": [0.0, 0.9],
     "nesterovs_momentum": [True, False],
     "random_state": [0, 1],
-    "activation": ACTIVATIONS,
+    "activation": [*ACTIVATIONS],
     "hidden_layer_sizes": [(5,), (17, 3), ()],
 }
 WRONG = [
