@@ -206,6 +206,25 @@ def regression(n_rows=60, n_features=4, n_outputs=1, seed=0):
     return X, Y.ravel() if n_outputs == 1 else Y
 
 
+class After:
+    """A callback that does something after each iteration, given its number. True stops the fit."""
+
+    def __init__(self, do):
+        self.do = do
+
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context):
+        pass
+
+    def on_fit_task_end(self, estimator, context):
+        return context.task_name == "iteration" and self.do(context.task_id + 1) is True
+
+
 class AtBytecode:
     """Ctrl-C at one of the bytecodes that skl2net runs, counted from 1; `n` is how many have been run."""
 

@@ -9,6 +9,7 @@ import sklearn
 from threadpoolctl import threadpool_limits
 
 from skl2net import engines
+from skl2net.solvers import lbfgs
 
 
 def pytest_addoption(parser):
@@ -48,6 +49,19 @@ def engine_of_workers(pytestconfig):
     """Skip a test whose worker processes would use another engine than this process."""
     if pytestconfig.getoption("engine") is not None:
         pytest.skip("worker processes use their own default engine, not that of --engine")
+
+
+@pytest.fixture
+def lbfgs_goes_uphill(monkeypatch):
+    """Give L-BFGS a first gradient of the wrong sign, so that its line search finds no smaller loss."""
+    first_state = lbfgs.first_state
+
+    def uphill(*args):
+        state = first_state(*args)
+        state.gradient *= -1
+        return state
+
+    monkeypatch.setattr(lbfgs, "first_state", uphill)
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from cases import classes, fit, flat, iterating_method, regression
 from sklearn.exceptions import ConvergenceWarning
 
 from skl2net import L2NetClassifier, L2NetClassifierCV, L2NetRegressor, NodeSweepCV, ParticleSwarm
-from skl2net.solvers import lbfgs
 
 ESTIMATORS = (L2NetClassifier, L2NetRegressor)
 each_estimator = pytest.mark.parametrize("estimator", ESTIMATORS)
@@ -689,18 +688,13 @@ def test_a_penalty_whose_gradient_overflows_in_lbfgs_is_refused(dtype, alpha):
         small(L2NetClassifier, solver="lbfgs", alpha=alpha).fit(X.astype(dtype), Y)
 
 
-def test_lbfgs_says_which_limit_it_met(monkeypatch):
+def test_lbfgs_says_that_it_met_max_iter():
     with pytest.warns(ConvergenceWarning, match=r"Increase max_iter \(now 3\)"):
         small(L2NetRegressor, solver="lbfgs").fit(X, Y)
-    first_state = lbfgs.first_state
 
-    def uphill(*args):
-        state = first_state(*args)
-        state.gradient *= -1
-        return state
 
-    # a line search that finds no smaller loss, as where rounding hides it
-    monkeypatch.setattr(lbfgs, "first_state", uphill)
+@pytest.mark.usefixtures("lbfgs_goes_uphill")
+def test_lbfgs_says_that_its_line_search_found_no_smaller_loss():
     with pytest.warns(ConvergenceWarning, match=r"line search found no smaller loss.*Increase tol"):
         small(L2NetRegressor, solver="lbfgs").fit(X, Y)
 

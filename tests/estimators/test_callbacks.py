@@ -14,7 +14,7 @@ import warnings
 import joblib
 import numpy as np
 import pytest
-from cases import AtBytecode, classes, converging_or_not, count_bytecodes, fit, flat, regression
+from cases import After, AtBytecode, classes, converging_or_not, count_bytecodes, fit, flat, regression
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
@@ -100,22 +100,6 @@ class Propagated(Recorder):
     """One that a search and a pipeline pass on to what they fit."""
 
     max_propagation_depth = None
-
-
-class Listener:
-    """A callback that does nothing, and wants nothing."""
-
-    def setup(self, estimator, context):
-        pass
-
-    def teardown(self, estimator, context):
-        pass
-
-    def on_fit_task_begin(self, estimator, context):
-        pass
-
-    def on_fit_task_end(self, estimator, context):
-        pass
 
 
 def raises(error):
@@ -267,7 +251,7 @@ def test_the_engine_runs_one_iteration_per_call_only_if_somebody_listens(monkeyp
         original = getattr(session, function)
         monkeypatch.setattr(session, function, lambda *args, run=original: calls.append(1) or run(*args))
     for solver in ("adam", "pso"):
-        for listeners, n_calls in (((), 2), ((Listener(),), 10), ((), 2)):
+        for listeners, n_calls in (((), 2), ((After(lambda n: None),), 10), ((), 2)):
             fit(L2NetClassifier((4,), solver=solver, max_iter=10, random_state=0).set_callbacks(*listeners), X, y)
             assert len(calls) == n_calls
             calls.clear()

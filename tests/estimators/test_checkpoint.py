@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cases import classes, converging_or_not, fit, flat, regression
+from cases import After, classes, converging_or_not, fit, flat, regression
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -36,25 +36,6 @@ NETS = {
         (4,), solver=ParticleSwarm(6, inertia=(0.9, 0.4), inertia_iterations=8), random_state=0
     ),
 }
-
-
-class After:
-    """A callback that does something after each iteration, given its number. True stops the fit."""
-
-    def __init__(self, do):
-        self.do = do
-
-    def setup(self, estimator, context):
-        pass
-
-    def teardown(self, estimator, context):
-        pass
-
-    def on_fit_task_begin(self, estimator, context):
-        pass
-
-    def on_fit_task_end(self, estimator, context):
-        return context.task_name == "iteration" and self.do(context.task_id + 1) is True
 
 
 def load(path):

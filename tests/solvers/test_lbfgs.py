@@ -24,7 +24,6 @@ from skl2net.engines.lbfgs import N_PAIRS, LBFGSLimits
 from skl2net.fitting import Plan, Watch, fit_network
 from skl2net.l2 import L2Rule
 from skl2net.problem import Problem
-from skl2net.solvers import lbfgs
 from skl2net.solvers.base import Diverged
 from skl2net.solvers.curves import IterationTotals
 from skl2net.solvers.lbfgs import LBFGS
@@ -381,18 +380,11 @@ def test_it_ends_when_scipy_does(end, engine):
 
 
 @each_engine
-def test_it_ends_where_no_step_decreases_the_loss(engine, monkeypatch):
-    # a first gradient of the wrong sign: each of the trials increases the loss, by more than its rounding error
+@pytest.mark.usefixtures("lbfgs_goes_uphill")
+def test_it_ends_where_no_step_decreases_the_loss(engine):
+    # each of the trials increases the loss, by more than its rounding error
     problem, start = make_problem("quadratic", engine)
     state = first_state(problem, start, NEVER)
-    first = lbfgs.first_state
-
-    def uphill(*args):
-        state = first(*args)
-        state.gradient *= -1
-        return state
-
-    monkeypatch.setattr(lbfgs, "first_state", uphill)
     message, monitor = minimise(problem, start, n_iterations=1000)
     assert (monitor.n_iter, monitor.state.loss) == (0, state.loss)
     np.testing.assert_array_equal(monitor.state.parameters, start)
