@@ -1,36 +1,29 @@
 """The report of a fit: the L2 rule that ran, its equivalents in other libraries, and the size of the weights."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from html import escape
 from textwrap import wrap
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skl2net import notebook
-from skl2net.conventions import AlphaConversion, equivalents
+from skl2net.conventions import Equivalents, equivalents
 from skl2net.l2 import timescale
 
 LARGE, _VERY_LARGE = 5.0, 25.0  # weights beyond which the remarks speak of over-fitting
 
 _NO_SHARE = {
     "adam": (
-        "Adam divides the gradient of the penalty by its own size, so that it removes no fixed share of a weight; "
-        "compare such runs by alpha, or use l2_mode='decoupled', which has a timescale."
+        "Adam divides the gradient of the penalty by its own size; compare such runs by alpha, or use "
+        "l2_mode='decoupled', which has a timescale."
     ),
     "lbfgs": "L-BFGS minimises the whole objective, without updates of a fixed size; compare such runs by alpha.",
     "pso": "The swarm compares the errors of its particles, without updates; compare such runs by alpha.",
 }
 
-# Captions of the equivalents, by `AlphaConversion.sense`.
-_ELSEWHERE = {
-    "trajectory": "The same trajectory",
-    "limit": "As epsilon goes to 0",
-    "objective": "The same objective",
-    "batches": "The same update, except for the last batch",
-    "parts": "The same update of most parameters",
-    "share": "The same share",
-}
+_MOST_USED = ("sklearn.", "torch.", "keras.")  # libraries whose equivalents the report prints
 
 _COLUMNS = 100  # of the printed report
 _NO_BREAK = "\N{NO-BREAK SPACE}"  # between a name and its number
@@ -44,8 +37,9 @@ class L2Report:
     ----------
     l2_mode : str
         Name of the rule.
-    alpha : tuple of float
-        Strength of the rule in each layer, the numbers that ran (also where the parameter `alpha` is None).
+    alpha : float or tuple of float
+        Strength of the rule that ran (also where the parameter `alpha` is None): one number, or one for each layer if
+        they differ.
     solver : str
         Name of the solver.
     learning_rate, momentum : float or None
@@ -73,13 +67,14 @@ class L2Report:
         Largest ``|w|`` of each layer.
     remarks : tuple of str
         Further remarks.
-    equivalents : tuple of AlphaConversion
-        The equivalent of `alpha` in other libraries, exact ones first. Empty if `alpha` is 0 or differs between layers,
-        and for a swarm with a user-defined objective.
+    equivalents : Equivalents
+        The equivalents of `alpha` in other libraries, exact ones first: a tuple of `AlphaConversion` that prints as a
+        table. The report itself prints those in scikit-learn, PyTorch and Keras. Empty if `alpha` is 0 or differs
+        between layers, and for a swarm with a user-defined objective.
     """
 
     l2_mode: str
-    alpha: tuple[float, ...]
+    alpha: float | tuple[float, ...]
     solver: str
     learning_rate: float | None
     momentum: float | None
@@ -94,11 +89,26 @@ class L2Report:
     sum_of_squares: NDArray[np.float64]
     largest: NDArray[np.float64]
     remarks: tuple[str, ...]
-    equivalents: tuple[AlphaConversion, ...]
+    equivalents: Equivalents
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the attributes as numbers, strings, lists and dicts, as for JSON or an experiment tracker.
+
+        Returns
+        -------
+        dict
+            The attributes by name. `equivalents` is a dict of numbers by the names that `convert_alpha` takes.
+        """
+        attributes = {field.name: getattr(self, field.name) for field in fields(self)}
+        attributes["equivalents"] = {conversion.target: conversion.alpha for conversion in self.equivalents}
+        return {
+            name: np.asarray(value).tolist() if isinstance(value, tuple | np.ndarray) else value
+            for name, value in attributes.items()
+        }
 
     def _facts(self):
         """Pairs of a caption and a text."""
-        yield "Rule", f"l2_mode={self.l2_mode!r}, alpha={_number(self.alpha)}, solver={self.solver!r}"
+        yield "Rule", f"l2_mode={self.l2_mode!r}, alpha={_number(np.ravel(self.alpha))}, solver={self.solver!r}"
         yield "Update" if self.updates_per_epoch else "Objective", f"{self.rule}   (biases are left alone)"
         if self.updates_per_epoch:
             at_first = " at first" if self.schedule else ""
@@ -115,11 +125,14 @@ class L2Report:
             yield "Timescale", f"{_number(self.timescale)} epochs: how long a weight is remembered"
         for remark in self.remarks:
             yield "Remark", remark
-        for sense, caption in _ELSEWHERE.items():
-            names = [_elsewhere(conversion) for conversion in self.equivalents if conversion.sense == sense]
-            if names:
-                names = [name.replace(" ", _NO_BREAK) for name in names]
-                yield "Elsewhere", f"{caption}: {', '.join(names)}"
+        if self.equivalents:
+            shown = Equivalents(found for found in self.equivalents if found.target.startswith(_MOST_USED))
+            n_more = len(self.equivalents) - len(shown)
+            texts = []
+            for sense, numbers in shown.by_sense().items():
+                pairs = [f"{names} {number}".replace(" ", _NO_BREAK) for number, names in numbers.items()]
+                texts.append(f"{sense}: {'; '.join(pairs)}.")
+            yield "Elsewhere", " ".join([*texts, f"{n_more} more in report.equivalents." if n_more else ""])
 
     def _layers(self):
         """Index, sum of squares and largest weight of each layer, as text."""
@@ -172,10 +185,10 @@ def make_report(applied, coefs, *, held_out=None, has_target_scale=False):
     `held_out` is None if nothing was held out; `has_target_scale` says whether targets were divided by their standard
     deviation.
     """
-    share = applied.share
+    share, alphas = applied.share, applied.rule.alpha
     return L2Report(
         l2_mode=applied.rule.mode,
-        alpha=applied.rule.alpha,
+        alpha=alphas[0] if len(set(alphas)) == 1 else alphas,
         solver=applied.solver,
         learning_rate=applied.learning_rate,
         momentum=applied.constants.get("momentum"),
@@ -198,7 +211,7 @@ def _equivalents(applied, coefs):
     """The equivalents of alpha in other libraries."""
     alpha = applied.rule.alpha[0]
     if alpha == 0 or len(set(applied.rule.alpha)) > 1 or applied.objective != "mean loss":
-        return ()
+        return Equivalents()
     return equivalents(
         alpha,
         applied.rule.mode,
@@ -222,14 +235,6 @@ def _whole(n):
     """
     whole = round(n)
     return whole if whole > 0 and abs(n - whole) <= 16 * np.finfo(np.float32).eps * whole else None
-
-
-def _elsewhere(conversion):
-    """Name and number of an equivalent, and its learning rate if that is different."""
-    text = f"{conversion.target} {conversion.alpha:.6g}"
-    if conversion.learning_rate is not None and conversion.learning_rate_factor != 1:
-        text += f" (learning rate {conversion.learning_rate:.6g})"
-    return text
 
 
 def _describe(coefficients, updates_per_epoch, objective):

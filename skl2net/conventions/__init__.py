@@ -7,7 +7,7 @@ number in another convention, `comparison` whether the two do the same, and `res
 from skl2net.conventions.convention import Convention
 from skl2net.conventions.conversion import convert_alpha, equivalents, list_conventions
 from skl2net.conventions.records import ALIASES, CONVENTIONS, LEFT_OUT
-from skl2net.conventions.result import AlphaConversion
+from skl2net.conventions.result import AlphaConversion, Equivalents
 
 __all__ = [
     "ALIASES",
@@ -15,6 +15,7 @@ __all__ = [
     "LEFT_OUT",
     "AlphaConversion",
     "Convention",
+    "Equivalents",
     "convert_alpha",
     "equivalents",
     "list_conventions",

@@ -13,7 +13,7 @@ from numbers import Integral, Real
 from skl2net._sklearn_private import Interval
 from skl2net.conventions.comparison import FULL_BATCH, NAMES, Pair, find_conditions, find_differences
 from skl2net.conventions.records import ALIASES, CONVENTIONS, LEFT_OUT
-from skl2net.conventions.result import SENSES, AlphaConversion, ConventionTable, claim_of
+from skl2net.conventions.result import SENSES, AlphaConversion, ConventionTable, Equivalents, claim_of
 from skl2net.l2 import long_run_share
 from skl2net.losses import LOSSES
 
@@ -174,7 +174,7 @@ def equivalents(alpha, l2_mode, *, solver, n_layers, n_outputs, **run):
             continue
         if conversion.alpha is not None and conversion.sense != "penalty":
             found.append(conversion)
-    return tuple(sorted(found, key=lambda conversion: (not conversion.exact, SENSES.index(conversion.sense))))
+    return Equivalents(sorted(found, key=lambda conversion: (not conversion.exact, SENSES.index(conversion.sense))))
 
 
 def list_conventions() -> ConventionTable:

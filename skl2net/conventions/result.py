@@ -24,6 +24,14 @@ _QUALIFIERS = {
     "batches": "except in the last batch of an epoch",
     "parts": "except for the parameters that one of them treats differently",
 }
+_CAPTIONS = {
+    "trajectory": "The same trajectory",
+    "limit": "As epsilon goes to 0",
+    "objective": "The same objective",
+    "batches": "The same update, except for the last batch",
+    "parts": "The same update of most parameters",
+    "share": "The same share",
+}
 
 
 @dataclass(frozen=True)
@@ -156,6 +164,44 @@ class AlphaConversion:
         return notebook.show("AlphaConversion", notebook.table(rows))
 
 
+class Equivalents(tuple[AlphaConversion, ...]):
+    """The equivalents of a rule in other libraries: a tuple that prints and displays as a table of numbers."""
+
+    __slots__ = ()
+
+    def by_sense(self) -> dict[str, dict[str, str]]:
+        """Return the names of the conventions by the sense of equivalence, and by the number to type there."""
+        found: dict[str, dict[str, list[str]]] = {}
+        for sense, caption in _CAPTIONS.items():
+            for conversion in self:
+                if conversion.sense == sense:
+                    found.setdefault(caption, {}).setdefault(_number_and_rate(conversion), []).append(conversion.target)
+        return {
+            caption: {number: _joined(names) for number, names in numbers.items()} for caption, numbers in found.items()
+        }
+
+    def __str__(self) -> str:
+        lines = []
+        for caption, numbers in self.by_sense().items():
+            width = max(map(len, numbers)) + 2
+            lines.append(f"{caption}:")
+            for number, names in numbers.items():
+                lines += textwrap.wrap(
+                    f"  {number:<{width}}{names}", WIDTH, subsequent_indent=" " * (width + 2), break_on_hyphens=False
+                )
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        rows = [
+            tuple(map(escape, (number, names, caption)))
+            for caption, numbers in self.by_sense().items()
+            for number, names in numbers.items()
+        ]
+        return notebook.show("Equivalents", notebook.table(rows, header=("number", "where", "in which sense")))
+
+
 class ConventionTable(tuple[Convention, ...]):
     """The conventions, as `list_conventions` returns them: a tuple that prints and displays as a table."""
 
@@ -188,6 +234,26 @@ def claim_of(senses, *, same_optimiser=False, linear=False):
     if linear:
         qualifiers.append("without hidden layers")
     return ", ".join([_CLAIMS[base], *qualifiers])
+
+
+def _number_and_rate(conversion):
+    """The number to type, and the learning rate if that is different."""
+    text = f"{conversion.alpha:.6g}"
+    if conversion.learning_rate is not None and conversion.learning_rate_factor != 1:
+        text += f" (learning rate {conversion.learning_rate:.6g})"
+    return text
+
+
+def _joined(names):
+    """Names of conventions, those of one library as in "torch.SGD/Adam"."""
+    joined = []
+    for name in names:
+        library, _, rest = name.partition(".")
+        if rest and joined and joined[-1].startswith(f"{library}."):
+            joined[-1] += f"/{rest}"
+        else:
+            joined.append(name)
+    return ", ".join(joined)
 
 
 def _capital(text):

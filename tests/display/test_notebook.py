@@ -28,6 +28,7 @@ class Balance(HTMLParser):
         fit(L2NetClassifier((3,), max_iter=2, random_state=0), *classes()).l2_report(),
         convert_alpha(1e-4, "penalty", "torch.SGD", learning_rate=0.1),
         list_conventions(),
+        fit(L2NetClassifier((3,), max_iter=2, random_state=0), *classes()).l2_report().equivalents,
     ],
     ids=lambda result: type(result).__name__,
 )

@@ -1,6 +1,9 @@
 """The report says what ran: its numbers are those of the rule, its words name what a reader needs."""
 
+import json
+import re
 import warnings
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -79,7 +82,7 @@ def test_a_penalty_under_adam_has_no_share_and_the_report_says_why(mode):
     assert told.share is None
     assert told.timescale is None
     assert "Adam divides" in told.reason
-    assert "compare such runs by alpha" in str(told)
+    assert "compare such runs by alpha" in " ".join(str(told).split())
 
 
 @pytest.mark.parametrize(
@@ -235,9 +238,45 @@ def test_equivalents_begin_with_the_exact_ones():
     assert (numbers["tfa.SGDW"].sense, numbers["tfa.SGDW"].alpha) == ("share", pytest.approx(share, rel=share))
     exact = [conversion.exact for conversion in told.equivalents]
     assert exact == sorted(exact, reverse=True)
-    for text in (str(told), told._repr_html_().replace("\N{NO-BREAK SPACE}", " ")):
-        assert "The same trajectory: sklearn.MLP 0.2, torch.SGD 0.01" in text
-        assert "The same share: keras.weight_decay 0.02" in text
+
+
+def test_the_report_shows_the_three_libraries_most_used_and_names_the_rest_on_request():
+    told = report(solver="sgd", l2_mode="penalty", learning_rate_init=0.1, momentum=0.5)
+    for text in (" ".join(str(told).split()), told._repr_html_().replace("\N{NO-BREAK SPACE}", " ")):
+        assert "The same trajectory: sklearn.MLP 0.2; torch.SGD 0.01; keras.L2 0.005. The same share: keras.w" in text
+        assert f" {len(told.equivalents) - 4} more in report.equivalents." in text
+        assert "nielsen" not in text
+    for conversion in told.equivalents:
+        for text in (str(told.equivalents), told.equivalents._repr_html_()):
+            assert f"{conversion.alpha:.6g}" in text
+            assert re.search(rf"\b{re.escape(conversion.target.rpartition('.')[2])}", text)
+    assert report(solver="sgd", alpha=0.0).equivalents == ()
+
+
+def test_equal_numbers_are_told_once():
+    told = report(solver="lbfgs", alpha=0.01)
+    assert "torch.SGD/Adam/NAdam/RAdam/RMSprop/Adagrad/Adamax 0.01; keras.L2 0.005" in str(told)
+    numbers = [
+        line.split()[0] for line in str(told.equivalents).splitlines() if line.startswith("  ") and line[2] != " "
+    ]
+    assert len(numbers) == len(set(numbers)) == len({conversion.alpha for conversion in told.equivalents})
+
+
+@pytest.mark.parametrize("settings", [{"solver": "sgd"}, {"solver": "lbfgs"}, {"solver": "adam", "alpha": [0.1, 0.2]}])
+def test_the_report_as_a_dict_is_json_with_the_attributes(settings):
+    told = report(**settings)
+    read = json.loads(json.dumps(told.to_dict()))
+    assert list(read) == [field.name for field in fields(told)]
+    assert read["equivalents"] == {conversion.target: conversion.alpha for conversion in told.equivalents}
+    for name, value in read.items():
+        if name != "equivalents":
+            np.testing.assert_array_equal(value, getattr(told, name))
+
+
+def test_alpha_is_the_number_that_was_given_if_all_layers_share_it():
+    assert report(alpha=0.25).alpha == report(alpha=[0.25, 0.25]).alpha == 0.25
+    assert report(alpha=None, l2_mode="prior").alpha == 5
+    assert report(alpha=[0.25, 0.5]).alpha == (0.25, 0.5)
 
 
 def test_equivalents_are_those_of_the_solver_and_the_network():
@@ -254,7 +293,8 @@ def test_equivalents_name_the_learning_rate_where_it_is_another():
     settings = {"solver": "sgd", "learning_rate_init": 0.01, "momentum": 0.0, "batch_size": 20, "max_iter": 2}
     net = L2NetRegressor((5,), l2_mode="penalty", alpha=0.01, learning_rate="constant", **settings)
     told = fit(net, X, X[:, 0]).l2_report()
-    assert "torch.SGD 0.02 (learning rate 0.005)" in str(told)
+    assert "torch.SGD, keras.weight_decay 0.02 (learning rate 0.005)" in str(told)
+    assert "0.02 (learning rate 0.005)" in str(told.equivalents)
 
 
 @pytest.mark.parametrize("alpha", [0.0, [0.01, 0.02]])

@@ -394,7 +394,7 @@ def test_a_fitted_search_is_the_network_that_it_found(one, search):
     X, y = data(one)
     found = fit(make_pipeline(StandardScaler(), small(search, alphas=ALPHAS, cv=2)), X, y)
     net = found[-1]
-    assert net.l2_report().alpha == (net.alpha_, net.alpha_)
+    assert net.l2_report().alpha == net.alpha_
     assert net.loss_ == net.loss_curve_[-1]
     assert not hasattr(net, "partial_fit")
     again = joblib.load(_dumped(net))
@@ -604,7 +604,7 @@ def test_a_scorer_that_raises_counts_as_error_score():
     X, y = classes(60)
 
     def scorer(net, X, y):
-        if net.l2_report().alpha[0] == 10.0:
+        if net.l2_report().alpha == 10.0:
             raise RuntimeError("not today")
         return net.score(X, y)
 

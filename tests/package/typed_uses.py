@@ -72,7 +72,8 @@ def read_a_report() -> str:
     net = L2NetClassifier((5,), solver="sgd", l2_mode="decoupled", max_iter=5).fit(X.tolist(), y.tolist())
     report = net.l2_report()
     assert_type(report, L2Report)
-    assert_type(report.alpha, tuple[float, ...])
+    assert_type(report.alpha, float | tuple[float, ...])
+    assert_type(report.to_dict(), dict[str, Any])
     assert_type(report.timescale, NDArray[np.float64] | None)
     return str(report) + report.rule
 

@@ -288,7 +288,7 @@ def assert_belongs_together(net, n_before, X, y):
     assert norm == pytest.approx(norms[-1], rel=1e-12)
     if isinstance(net, L2NetRegressor):  # L-BFGS and the polish: the loss of the weights themselves
         assert net.data_loss_ == pytest.approx(0.5 * np.mean((net.predict(X) - y) ** 2) / y.var(), rel=1e-9)
-        assert net.loss_ == pytest.approx(net.data_loss_ + net.l2_report().alpha[0] / (2 * len(X)) * norm, rel=1e-9)
+        assert net.loss_ == pytest.approx(net.data_loss_ + net.l2_report().alpha / (2 * len(X)) * norm, rel=1e-9)
     else:
         assert net.t_ == (n_before + net.n_iter_) * len(X)
 
