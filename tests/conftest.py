@@ -9,7 +9,7 @@ import sklearn
 from threadpoolctl import threadpool_limits
 
 from skl2net import engines
-from skl2net.solvers import lbfgs
+from skl2net.engines import lbfgs
 
 
 def pytest_addoption(parser):
@@ -51,9 +51,16 @@ def engine_of_workers(pytestconfig):
         pytest.skip("worker processes use their own default engine, not that of --engine")
 
 
+def _method_of_default_engine(name):
+    """A method of the sessions of the default engine; skip a test if it has none of that name."""
+    method = getattr(engines.default_engine().session, name, None)
+    return pytest.skip(f"the engine has no {name}") if method is None else method
+
+
 @pytest.fixture
 def lbfgs_goes_uphill(monkeypatch):
-    """Give L-BFGS a first gradient of the wrong sign, so that its line search finds no smaller loss."""
+    """Give the engine's L-BFGS a first gradient of the wrong sign, so that its line search finds no smaller loss."""
+    _method_of_default_engine("iterate_lbfgs")
     first_state = lbfgs.first_state
 
     def uphill(*args):
@@ -69,8 +76,7 @@ def failing_engine(monkeypatch):
     """Function that lets the default engine raise an error at the end of a call, counted from 1, of a function."""
 
     def fail(function, call, error=KeyboardInterrupt):
-        session = engines.default_engine().session
-        original = getattr(session, function)
+        session, original = engines.default_engine().session, _method_of_default_engine(function)
         n_calls = 0
 
         def failing(*args, **kwargs):
@@ -91,8 +97,7 @@ def iterations_per_call(monkeypatch):
     """Function that sets how many epochs, or iterations of a swarm or L-BFGS, the default engine does in one call."""
 
     def limit(n):
-        session = engines.default_engine().session
-        iterate = session.iterate_lbfgs
+        session, iterate = engines.default_engine().session, _method_of_default_engine("iterate_lbfgs")
 
         def iterate_some(self, state, penalty, limits, n_iterations):
             return iterate(self, state, penalty, limits, min(n, n_iterations))

@@ -30,6 +30,7 @@ from libc.string cimport memset
 import numpy as np
 
 from skl2net._sklearn_private import openmp_effective_n_threads
+from skl2net.engines import lbfgs
 from skl2net.engines.base import Engine, EpochTotals, Session
 
 
@@ -407,8 +408,22 @@ class CompiledSession(Session):
         moved["neighbourhood_best"] = moved["neighbourhood_best"].astype(np.intp, copy=False)
         return replace(swarm, n_iterations=c_swarm.t, **moved), curves[: c_swarm.n_done]
 
+    def minimise_by_lbfgs(self, parameters, penalty, limits, max_iter, report, n_per_report=1, bounds=lbfgs.UNBOUNDED):
+        """See `Session.minimise_by_lbfgs`."""
+        if bounds != lbfgs.UNBOUNDED:
+            return super().minimise_by_lbfgs(parameters, penalty, limits, max_iter, report, bounds=bounds)
+        state = lbfgs.first_state(self, parameters, penalty, limits)
+        while state.status == "running" and state.n_iterations < max_iter:
+            curves = self.iterate_lbfgs(state, penalty, limits, min(n_per_report, max_iter - state.n_iterations))
+            if len(curves):
+                report(state.parameters.astype(self.dtype), curves)
+        return state.status
+
     def iterate_lbfgs(self, state, penalty, limits, n_iterations):
-        """See `Session.iterate_lbfgs`."""
+        """Some iterations of L-BFGS, at most `n_iterations` and about 0.1 s: loss, data loss and Σw² after each.
+
+        If the call is interrupted, the `LBFGSState` is that of the last finished iteration.
+        """
         cdef _Call call = self._call
         held = call.begin()
         cdef lbfgs_t c_state

@@ -1,12 +1,11 @@
 """What an engine is: `Engine.open` takes a task, and returns a `Session` that computes with it.
 
 `skl2net.engines.reference` is the oracle for every other engine. A session must define `outputs`, `losses`,
-`loss_and_gradient` and `run_updates`; iterations of a swarm and of L-BFGS are defined here in terms of these.
+`loss_and_gradient` and `run_updates`; iterations of a swarm and L-BFGS are defined here in terms of these.
 
 Ctrl-C and `Task.is_cancelled` are checked between blocks of work; they end a call with the handler's exception or with
-`Cancelled`, and its results are discarded. An `OptimiserState` is then that of the last finished update, and an
-`LBFGSState` that of the last finished iteration. A solver should ask for no more than about 0.1 s of work in one call,
-if it can be divided: the session knows how much that is.
+`Cancelled`, and its results are discarded. An `OptimiserState` is then that of the last finished update. A solver
+should ask for no more than about 0.1 s of work in one call, if it can be divided: the session knows how much that is.
 """
 
 from collections.abc import Callable
@@ -285,26 +284,33 @@ class Session:
 
         return swarm.iterate(state, motion, evaluate, network)
 
-    def iterate_lbfgs(self, state, penalty, limits, n_iterations):
-        """Iterate L-BFGS.
+    def minimise_by_lbfgs(self, parameters, penalty, limits, max_iter, report, n_per_report=1, bounds=lbfgs.UNBOUNDED):
+        """Minimise data loss plus penalty by L-BFGS.
 
         Parameters
         ----------
-        state : LBFGSState
-            Changed in place.
+        parameters : ndarray of shape (n_parameters,)
+            Where to start.
         penalty : ndarray of shape (n_layers,)
             Coefficient of each layer.
         limits : LBFGSLimits
-        n_iterations : int
-            Largest number of iterations. The call ends earlier if they take more than about 0.1 s.
+        max_iter : int
+        report : callable
+            ``report(parameters, curves)``, called after each iteration, or after several: the parameters after the last
+            of them, and an array of shape (n_iterations, 3) of loss, data loss and Σw² after each.
+        n_per_report : int or inf, default=1
+            Largest number of iterations of a report.
+        bounds : (float, float), default=(-inf, inf)
+            Bounds of each parameter. Gradient components pointing out of the bounds are ignored.
 
         Returns
         -------
-        ndarray of shape (n_done, 3)
-            Loss, data loss and Σw² after each iteration.
+        str
+            "gradient" or "reduction" if it has converged, "running" after `max_iter` iterations, "max_fun",
+            "line_search" if no step decreases the loss, "overflow" if loss or gradient are not finite at the start, and
+            "diverged" if the next parameters are not.
         """
-        totals = lbfgs.step(self, state, penalty, limits) if n_iterations else None
-        return np.reshape([] if totals is None else totals, (-1, 3))
+        return lbfgs.minimise(self, parameters, penalty, limits, max_iter, report, bounds)
 
 
 class Engine:

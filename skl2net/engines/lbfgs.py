@@ -1,26 +1,21 @@
-"""L-BFGS in NumPy: `step` is one iteration, which `Session.iterate_lbfgs` runs.
+"""L-BFGS by `scipy.optimize`, for engines that have none of their own and within bounds.
 
-The compiled engine does the same, many times in one call. The iterates are those of `scipy.optimize.minimize` with
-``method="L-BFGS-B"`` and no bounds, up to rounding.
-
-References
-----------
-J. Nocedal, "Updating quasi-Newton matrices with limited storage", Mathematics of Computation 35 (1980), 773-782.
+The compiled engine has one whose iterates are the same, up to rounding; an `LBFGSState` is what its calls continue.
 """
 
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-
-from skl2net.engines.line_search import LARGEST_STEP, MAX_TRIALS, LineSearch, Trial
+import scipy.optimize
 
 N_PAIRS = 10
+UNBOUNDED = -np.inf, np.inf
 
 
 @dataclass
 class LBFGSState:
-    """State of L-BFGS in double precision. Engines update it in place.
+    """State of L-BFGS in double precision. The compiled engine updates it in place.
 
     Parameters
     ----------
@@ -38,8 +33,7 @@ class LBFGSState:
     n_iterations : int, default=0
     n_evaluations : int, default=1
     status : str, default="running"
-        Or why the iterations have ended: "gradient" and "reduction" have converged, "max_fun" has reached the limit,
-        "line_search" found no step with a smaller loss, and the next parameters of "diverged" are not finite.
+        See `Session.minimise_by_lbfgs`. "gradient" and "reduction" have converged.
     """
 
     parameters: np.ndarray
@@ -75,102 +69,54 @@ class LBFGSLimits(NamedTuple):
 
 def first_state(session, parameters, penalty, limits):
     """The `LBFGSState` before the first iteration. `penalty` has the coefficient of each layer."""
-    loss, gradient = _evaluate(session, parameters, penalty)
-    n = len(parameters)
+    loss, gradient = session.objective_and_gradient(parameters, penalty)
+    gradient, n = gradient.astype(np.float64), len(parameters)
     pairs = [np.zeros((N_PAIRS, n)) for _ in range(2)]
     state = LBFGSState(parameters.astype(np.float64), gradient, loss, *pairs, np.zeros(N_PAIRS))
-    if np.abs(gradient).max() <= limits.gtol:
+    if not _are_finite(loss, gradient):
+        state.status = "overflow"
+    elif np.abs(gradient).max() <= limits.gtol:
         state.status = "gradient"
     return state
 
 
-def step(session, state, penalty, limits):
-    """One iteration, which changes the state in place; its status must be "running".
+def minimise(session, parameters, penalty, limits, max_iter, report, bounds=UNBOUNDED):
+    """See `Session.minimise_by_lbfgs`."""
+    network = session.task.network
 
-    Returns the `totals` of the iteration. If no parameters were found it returns None, and the status says why.
-    """
-    found = None
-    while found is None:
-        direction = descent_direction(state)
-        slope = _dot(state.gradient, direction)
-        if slope < 0:
-            found = _search(session, state, penalty, limits, direction, slope)
-        if found is None:
-            if state.n_updates == 0:
-                state.status = "line_search"
-                return None
-            state.n_updates, state.scale = 0, 1.0
-    parameters, loss, gradient, length, slope_after = found
-    if not (np.isfinite(loss) and np.isfinite(parameters.astype(session.dtype)).all()):
-        state.status = "diverged"
-        return None
-    curvature = (slope_after - slope) * length
-    if curvature > np.finfo(np.float64).eps * -slope * length:
-        at, change = state.n_updates % len(state.steps), gradient - state.gradient
-        state.steps[at], state.changes[at], state.curvatures[at] = length * direction, change, curvature
-        state.n_updates, state.scale = state.n_updates + 1, _dot(change, change) / curvature
-    state.status = _status(state, limits, loss, gradient, length)
-    state.parameters[:], state.gradient[:], state.loss = parameters, gradient, loss
-    state.n_iterations += 1
-    return totals(session, state, penalty)
+    def evaluate(x):
+        value, gradient = session.objective_and_gradient(x.astype(session.dtype), penalty)
+        return value, gradient.astype(np.float64)
 
+    def objective(x):
+        value, gradient = evaluate(x)
+        if _are_finite(value, gradient):
+            return value, gradient
+        return loss + max(abs(loss), 1.0), np.zeros(len(x))  # a wall from which the line search returns
 
-def descent_direction(state):
-    """The direction -H·gradient, by the two-loop recursion; the pairs describe the curvature, whose inverse is H."""
-    n_pairs = len(state.steps)
-    pairs = [i % n_pairs for i in range(max(0, state.n_updates - n_pairs), state.n_updates)]  # the oldest first
-    direction, shares = -state.gradient, np.empty(n_pairs)
-    for i in reversed(pairs):
-        shares[i] = _dot(state.steps[i], direction) / state.curvatures[i]
-        direction -= shares[i] * state.changes[i]
-    direction /= state.scale
-    for i in pairs:
-        direction += (shares[i] - _dot(state.changes[i], direction) / state.curvatures[i]) * state.steps[i]
-    return direction
+    def finish_iteration(intermediate_result):
+        nonlocal loss
+        x, loss = intermediate_result.x.astype(session.dtype), float(intermediate_result.fun)
+        data_loss = loss - float(network.penalty(x, penalty))
+        report(x, np.array([[loss, data_loss, network.weight_norm(x)]]))
+
+    loss, gradient = evaluate(parameters)
+    if not _are_finite(loss, gradient):
+        return "overflow"
+    result = scipy.optimize.minimize(
+        objective,
+        parameters.astype(np.float64),
+        method="L-BFGS-B",
+        jac=True,
+        bounds=None if bounds == UNBOUNDED else scipy.optimize.Bounds(*bounds),
+        callback=finish_iteration,
+        options={"maxiter": max_iter, "maxfun": limits.max_fun, "gtol": limits.gtol, "ftol": max(limits.ftol, 0.0)},
+    )
+    if result.status == 1:
+        return "max_fun" if result.nfev > limits.max_fun else "running"
+    return "line_search" if result.status == 2 else "reduction"
 
 
-def _search(session, state, penalty, limits, direction, slope):
-    """The next parameters, their loss and gradient, the length of the step and the slope there; None if not found."""
-    length = 1.0
-    if state.n_iterations == 0:
-        length = min(1 / np.sqrt(_dot(direction, direction)), LARGEST_STEP)
-    search = LineSearch(Trial(0.0, np.float64(state.loss), np.float64(slope)), length)
-    for _ in range(MAX_TRIALS):
-        parameters = state.parameters + search.step * direction
-        loss, gradient = _evaluate(session, parameters, penalty)
-        state.n_evaluations += 1
-        length, slope = search.step, _dot(gradient, direction)
-        if search.ends(loss, slope):
-            if search.is_satisfied or loss < state.loss or np.abs(gradient).max() <= limits.gtol:
-                return parameters, loss, gradient, length, slope
-            return None  # the steps are too short to change the loss
-    return None
-
-
-def _status(state, limits, loss, gradient, length):
-    """The status after an iteration that has gone from `state` to this loss and gradient, by a step of this length."""
-    if state.n_evaluations > limits.max_fun:
-        return "max_fun"
-    if np.abs(gradient).max() <= limits.gtol:
-        return "gradient"
-    # at the largest step, the direction was far too short
-    has_stalled = length < LARGEST_STEP and state.loss - loss <= limits.ftol * max(abs(state.loss), abs(loss), 1.0)
-    return "reduction" if has_stalled else "running"
-
-
-def totals(session, state, penalty):
-    """Loss, data loss and Σw² at the parameters of a state."""
-    parameters, network = state.parameters.astype(session.dtype), session.task.network
-    data_loss = float(state.loss) - float(network.penalty(parameters, penalty))
-    return float(state.loss), data_loss, network.weight_norm(parameters)
-
-
-def _evaluate(session, parameters, penalty):
-    """Objective and gradient in double precision; the engine computes in that of the data."""
-    loss, gradient = session.objective_and_gradient(parameters.astype(session.dtype, copy=False), penalty)
-    return np.float64(loss), gradient.astype(np.float64)
-
-
-def _dot(a, b):
-    # not np.dot: it may wake threads of BLAS
-    return np.einsum("i,i", a, b)
+def _are_finite(loss, gradient):
+    """Whether a loss and the square of its gradient are finite."""
+    return np.isfinite(loss) and np.isfinite(np.einsum("i,i", gradient, gradient))

@@ -1,13 +1,10 @@
-"""L-BFGS: full-batch minimisation of data loss plus penalty.
-
-One iteration is `skl2net.engines.lbfgs.step`.
-"""
+"""L-BFGS: full-batch minimisation of data loss plus penalty, by `skl2net.engines.base.Session.minimise_by_lbfgs`."""
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from skl2net.engines.lbfgs import LBFGSLimits, first_state, totals
+from skl2net.engines.lbfgs import UNBOUNDED, LBFGSLimits
 from skl2net.solvers.base import Diverged, Solver
 from skl2net.solvers.curves import IterationTotals
 
@@ -32,10 +29,13 @@ class LBFGS(Solver):
     max_fun : int or inf
     ftol : float, default=None
         Replaces 2.2e-5·tol above.
+    bounds : (float, float), default=(-inf, inf)
+        Bounds of each parameter.
     """
 
     max_fun: int
     ftol: float | None = None
+    bounds: tuple[float, float] = UNBOUNDED
 
     name = "lbfgs"
     why_no_decay = "L-BFGS minimises an objective, and weight decay has none"
@@ -48,25 +48,25 @@ class LBFGS(Solver):
     @np.errstate(all="ignore")  # a trial may overflow; the line search goes on from there
     def minimise(self, problem, start, monitor):
         """See `Solver.minimise`. Only the parameters of an earlier training are used, not its state."""
-        tol, dtype = monitor.stopping.tol, problem.session.dtype
-        ftol = max(2.2204460492503131e-05 * tol, float(np.finfo(dtype).eps)) if self.ftol is None else self.ftol
+        session, penalty, max_iter = problem.session, problem.coefficients.penalty, monitor.stopping.max_iter
+        tol = monitor.stopping.tol
+        ftol = max(2.2204460492503131e-05 * tol, float(np.finfo(session.dtype).eps)) if self.ftol is None else self.ftol
         limits = LBFGSLimits(self.max_fun, tol, ftol)
-        session, penalty = problem.session, problem.coefficients.penalty
-        state = first_state(session, start.parameters, penalty, limits)
-        if not (np.isfinite(state.loss) and np.isfinite(np.einsum("i,i", state.gradient, state.gradient))):
-            raise Diverged(_advice(problem), is_at_start=True)
-        while state.status == "running" and monitor.n_iter < monitor.stopping.max_iter:
-            n = min(monitor.stopping.max_iter - monitor.n_iter, monitor.n_until_decision)
-            curves = session.iterate_lbfgs(state, penalty, limits, n)
-            if state.status == "diverged":
-                raise Diverged(_advice(problem), n_unreported=len(curves))
-            if len(curves):
-                iterations = [*map(IterationTotals._make, curves.tolist())]
-                monitor.finish(state.parameters.astype(dtype), iterations)
+
+        def report(parameters, curves):
+            monitor.finish(parameters, [*map(IterationTotals._make, curves.tolist())])
+
+        status = session.minimise_by_lbfgs(
+            start.parameters, penalty, limits, max_iter, report, monitor.n_until_decision, self.bounds
+        )
+        if status in ("overflow", "diverged"):
+            raise Diverged(_advice(problem), is_at_start=status == "overflow")
         if monitor.n_iter == 0:
-            at_start = IterationTotals(*totals(session, state, penalty))
-            monitor.finish_at_start(state.parameters.astype(dtype), at_start)
-        return self._warning(state.status, monitor, dtype)
+            loss, _ = session.objective_and_gradient(start.parameters, penalty)
+            data_loss = loss - float(problem.penalty(start.parameters))
+            totals = IterationTotals(loss, data_loss, problem.network.weight_norm(start.parameters))
+            monitor.finish_at_start(start.parameters, totals)
+        return self._warning(status, monitor, session.dtype)
 
     def _warning(self, status, monitor, dtype):
         """The warning that training stopped before it converged, or None."""

@@ -6,7 +6,6 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,9 +16,9 @@ from engines.error_bounds import error_bounds
 from sklearn.datasets import load_diabetes
 
 from skl2net import L2NetRegressor
-from skl2net.engines import available_engines, default_engine, line_search
+from skl2net.engines import available_engines, default_engine
 from skl2net.engines import lbfgs as steps
-from skl2net.engines.base import Cancelled, Session
+from skl2net.engines.base import Cancelled
 from skl2net.engines.lbfgs import N_PAIRS, LBFGSLimits
 from skl2net.fitting import Plan, Watch, fit_network
 from skl2net.l2 import L2Rule
@@ -61,11 +60,6 @@ def make_problem(name, engine, *, dtype=np.float64, alpha=(0.02, 0.3), n_rows=67
 def first_state(problem, parameters, limits):
     """The state before the first iteration."""
     return steps.first_state(problem.session, parameters, problem.coefficients.penalty, limits)
-
-
-def step(problem, state, limits):
-    """One iteration in NumPy."""
-    return steps.step(problem.session, state, problem.coefficients.penalty, limits)
 
 
 def iterate(problem, state, limits, n):
@@ -150,7 +144,7 @@ def assert_is_scipys(problem, start, n_iterations=40):
     return n_compared, n_evaluations
 
 
-@each_engine
+@each_engine_that_iterates
 @each_dtype
 @pytest.mark.parametrize("seed", [0, 2])
 @pytest.mark.parametrize("name", CASES)
@@ -162,58 +156,7 @@ def test_each_iteration_is_scipys(name, seed, dtype, engine):
     assert n_evaluations > n_compared + (4 if name == "steep" else 0)
 
 
-SLOPES = np.array([1.0, 2.0, 0.5, 0.0])
-FUNCTIONS = {  # with their gradient, and where to start
-    "valley": (scipy.optimize.rosen, scipy.optimize.rosen_der, [-1.2, 1.0, 3.0, -2.0]),
-    "kinks": (lambda x: np.sum(np.sqrt(1e-6 + x**2)), lambda x: x / np.sqrt(1e-6 + x**2), [3.0, -1.0, 0.5, 2.0]),
-    "cubic": (lambda x: np.sum(x**4 / 4 - x), lambda x: x**3 - 1, [30.0, -20.0, 0.1, 5.0]),
-}
-
-
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_each_iteration_on_functions_with_long_searches_is_scipys(name):
-    objective, gradient, start = FUNCTIONS[name]
-    n_compared, n_evaluations = assert_is_scipys(OfAFunction(objective, gradient), np.array(start))
-    assert n_compared >= 20
-    assert n_evaluations > n_compared + 2
-
-
-@pytest.mark.filterwarnings("ignore:divide by zero")
-def test_a_line_without_an_end_is_followed_as_by_scipy():
-    # steps of the largest length, whose curvature is zero: no pair is remembered
-    problem, start = OfAFunction(lambda x: -x @ SLOPES, lambda x: -SLOPES), np.zeros(4)
-    expected, _ = by_scipy(problem, start, 5)
-    ours, state = by_steps(problem, start, 5)
-    assert state.n_updates == 0
-    for (x, _, n_evaluations), scipys in zip(ours, expected, strict=True):
-        np.testing.assert_allclose(x, scipys[0], rtol=1e-14)
-        assert n_evaluations == scipys[2]
-
-
-class SessionOfAFunction(Session):
-    """As much of a session as `step` asks for."""
-
-    dtype = np.dtype(np.float64)
-
-    def __init__(self, objective, gradient):
-        network = SimpleNamespace(penalty=lambda x, coefficients: 0.0, weight_norm=lambda x: 0.0)
-        super().__init__(SimpleNamespace(network=network))
-        self._objective, self._gradient = objective, gradient
-
-    def objective_and_gradient(self, x, penalty=None):
-        return float(self._objective(x)), self._gradient(x)
-
-
-class OfAFunction:
-    """As much of a problem as the functions above ask for."""
-
-    coefficients = SimpleNamespace(penalty=None)
-
-    def __init__(self, objective, gradient):
-        self.session = SessionOfAFunction(objective, gradient)
-
-
-@each_engine
+@each_engine_that_iterates
 def test_the_memory_holds_the_last_ten_pairs(engine):
     problem, start = make_problem("network", engine)
     state = first_state(problem, start, NEVER)
@@ -230,7 +173,7 @@ def test_the_memory_holds_the_last_ten_pairs(engine):
         assert state.curvatures[i % N_PAIRS] == pytest.approx(curvature, rel=1e-9)
 
 
-@each_engine
+@each_engine_that_iterates
 def test_a_direction_uphill_empties_the_memory(engine):
     problem, start = make_problem("network", engine)
     state = first_state(problem, start, NEVER)
@@ -251,11 +194,11 @@ def test_a_trial_that_overflows_is_followed_by_a_shorter_one(engine):
     problem, start = make_problem("steep", engine, dtype=np.float32, seed=8)
     with np.errstate(all="ignore"):
         scipys, result = by_scipy(problem, start, 100)
-        ours, _ = by_steps(problem, start, 100)
+    _, monitor = minimise(problem, start, n_iterations=100)
     assert result.status == 0
     assert scipys[-1][1] > 5
-    assert ours[-1][1] < 0.5
-    assert np.all(np.diff([loss for _, loss, _ in ours]) < 0)
+    assert monitor.state.loss < 0.5
+    assert np.all(np.diff(monitor.curves.loss.tolist()) < 0)
 
 
 def short_sighted(problem, start, factor):
@@ -267,7 +210,7 @@ def short_sighted(problem, start, factor):
     return state, short
 
 
-@each_engine
+@each_engine_that_iterates
 @each_dtype
 @pytest.mark.filterwarnings("ignore:divide by zero")
 def test_a_direction_too_short_to_change_the_loss_empties_the_memory(dtype, engine):
@@ -282,7 +225,7 @@ def test_a_direction_too_short_to_change_the_loss_empties_the_memory(dtype, engi
     np.testing.assert_array_equal(short.parameters, empty.parameters)
 
 
-@each_engine
+@each_engine_that_iterates
 @pytest.mark.filterwarnings("ignore:divide by zero")
 def test_a_direction_too_short_ends_nothing_where_the_gradient_is_small_enough(engine):
     problem, start = make_problem("network", engine)
@@ -292,7 +235,7 @@ def test_a_direction_too_short_ends_nothing_where_the_gradient_is_small_enough(e
     assert (short.loss, short.status) == (loss, "gradient")
 
 
-@each_engine
+@each_engine_that_iterates
 def test_a_step_of_the_largest_length_is_not_convergence(engine):
     # it decreases the loss by less than ftol, but the slope is as steep as before
     problem, start = make_problem("network", engine)
@@ -305,7 +248,7 @@ def test_a_step_of_the_largest_length_is_not_convergence(engine):
     assert state.loss - short.loss > 1e-2 * short.loss
 
 
-@each_engine
+@each_engine_that_iterates
 def test_a_small_decrease_is_convergence_as_for_scipy(engine):
     problem, start = make_problem("network", engine)
     state, short = short_sighted(problem, start, 1e-4)
@@ -313,21 +256,6 @@ def test_a_small_decrease_is_convergence_as_for_scipy(engine):
     iterate(problem, short, limits, 1)
     assert 0 < state.loss - short.loss < 0.5 * short.loss
     assert short.status == "reduction"
-
-
-def test_a_loss_that_no_step_changes_is_not_convergence():
-    problem = OfAFunction(lambda x: 1e30 + x @ SLOPES, lambda x: SLOPES)
-    message, monitor = minimise(problem, np.zeros(4), ftol=1e-9)
-    assert monitor.n_iter == 0
-    assert "ABNORMAL. The line search found no smaller loss" in message
-
-
-def test_a_next_step_that_is_not_a_number_is_zero(monkeypatch):
-    # as fmin and fmax have it in C
-    monkeypatch.setattr(line_search, "_next_step", lambda *args: (np.nan, False))
-    search = line_search.LineSearch(line_search.Trial(0.0, np.float64(1.0), np.float64(-1.0)), 1.0)
-    assert not search.ends(np.float64(0.5), np.float64(-1.0))
-    assert search.step == 0
 
 
 @pytest.mark.parametrize("seed", [5, 14, 21])
@@ -379,7 +307,7 @@ def test_it_ends_when_scipy_does(end, engine):
         assert f"failed to converge after {result.nit} iteration(s): {reason}. Increase max_iter" in message
 
 
-@each_engine
+@each_engine_that_iterates
 @pytest.mark.usefixtures("lbfgs_goes_uphill")
 def test_it_ends_where_no_step_decreases_the_loss(engine):
     # each of the trials increases the loss, by more than its rounding error
@@ -428,7 +356,7 @@ def test_a_loss_that_is_not_finite_at_the_start_is_divergence(engine):
     assert error.value.is_at_start
 
 
-@each_engine
+@each_engine_that_iterates
 def test_totals_are_those_of_the_parameters(engine):
     problem, start = make_problem("network", engine)
     state, x = first_state(problem, start, NEVER), None
@@ -461,20 +389,6 @@ def test_calls_of_any_length_give_the_same_bits(name, sparse, dtype, engine):
         return totals, contents(state)
 
     assert iterations(1) == iterations(4) == iterations(1000)
-
-
-@each_engine_that_iterates
-@each_dtype
-@pytest.mark.parametrize("name", ["network", "wide", "steep"])
-def test_each_iteration_is_that_in_numpy(name, dtype, engine):
-    problem, start = make_problem(name, engine, dtype=dtype)
-    state, tolerance = first_state(problem, start, NEVER), 200 * np.finfo(dtype).eps
-    for _ in range(30):
-        other = copy.deepcopy(state)
-        iterate(problem, state, NEVER, 1)
-        step(problem, other, NEVER)
-        assert (state.n_evaluations, state.n_updates, state.status) == (other.n_evaluations, other.n_updates, "running")
-        np.testing.assert_allclose(state.parameters, other.parameters, rtol=tolerance, atol=tolerance)
 
 
 @each_engine_that_iterates

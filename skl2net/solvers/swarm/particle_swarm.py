@@ -29,7 +29,6 @@ from skl2net.solvers.curves import IterationTotals
 from skl2net.solvers.lbfgs import LBFGS
 from skl2net.solvers.monitor import Monitor
 from skl2net.solvers.stopping import StoppingRule
-from skl2net.solvers.swarm.bounded_lbfgs import BoundedLBFGS
 from skl2net.solvers.swarm.objectives import as_objective
 from skl2net.solvers.swarm.state import SwarmState
 from skl2net.solvers.training_state import TrainingState
@@ -405,9 +404,8 @@ class ParticleSwarm(Solver, BaseEstimator):
             monitor.finish(polished, [totals], solver_state=after, t=t, label="Polish, iteration")
 
         # ftol=0: continue down to the rounding error
-        lbfgs = LBFGS(max_fun=np.inf, ftol=0.0) if self.bounds is None else BoundedLBFGS(*box)
         try:
-            lbfgs.minimise(problem, start, local)
+            LBFGS(max_fun=np.inf, ftol=0.0, bounds=box).minimise(problem, start, local)
         except KeyboardInterrupt:
             if local.has_result:
                 finish()

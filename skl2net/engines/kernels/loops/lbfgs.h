@@ -1,4 +1,6 @@
-/* Iterations of L-BFGS, as `skl2net.solvers.lbfgs.step` does them in NumPy. Its vectors are in double precision. */
+/* Iterations of L-BFGS. Its vectors are in double precision.
+ *
+ * J. Nocedal, "Updating quasi-Newton matrices with limited storage", Mathematics of Computation 35 (1980), 773-782. */
 
 /* Sums over a vector are made of so many sums, whatever the instruction set. */
 constexpr int STRIPES = 16;

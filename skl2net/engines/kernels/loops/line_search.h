@@ -1,4 +1,16 @@
-/* The line search of Moré and Thuente, as in skl2net/solvers/line_search.py, which explains it. */
+/* The line search of Moré and Thuente, with the constants of L-BFGS-B.
+ *
+ * It looks for a step that decreases the value enough and at which the slope has become flat enough:
+ * value <= start.value + 1e-3 * step * start.slope and |slope| <= 0.9 * |start.slope|. Each trial shrinks or moves an
+ * interval that contains such a step; the next trial is the minimum of a cubic or quadratic through the last ones. Until a
+ * trial has decreased the value enough at a slope that is not negative, the search may minimise the objective minus the
+ * line of sufficient decrease (`tilted`).
+ *
+ * Trials that overflow are not in the paper. They count as infinitely high, and the next trial is half as far from the
+ * best one.
+ *
+ * J. J. Moré and D. J. Thuente, "Line search algorithms with guaranteed sufficient decrease", ACM Transactions on
+ * Mathematical Software 20 (1994), 286-307. */
 #ifndef SKL2NET_LINE_SEARCH_H
 #define SKL2NET_LINE_SEARCH_H
 
@@ -14,8 +26,9 @@ struct trial_t {
 };
 
 struct line_search_t {
-    trial_t start, best, other;
-    double step, lower, upper, width, width_before;
+    trial_t start, best, other;  /* the last two: ends of the interval, of which `best` has the smallest value so far */
+    double step, lower, upper;   /* the next step, and its bounds: the ends of the interval once it is bracketed */
+    double width, width_before;  /* of the interval after the last trial, and after the one before */
     int is_bracketed, in_first_stage, is_satisfied;
 };
 
