@@ -9,7 +9,7 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
@@ -698,10 +698,10 @@ class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
         return _cached_network(self._layer_sizes(), ACTIVATIONS[self._activation])
 
     def __getstate__(self):
-        return plain(super().__getstate__(), type(self), is_classifier=isinstance(self, ClassifierMixin))
+        return plain(super().__getstate__(), type(self))
 
     def __setstate__(self, state):
-        super().__setstate__(restored(state, type(self), is_classifier=isinstance(self, ClassifierMixin)))
+        super().__setstate__(restored(state, type(self)))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

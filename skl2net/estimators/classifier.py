@@ -1,6 +1,7 @@
 """The classifier."""
 
 import copy
+from contextlib import suppress
 from functools import partial
 from typing import Any, Literal, Self
 
@@ -22,7 +23,6 @@ from skl2net._sklearn_private import (
 from skl2net.activations import ActivationName
 from skl2net.estimators.base import FLOATS, BaseL2Net, check_range
 from skl2net.estimators.docstrings import documented
-from skl2net.estimators.persistence import fault_of_classes
 from skl2net.estimators.sparse_input import check_sparse
 from skl2net.hints import (
     ArrayLike,
@@ -307,11 +307,13 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
 
     def _renamed_label_binarizer(self):
         """The encoder of classes that a user has renamed by setting `classes_`."""
-        fault = fault_of_classes(self.classes_)
-        if fault is not None:
+        is_ascending = False
+        with suppress(TypeError):  # no order
+            is_ascending = np.array_equal(self.classes_, np.unique(self.classes_))
+        if not is_ascending:
             raise ValueError(
-                f"`classes_` {fault}. Set it to the classes of the last fit, or call fit with warm_start=False to "
-                "train a new network."
+                f"`classes_` must be in strictly ascending order, got {self.classes_!r}. Set it to the classes of the "
+                "last fit, or call fit with warm_start=False to train a new network."
             )
         binarizer = copy.copy(self._label_binarizer)
         binarizer.classes_ = self.classes_

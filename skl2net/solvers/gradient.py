@@ -248,10 +248,9 @@ class GradientDescent(Solver):
 
     def _resumed(self, start, problem):
         """The initial state: that of the training which this one continues, as far as it applies."""
-        before = start.solver_state
-        if not isinstance(before, GradientState) or before.name != self.name:
-            moments = np.zeros((self.optimiser.n_moments, problem.network.n_parameters), dtype=problem.session.dtype)
-            return GradientState(self.name, moments, 0, self.schedule.initial)
+        before, shape = start.solver_state, (self.optimiser.n_moments, problem.network.n_parameters)
+        if getattr(before, "name", None) != self.name or before.moments.shape != shape:
+            return GradientState(self.name, np.zeros(shape, problem.session.dtype), 0, self.schedule.initial)
         return before._replace(
             moments=before.moments.astype(problem.session.dtype),
             order=before.order if before.order is not None and len(before.order) == problem.n_rows else None,

