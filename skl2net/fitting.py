@@ -8,12 +8,14 @@ early, because of Ctrl-C or overflow, is decided here and nowhere else.
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
-from skl2net.problem import Problem
+from skl2net.engines.base import Task
+from skl2net.problem import Problem, takes_weights
 from skl2net.solvers.base import Diverged, Solver
 from skl2net.solvers.monitor import Monitor, Stopped
 from skl2net.solvers.stopping import StoppingRule
@@ -21,7 +23,7 @@ from skl2net.solvers.stopping import StoppingRule
 
 @dataclass(frozen=True)
 class EarlyStopping:
-    """How to choose the validation set of early stopping.
+    """What early stopping watches, and on which data.
 
     Parameters
     ----------
@@ -29,10 +31,16 @@ class EarlyStopping:
         Proportion of the rows in the validation set.
     stratify : ndarray of shape (n_rows,), default=None
         Labels by which the split is stratified.
+    validation : Task, default=None
+        The validation set. If given, all rows are trained on, and `fraction` and `stratify` are ignored.
+    scoring : callable or "score", default=None
+        A scorer of scikit-learn, or "score" for that of the decoder. None for the loss.
     """
 
     fraction: float
     stratify: np.ndarray | None = None
+    validation: Task | None = None
+    scoring: Callable | str | None = None
 
 
 @dataclass(frozen=True)
@@ -121,8 +129,12 @@ def fit_network(plan, start, watch):
     start = replace(start, random_state=stream, parameters=parameters)
     validate = None
     if plan.early_stopping is not None and solver.uses_validation:
-        problem, validation = _split(problem, plan.early_stopping, stream)
-        validate = _validation_of(validation)
+        if plan.early_stopping.validation is None:
+            problem, validation = _split(problem, plan.early_stopping, stream)
+        else:
+            task = replace(plan.early_stopping.validation, is_cancelled=watch.is_cancelled)
+            validation = replace(problem, task=task)
+        validate = _validation_of(validation, plan.early_stopping.scoring)
     monitor = Monitor(
         solver.stopping(plan.stopping),
         start,
@@ -264,16 +276,25 @@ def _split(problem, early_stopping, stream):
     return tuple(replace(problem, task=task.with_rows(part)) for part in (training, validation))
 
 
-def _validation_of(problem):
-    """The function ``vectors -> [(score, loss), ...]`` of a validation set."""
-    task = problem.task
-    Y, sample_weight = task.taken(task.Y), task.taken(task.sample_weight)
+def _validation_of(problem, scoring):
+    """The function ``vectors -> [(score, loss), ...]`` of a validation set; the score is minus the loss for None."""
+    task, decoder, session = problem.task, problem.decoder, problem.session
+    if scoring is None:
+        return lambda vectors: [(-loss, loss) for loss in session.losses(vectors).tolist()]
+    X, Y, sample_weight = (task.taken(array) for array in (task.X, task.Y, task.sample_weight))
+    if scoring != "score" and sample_weight is not None and not takes_weights(scoring):
+        raise ValueError(
+            f"scoring={scoring} does not support sample_weight, nor class weights, which multiply it. Pass a scorer "
+            "that does, or none of them."
+        )
 
     def score(parameters):
-        outputs = problem.session.outputs(parameters, raw=problem.decoder.raw)
-        return problem.decoder.score(Y, outputs, sample_weight) if np.isfinite(outputs).all() else np.nan
+        outputs = session.outputs(parameters, raw=decoder.raw)
+        if not np.isfinite(outputs).all():
+            return np.nan
+        if scoring == "score":
+            return decoder.score(Y, outputs, sample_weight)
+        return float(decoder.scored(scoring, partial(session.outputs, parameters), X, y_true, sample_weight))
 
-    def validate(vectors):
-        return [*zip(map(score, vectors), problem.session.losses(vectors).tolist(), strict=True)]
-
-    return validate
+    y_true = decoder.truth(Y)
+    return lambda vectors: [*zip(map(score, vectors), session.losses(vectors).tolist(), strict=True)]

@@ -3,12 +3,14 @@
 A solver (`skl2net.solvers`) sees nothing else of the data and the network.
 """
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
+from skl2net._sklearn_private import BaseScorer
 from skl2net.engines.base import Batches, Engine, Task
 from skl2net.l2 import L2Rule
 
@@ -37,6 +39,23 @@ class Decoder:
     score: Callable
     raw: bool
     estimator: Callable | None = None
+
+    def scored(self, scorer, outputs, X, y_true, sample_weight):
+        """What a scorer of scikit-learn returns for the predictions made of ``outputs(raw=...)``."""
+        weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+        return scorer(self.estimator(outputs), X, y_true, **weights)
+
+
+def takes_weights(function):
+    """Whether a scorer, or a function of labels and predictions, can be called with weights of samples."""
+    is_scorer = isinstance(function, BaseScorer)
+    try:
+        inspect.signature(function._score_func if is_scorer else function).bind_partial(None, None, sample_weight=None)
+    except TypeError:
+        return False
+    except ValueError:  # a builtin without a signature
+        return True
+    return True
 
 
 @dataclass(frozen=True)

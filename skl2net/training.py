@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from numbers import Integral
 
 import numpy as np
+from sklearn.metrics import check_scoring
 from sklearn.utils import check_random_state
 
 from skl2net.activations import ACTIVATIONS
@@ -71,7 +72,7 @@ class TrainingData:
         return self.class_weights(self.Y, self.sample_weight, self.X.dtype)
 
 
-def make_plan(net, data, *, n_threads=None, n_seen=0.0, is_stream=False):
+def make_plan(net, data, validation=None, *, n_threads=None, n_seen=0.0, is_stream=False):
     """Make the plan of a fit.
 
     Parameters
@@ -79,6 +80,8 @@ def make_plan(net, data, *, n_threads=None, n_seen=0.0, is_stream=False):
     net : L2NetClassifier or L2NetRegressor
         Only its parameters are read, including `alpha`.
     data : TrainingData
+    validation : TrainingData, default=None
+        The validation set of early stopping. None to set some of the rows of `data` aside.
     n_threads : int, default=None
         See `Task`.
     n_seen : float, default=0.0
@@ -101,7 +104,10 @@ def make_plan(net, data, *, n_threads=None, n_seen=0.0, is_stream=False):
     task = Task(network, data.loss, data.X, data.Y, data.weights, n_threads=n_threads)
     early_stopping = None
     if net.early_stopping:
-        early_stopping = EarlyStopping(float(net.validation_fraction), data.stratify)
+        if validation is not None:
+            validation = replace(task, X=validation.X, Y=validation.Y, sample_weight=validation.weights)
+        scoring = net.scoring if net.scoring in (None, "score") else check_scoring(net, net.scoring)
+        early_stopping = EarlyStopping(float(net.validation_fraction), data.stratify, validation, scoring)
     max_iter = 1 if is_stream else solver.default_max_iter if net.max_iter is None else net.max_iter
     return Plan(
         Problem(task, rule, default_engine(), data.decoder, n_seen),

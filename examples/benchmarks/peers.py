@@ -53,7 +53,7 @@ class Skl2net:
     name, module, is_limited = "skl2net", "skl2net", False  # it chooses itself
 
     def fit(self, case):
-        net = L2NetClassifier(l2_mode="penalty_per_sample", **case.estimator_parameters())
+        net = L2NetClassifier(l2_mode="penalty_per_sample", scoring="score", **case.estimator_parameters())
         return Job(partial(_fit_estimator, net, case))
 
     def predict(self, case, trained):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import get_scorer_names
 from sklearn.utils.validation import check_is_fitted
 
 from skl2net._sklearn_private import (
@@ -104,6 +105,11 @@ class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
         Maximum number of iterations: epochs for "sgd" and "adam", steps for "lbfgs", evaluations of the whole swarm
         for "pso". With "sgd" or "adam" and ``learning_rate="cosine"``, it is the number of epochs, and None is 60;
         otherwise None is 200.
+    scoring : str, callable or None, default=None
+        Score that early stopping watches. None for minus the loss on the validation set; "score" for that of the method
+        `score`, accuracy or :math:`R^2`, as in scikit-learn; otherwise the name of a scorer
+        (:func:`sklearn.metrics.get_scorer_names`) or a callable ``scorer(estimator, X, y)``, whose `estimator` predicts
+        the validation set. Only used when ``early_stopping=True``.
     shuffle : bool, default=True
         Whether to shuffle the samples before each epoch. Only used when ``solver="sgd"`` or ``"adam"``.
     random_state : int, RandomState instance or None, default=None
@@ -121,7 +127,8 @@ class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
         same network as one call with ``max_iter=30``, unless a stopping rule ends training first. Patience, best loss
         and best validation score are reset in each call. With ``learning_rate="cosine"``, each call starts from
         `learning_rate_init` and has its own `max_iter` epochs. Other exceptions are "lbfgs", which keeps the weights
-        only and rebuilds its approximation of the curvature, early stopping, which draws another validation set,
+        only and rebuilds its approximation of the curvature, early stopping, which continues from the best weights and
+        draws another validation set,
         ``learning_rate="adaptive"``, which starts from `learning_rate_init`, and a particle swarm with a schedule of
         its inertia, unless `inertia_iterations` is set.
     momentum : float, default=0.9
@@ -129,11 +136,12 @@ class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
     nesterovs_momentum : bool, default=True
         Whether to use Nesterov's momentum. Only used when ``solver="sgd"`` and ``momentum > 0``.
     early_stopping : bool, default=False
-        Whether to set aside a validation set, to stop training when the validation score stops improving, and to keep
-        the weights with the best validation score. "sgd" and "adam" with ``learning_rate="cosine"`` do not stop, but
-        keep the best weights. Ignored when ``solver="lbfgs"``.
+        Whether to stop training when the score on a validation set, see `scoring`, stops improving, and to keep the
+        weights with the best score. The set is passed to `fit`, or a part of the samples is set aside. "sgd" and "adam"
+        with ``learning_rate="cosine"`` do not stop, but keep the best weights. Ignored when ``solver="lbfgs"``.
     validation_fraction : float, default=0.1
-        Proportion of the samples in the validation set, in [0, 1). Only used when ``early_stopping=True``.
+        Proportion of the samples that are set aside as the validation set, in [0, 1). Only used when
+        ``early_stopping=True`` and no validation set is passed to `fit`.
     beta_1 : float, default=0.9
         Decay rate of the first moment, in [0, 1). Only used when ``solver="adam"``.
     beta_2 : float, default=0.999
@@ -167,8 +175,7 @@ class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
     best_loss_ : float or None
         Smallest loss of the last fit; None with early stopping.
     validation_scores_ : list of float or None
-        Score on the validation set after each iteration, accuracy of a classifier or :math:`R^2` of a regressor; None
-        without early stopping.
+        Score on the validation set after each iteration, see `scoring`; None without early stopping.
     validation_loss_curve_ : list of float or None
         Loss on the validation set after each iteration, without the penalty; None without early stopping.
     best_validation_score_ : float or None
@@ -221,6 +228,7 @@ class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
         "learning_rate_init": [Interval(Real, 0, None, closed="neither"), None],
         "power_t": [Interval(Real, 0, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left"), None],
+        "scoring": [StrOptions({"score", *get_scorer_names()}), callable, None],
         "shuffle": ["boolean"],
         "random_state": ["random_state"],
         "tol": [Interval(Real, 0, None, closed="left")],
@@ -238,7 +246,16 @@ class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
     }
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: MatrixLike, y: MatrixLike, sample_weight: ArrayLike | None = None) -> Self:
+    def fit(
+        self,
+        X: MatrixLike,
+        y: MatrixLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: MatrixLike | None = None,
+        y_val: MatrixLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
+    ) -> Self:
         """Fit the network.
 
         Parameters
@@ -249,6 +266,13 @@ class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
             The target values: class labels, a label indicator matrix, or real numbers.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weight of each sample, in the loss and in the numbers of samples `n` and `N` of the L2 rule.
+        X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
+            The validation set of early stopping, converted to the dtype of `X`. All samples of `X` are trained on then.
+            In a :class:`~sklearn.pipeline.Pipeline`, ``transform_input=["X_val"]`` transforms it like `X`.
+        y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
+            Its targets. A classifier requires classes that `y` has.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Non-negative weight of each of its samples, multiplied with `class_weight` as in training.
 
         Returns
         -------
@@ -261,7 +285,7 @@ class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
             If the input or a parameter is invalid, or if training diverges. The estimator is left unchanged, with its
             previous fit if it has one.
         """
-        return self._fit(X, y, sample_weight)
+        return self._fit(X, y, sample_weight, X_val=X_val, y_val=y_val, sample_weight_val=sample_weight_val)
 
     def l2_report(self) -> L2Report:
         """Report which L2 rule ran in the last fit, and what it did to the weights.
@@ -501,21 +525,34 @@ class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
         check_is_fitted(self)
         self._network().check(self.coefs_, self.intercepts_)
 
-    def _fit(self, X, y, sample_weight, *, is_stream=False, classes=None):
+    def _fit(
+        self,
+        X,
+        y,
+        sample_weight,
+        *,
+        X_val=None,
+        y_val=None,
+        sample_weight_val=None,
+        is_stream=False,
+        classes=None,
+    ):
         continues = hasattr(self, "coefs_") and (self.warm_start or is_stream)
         if is_stream and self.early_stopping:
             raise ValueError(
                 "partial_fit does not support early_stopping=True, since each call makes a single pass over its data. "
-                "Set early_stopping=False, or call fit."
+                "Set early_stopping=False and validate with a callback, or call fit."
             )
+        is_validated = self._check_validation(X_val, y_val, sample_weight_val)
         layer_sizes(self.hidden_layer_sizes)  # refuses before the data are looked at
         fitted = copy.copy(self)  # so that a fit that fails leaves the estimator unchanged
         data = fitted._training_data(X, y, sample_weight, continues=continues, is_stream=is_stream, classes=classes)
+        validation = fitted._validation_data(X_val, y_val, sample_weight_val, data) if is_validated else None
         self._warn_if_clipped(data.X.shape[0])
         before, parameters = self._training_state if continues else None, None
         n_seen = before.n_total if continues and is_stream else 0.0
         is_cancelled, n_threads = limits_of_this_thread()
-        plan = make_plan(self, data, n_threads=n_threads, n_seen=n_seen, is_stream=is_stream)
+        plan = make_plan(self, data, validation, n_threads=n_threads, n_seen=n_seen, is_stream=is_stream)
         network = plan.problem.network
         fitted.max_iter_, fitted.learning_rate_init_ = plan.stopping.max_iter, plan.solver.learning_rate_init
         if continues:
@@ -542,6 +579,36 @@ class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
         if isinstance(self.random_state, np.random.RandomState):
             self.random_state.set_state(state.random_state.get_state(legacy=False))
         return self
+
+    def _check_validation(self, X_val, y_val, sample_weight_val):
+        """Whether there is a validation set. Refuse one that is incomplete, or of no use."""
+        passed = [X_val is not None, y_val is not None]
+        if not any(passed) and sample_weight_val is None:
+            return False
+        if not all(passed):
+            raise ValueError(
+                f"The validation set lacks {' and '.join(np.array(['X_val', 'y_val'])[~np.array(passed)])}. Pass both "
+                "X_val and y_val."
+            )
+        if not self.early_stopping:
+            raise ValueError(
+                "X_val and y_val are the validation set of early stopping, and early_stopping=False. Set "
+                "early_stopping=True, or fit without them."
+            )
+        if self.solver == "lbfgs":
+            raise ValueError(
+                "X_val and y_val are the validation set of early stopping, which solver='lbfgs' does not support. Set "
+                "solver='adam', or fit without them."
+            )
+        return True
+
+    def _validation_data(self, X_val, y_val, sample_weight_val, training):
+        """The validation set as `TrainingData`, encoded like those that are trained on."""
+        try:
+            return self._training_data(X_val, y_val, sample_weight_val, training=training)
+        except (TypeError, ValueError) as error:
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"The validation set, X_val and y_val, cannot be used: {error}") from error
 
     def _validate_params(self):
         alpha = getattr(self, "alpha", None)  # a search has none
@@ -744,10 +811,11 @@ class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
         return True
 
     @abstractmethod
-    def _training_data(self, X, y, sample_weight, *, continues=False, is_stream=False, classes=None):
+    def _training_data(self, X, y, sample_weight, *, continues=False, is_stream=False, classes=None, training=None):
         """Validate and encode, recording what has to be remembered of it in the attributes of this estimator.
 
-        Class weights are not included yet: they may depend on the rows that are trained on.
+        Class weights are not included yet: they may depend on the rows that are trained on. A validation set is encoded
+        like the `TrainingData` `training`, and nothing is recorded of it.
         """
 
 

@@ -32,6 +32,7 @@ from skl2net.hints import (
     MatrixLike,
     NDArray,
     RandomState,
+    Scoring,
     Sizes,
     SolverName,
     Strengths,
@@ -54,7 +55,7 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
 
     The other parameters, attributes and methods are those of :class:`sklearn.neural_network.MLPClassifier`, and
     ``L2NetClassifier(l2_mode="penalty_per_sample", learning_rate="constant", ...)`` follows the same trajectory as
-    ``MLPClassifier(...)``.
+    ``MLPClassifier(...)``, with ``early_stopping=True`` if ``scoring="score"``.
 
     Parameters
     ----------
@@ -114,6 +115,7 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
         learning_rate_init: float | None = None,
         power_t: float = 0.5,
         max_iter: int | None = None,
+        scoring: Scoring = None,
         shuffle: bool = True,
         random_state: RandomState = None,
         tol: float = 1e-4,
@@ -141,6 +143,7 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
         self.learning_rate_init = learning_rate_init
         self.power_t = power_t
         self.max_iter = max_iter
+        self.scoring = scoring
         self.shuffle = shuffle
         self.random_state = random_state
         self.tol = tol
@@ -263,12 +266,14 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
         raw = self._network_outputs(X, raw=True)
         return raw.ravel() if raw.shape[1] == 1 else raw
 
-    def _training_data(self, X, y, sample_weight, *, continues=False, is_stream=False, classes=None):
+    def _training_data(self, X, y, sample_weight, *, continues=False, is_stream=False, classes=None, training=None):
+        is_known = continues or training is not None
         is_first_of_stream = is_stream and check_partial_fit_first_call(self, classes)
         check_sparse(X, with_csr=False)
         check_sparse(y, with_csr=True, name="y")
+        dtype = FLOATS if training is None else training.X.dtype
         X, y = validate_data(
-            self, X, y, accept_sparse="csr", multi_output=True, dtype=FLOATS, order="C", reset=not continues
+            self, X, y, accept_sparse="csr", multi_output=True, dtype=dtype, order="C", reset=not is_known
         )
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
@@ -281,14 +286,16 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
                     f"classes={classes!r}. Pass classes={list(range(y.shape[1]))}."
                 )
             self._label_binarizer = LabelBinarizer().fit(y if is_multilabel else classes)
-        elif not continues:
+        elif not is_known:
             self._label_binarizer = LabelBinarizer().fit(y)
         elif self.classes_ is not self._label_binarizer.classes_:
             self._label_binarizer = self._renamed_label_binarizer()
         self.classes_ = self._label_binarizer.classes_
         self._loss = CLASSIFICATION_LOSSES[self.loss][self._label_binarizer.y_type_]
-        if continues or is_stream:
-            self._check_labels(unique_labels(y), same=self.warm_start and not is_stream)
+        if training is not None:
+            self._check_labels(y, same=False, name="y_val")
+        elif continues or is_stream:
+            self._check_labels(y, same=self.warm_start and not is_stream)
         Y = self._encoded(y, X.dtype)
         return TrainingData(
             X,
@@ -333,16 +340,22 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
             Y[rows] = codes == 1 if is_binary else codes
         return Y[:, np.newaxis] if is_binary else Y
 
-    def _check_labels(self, labels, *, same):
+    def _check_labels(self, y, *, same, name="y"):
+        """Refuse targets that the network has no output for, or with `same` those that lack one of its classes."""
+        labels, is_multilabel = unique_labels(y), type_of_target(y).startswith("multilabel")
+        if is_multilabel != self._label_binarizer.y_type_.startswith("multilabel"):
+            kinds = ("class labels", "a label indicator matrix")
+            raise ValueError(f"`{name}` has {kinds[is_multilabel]}, and the network has {kinds[not is_multilabel]}.")
         if same and set(labels) != set(self.classes_):
             raise ValueError(
                 "warm_start can only be used if `y` has the same classes as in the previous call to fit. "
                 f"Previously got {self.classes_}, `y` has {labels}. Set warm_start=False to train a new network."
             )
         if len(np.setdiff1d(labels, self.classes_, assume_unique=True)):
+            of_stream = "Name all classes in the first call to partial_fit."
             raise ValueError(
-                f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. `y` has {labels}. Name "
-                "all classes in the first call to partial_fit."
+                f"`{name}` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. `{name}` has "
+                f"{labels}. {of_stream if name == 'y' else 'Remove the samples of other classes.'}"
             )
 
     def _with_class_weights(self, Y, sample_weight, dtype):

@@ -20,6 +20,7 @@ from skl2net.hints import (
     L2Mode,
     MatrixLike,
     RandomState,
+    Scoring,
     Sizes,
     SolverName,
     Strengths,
@@ -42,8 +43,8 @@ class L2NetRegressor(RegressorMixin, BaseL2Net):
 
     The other parameters, attributes and methods are those of :class:`sklearn.neural_network.MLPRegressor`, and
     ``L2NetRegressor(l2_mode="penalty_per_sample", learning_rate="constant", normalize_y=False, ...)`` follows the same
-    trajectory as ``MLPRegressor(...)``, except with ``solver="lbfgs"`` and several outputs, where the gradient of the
-    latter is wrong.
+    trajectory as ``MLPRegressor(...)``, with ``early_stopping=True`` if ``scoring="score"``, except with
+    ``solver="lbfgs"`` and several outputs, where the gradient of the latter is wrong.
 
     Parameters
     ----------
@@ -98,6 +99,7 @@ class L2NetRegressor(RegressorMixin, BaseL2Net):
         learning_rate_init: float | None = None,
         power_t: float = 0.5,
         max_iter: int | None = None,
+        scoring: Scoring = None,
         shuffle: bool = True,
         random_state: RandomState = None,
         tol: float = 1e-4,
@@ -125,6 +127,7 @@ class L2NetRegressor(RegressorMixin, BaseL2Net):
         self.learning_rate_init = learning_rate_init
         self.power_t = power_t
         self.max_iter = max_iter
+        self.scoring = scoring
         self.shuffle = shuffle
         self.random_state = random_state
         self.tol = tol
@@ -180,7 +183,7 @@ class L2NetRegressor(RegressorMixin, BaseL2Net):
         """
         return _flat_if_single(self._network_outputs(X))
 
-    def _training_data(self, X, y, sample_weight, *, continues=False, is_stream=False, classes=None):
+    def _training_data(self, X, y, sample_weight, *, continues=False, is_stream=False, classes=None, training=None):
         if sp.issparse(y):
             raise TypeError(
                 f"Sparse targets are not supported, got y of type {type(y).__name__}. Use y.toarray() to convert it to "
@@ -195,9 +198,9 @@ class L2NetRegressor(RegressorMixin, BaseL2Net):
             accept_sparse="csr",
             multi_output=True,
             y_numeric=True,
-            dtype=FLOATS,
+            dtype=FLOATS if training is None else training.X.dtype,
             order="C",
-            reset=not continues,
+            reset=not (continues or training is not None),
         )
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
@@ -209,7 +212,11 @@ class L2NetRegressor(RegressorMixin, BaseL2Net):
                 "`X` has it. Divide the targets by a constant, or pass `X` in float64."
             )
         weight, Y = self._checked_weights(X, sample_weight), y.reshape(len(y), -1)
-        if is_stream and continues:
+        if training is not None:
+            if Y.shape[1] != training.n_outputs:
+                raise ValueError(f"`y_val` has {Y.shape[1]} outputs, and `y` has {training.n_outputs}.")
+            scale = training.target_scale
+        elif is_stream and continues:
             scale = self._training_state.target_scale if self._loss.has_scale else None
         else:
             scale = TargetScale.of(Y, weight) if self.normalize_y and self._loss.has_scale else None

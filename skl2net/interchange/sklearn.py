@@ -43,7 +43,7 @@ def from_sklearn(cls, mlp):
     if not isinstance(mlp, kind):
         raise TypeError(f"{cls.__name__}.from_sklearn takes a fitted {kind.__name__}; got {type(mlp).__name__}.")
     check_is_fitted(mlp)
-    parameters = {**mlp.get_params(deep=False), "l2_mode": "penalty_per_sample"}
+    parameters = {**mlp.get_params(deep=False), "l2_mode": "penalty_per_sample", "scoring": "score"}
     if kind is MLPRegressor:
         parameters["normalize_y"] = False
     sizes = (mlp.coefs_[0].shape[0], *(coef.shape[1] for coef in mlp.coefs_))
@@ -91,6 +91,8 @@ def to_sklearn(net):
         parameters["learning_rate"] = "constant"
         if net.solver in OPTIMISERS:
             lost.append(f"learning_rate={net.learning_rate!r} (learning_rate='constant' there)")
+    if net.early_stopping and net.scoring != "score" and net.solver != "lbfgs":
+        lost.append(f"scoring={net.scoring!r} (scoring='score' there)")
     if net._training_state.target_scale is not None:
         lost.append("targets in standard units (normalize_y=True; alpha counts in the units of `y` there)")
     if getattr(net, "class_weight", None) is not None:
@@ -218,7 +220,8 @@ def _give_training(mlp, net):
     mlp.loss_curve_ = net.loss_curve_
     mlp.validation_scores_ = net.validation_scores_
     mlp.best_validation_score_ = net.best_validation_score_
-    if mlp.early_stopping and mlp.validation_scores_ is None:  # it was switched on after the fit
+    if mlp.early_stopping and (mlp.validation_scores_ is None or net.scoring != "score"):
+        # it was switched on after the fit, or another score was watched
         mlp.validation_scores_, mlp.best_validation_score_ = [], -np.inf
     has_scale = net._training_state.target_scale is not None
     is_other_loss = not is_classifier(net) and (net.n_outputs_ > 1 or has_scale)

@@ -211,7 +211,7 @@ class _AlphaSearch(BaseL2Net):
         Score to maximise, as in :class:`~sklearn.model_selection.GridSearchCV`. None for the negative log loss of a
         classifier (summed over the labels of multilabel targets), or the negative mean squared error of a regressor, in
         the units of `y`, and with ``loss="poisson"`` minus half the mean Poisson deviance. The method `score` then is
-        that of the network, accuracy or :math:`R^2`.
+        that of the network, accuracy or :math:`R^2`. Early stopping watches the validation loss in any case.
     n_jobs : int, default=None
         Number of networks to train at a time, in threads of Python with one thread of the engine each. None means 1
         unless in a :class:`joblib.parallel_config` context: networks are trained one after the other, with all threads
@@ -305,7 +305,17 @@ class _AlphaSearch(BaseL2Net):
         return self._scorer()
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: MatrixLike, y: MatrixLike, sample_weight: ArrayLike | None = None, **params: Any) -> Self:
+    def fit(
+        self,
+        X: MatrixLike,
+        y: MatrixLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: MatrixLike | None = None,
+        y_val: MatrixLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
+        **params: Any,
+    ) -> Self:
         """Find `alpha` by cross-validation, and fit the network with it to all the data.
 
         Parameters
@@ -316,6 +326,14 @@ class _AlphaSearch(BaseL2Net):
             Class labels, a label indicator matrix, or real targets.
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each sample, in training and in the scores; not negative.
+        X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
+            The validation set of early stopping, the same in each fit. As in
+            :class:`~sklearn.model_selection.GridSearchCV`, one with as many samples as `X` is taken for a property of
+            these samples: each fit validates on those in the places of its training samples.
+        y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
+            Its targets.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Weight of each of its samples; not negative.
         **params : dict
             Parameters for the splitter and the scorer, such as ``groups``. They need
             ``sklearn.set_config(enable_metadata_routing=True)``.
@@ -346,13 +364,17 @@ class _AlphaSearch(BaseL2Net):
         if net.random_state is None or net.random_state is np.random:  # all networks draw the same numbers
             net.random_state = int(np.random.randint(2**31))
         if routing_enabled():
-            net.set_fit_request(sample_weight=True)
+            net.set_fit_request(sample_weight=True, X_val=True, y_val=True, sample_weight_val=True)
         if callbacks_of(self):
             net.set_callbacks(*(one for one in callbacks_of(self) if not isinstance(one, AutoPropagatedCallback)))
         search = _AlphaGrid(self, net, self._strengths(net, X, y, sample_weight), self._folds(net, y))
-        if sample_weight is not None:
-            params["sample_weight"] = sample_weight
-        search.fit(X, y, **params)
+        of_net = {
+            "sample_weight": sample_weight,
+            "X_val": X_val,
+            "y_val": y_val,
+            "sample_weight_val": sample_weight_val,
+        }
+        search.fit(X, y, **params, **{name: values for name, values in of_net.items() if values is not None})
         self._adopt(search.found())
         return self
 
@@ -399,7 +421,8 @@ class _AlphaSearch(BaseL2Net):
 
     def _net(self, **params):
         """The estimator that is searched for, unfitted."""
-        of_net = {name: value for name, value in vars(self).items() if name in self._net_class._get_param_names()}
+        names = {*self._net_class._get_param_names()} - {"scoring"}  # which is that of the search
+        of_net = {name: value for name, value in vars(self).items() if name in names}
         net = self._net_class(**of_net | params)
         if routing_enabled():
             net.set_score_request(sample_weight=True)

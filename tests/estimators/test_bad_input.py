@@ -314,7 +314,7 @@ def test_the_classes_of_a_stream_of_labels_are_the_numbers_of_the_columns(named)
 
 @pytest.mark.parametrize("loss", ["log_loss", "squared_error"])
 def test_one_class_has_the_same_score_in_validation(loss):
-    net = fit(small(L2NetClassifier, early_stopping=True, loss=loss), X, np.zeros(40))
+    net = fit(small(L2NetClassifier, early_stopping=True, scoring="score", loss=loss), X, np.zeros(40))
     assert net.validation_scores_ == [1.0] * net.n_iter_
     assert net.score(X, np.zeros(40)) == net.best_validation_score_ == 1.0
 

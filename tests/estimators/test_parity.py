@@ -25,8 +25,8 @@ MINI_BATCH = {
 }
 # what a user of scikit-learn has to name besides the parameters that both have
 OWN = {
-    L2NetClassifier: {"l2_mode": "penalty_per_sample"},
-    L2NetRegressor: {"l2_mode": "penalty_per_sample", "normalize_y": False},
+    L2NetClassifier: {"l2_mode": "penalty_per_sample", "scoring": "score"},
+    L2NetRegressor: {"l2_mode": "penalty_per_sample", "scoring": "score", "normalize_y": False},
 }
 TARGETS = ("binary", "multiclass", "multilabel", "single-output", "multi-output", "counts")
 

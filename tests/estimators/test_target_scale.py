@@ -168,7 +168,7 @@ def test_a_stream_that_began_in_its_own_units_stays_in_them(solver):
 @with_updates
 def test_early_stopping_scores_are_those_of_the_predictions(solver, n_outputs):
     features, y = regression(60, n_outputs=n_outputs)
-    params = {"early_stopping": True, "validation_fraction": 0.5, "shuffle": False, "max_iter": 1}
+    params = {"early_stopping": True, "scoring": "score", "validation_fraction": 0.5, "shuffle": False, "max_iter": 1}
     net = fit(small(solver, **params), features, y)
     # R² is the same in any unit if the outputs are averaged with their own variances
     scaled = fit(small(solver, **params), features, 1000 * y + 3)

@@ -35,6 +35,7 @@ PARAMETERS = {
     "learning_rate_init": [None, 1e-3, 0.1, 1e300],
     "power_t": [0.5, 1.0],
     "max_iter": [1, 2, 7],
+    "scoring": [None, "score"],
     "max_fun": [1, 15000],
     "n_iter_no_change": [1, 10],
     "tol": [1e-4, 0.1, 0.0],

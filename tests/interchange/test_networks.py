@@ -214,7 +214,7 @@ def test_to_sklearn_after_an_interrupted_fit(solver, failing_engine, iterations_
 
 @pytest.mark.parametrize("solver", ["sgd", "adam"])
 def test_there_and_back_again(solver):
-    net = fitted(L2NetClassifier, "multiclass", solver, l2_mode="penalty_per_sample", alpha=0.3)
+    net = fitted(L2NetClassifier, "multiclass", solver, l2_mode="penalty_per_sample", scoring="score", alpha=0.3)
     back = L2NetClassifier.from_sklearn(net.to_sklearn())
     assert back.get_params() == net.get_params()
     assert_same_outputs(net, back)
@@ -244,7 +244,20 @@ def test_early_stopping_is_taken_over(task):
     assert np.isnan(net.validation_loss_curve_).all()
     back = net.to_sklearn()
     assert back.validation_scores_ == mlp.validation_scores_
+    assert back.best_validation_score_ == mlp.best_validation_score_
     assert_same_outputs(back, mlp)
+
+
+@pytest.mark.parametrize("task", [names_of_classes])
+def test_a_loss_that_was_watched_is_no_score_of_scikit_learn(task):
+    net = fitted(L2NetClassifier, task, "adam", early_stopping=True, l2_mode="penalty_per_sample")
+    with pytest.warns(UserWarning, match=r"ignore: scoring=None \(scoring='score' there\)"):
+        mlp = net.to_sklearn()
+    mlp.set_params(warm_start=True, max_iter=3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        mlp.fit(X, TARGETS[task])
+    assert mlp.best_validation_score_ == max(mlp.validation_scores_) >= 0
 
 
 def test_what_scikit_learn_does_not_record_is_nan():

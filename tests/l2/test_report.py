@@ -352,7 +352,7 @@ def test_a_report_after_early_stopping_compares_the_losses_of_the_epoch_that_is_
 def test_a_network_that_over_fits_is_told_so():
     rng = np.random.default_rng(0)
     noise, labels = rng.normal(size=(40, 30)), rng.integers(2, size=40)  # nothing can be learned
-    net = L2NetClassifier((50,), alpha=0.0, early_stopping=True, validation_fraction=0.5, random_state=0)
+    net = L2NetClassifier((50,), early_stopping=True, scoring="score", validation_fraction=0.5, random_state=0)
     remarks = [
         fit(net.set_params(alpha=alpha, max_iter=n), noise, labels).l2_report().remarks
         for alpha, n in ((0.0, 200), (100.0, 5))

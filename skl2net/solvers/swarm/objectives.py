@@ -4,13 +4,13 @@
 the better.
 """
 
-import inspect
 import warnings
 from functools import partial
 
 from sklearn.metrics import get_scorer, get_scorer_names
 
 from skl2net._sklearn_private import BaseScorer
+from skl2net.problem import takes_weights
 
 
 def as_objective(objective, *, is_weighted):
@@ -24,13 +24,13 @@ def as_objective(objective, *, is_weighted):
     if isinstance(objective, str):
         objective = get_scorer(objective)
     if isinstance(objective, BaseScorer):
-        if is_weighted and not _takes(objective._score_func, sample_weight=None):
+        if is_weighted and not takes_weights(objective):
             raise ValueError(
                 f"objective={objective} does not support sample_weight, nor class weights, which multiply it. Pass an "
                 "objective that does, or none of them."
             )
         return partial(_negative_score, objective)
-    if not _takes(objective, sample_weight=None):
+    if not takes_weights(objective):
         raise ValueError(
             f"objective={objective!r} cannot be called as objective(y_true, y_pred, sample_weight=...). Wrap it, as in "
             "lambda y_true, y_pred, sample_weight: max_error(y_true, y_pred)."
@@ -41,9 +41,8 @@ def as_objective(objective, *, is_weighted):
 
 def _negative_score(scorer, problem, parameters, y_true, sample_weight):
     """What a scorer makes of the predictions; its sign is such that higher is better."""
-    estimator = problem.decoder.estimator(partial(problem.session.outputs, parameters))
-    weights = {} if sample_weight is None else {"sample_weight": sample_weight}
-    return -scorer(estimator, problem.task.X, y_true, **weights)
+    outputs = partial(problem.session.outputs, parameters)
+    return -problem.decoder.scored(scorer, outputs, problem.task.X, y_true, sample_weight)
 
 
 def _value(objective, problem, parameters, y_true, sample_weight):
@@ -67,14 +66,3 @@ def _warn_if_a_scorer_is_meant(objective):
             return
         warnings.warn(f"objective={objective.__name__}: {why}. Pass the scorer, objective={name!r}.")
         return
-
-
-def _takes(function, **kwargs):
-    """Whether a function can be called with two arguments and these; True if its signature is not known."""
-    try:
-        inspect.signature(function).bind(None, None, **kwargs)
-    except TypeError:
-        return False
-    except ValueError:  # a builtin without a signature
-        return True
-    return True
