@@ -43,7 +43,7 @@ NETWORKS = {
     "one class": (L2NetClassifier(**COMMON), X, np.zeros(40)),
     "multilabel": (L2NetClassifier(**COMMON), X, LABELS),
     "early stopping": (L2NetClassifier(early_stopping=True, validation_fraction=0.3, **COMMON), X, Y),
-    "scoring": (L2NetRegressor(early_stopping=True, scoring="max_error", **COMMON), XR, YR),
+    "scoring": (L2NetRegressor(early_stopping=True, scoring="neg_mean_absolute_error", **COMMON), XR, YR),
     "pso": (L2NetRegressor(solver="pso", **COMMON), XR, YR),
     "swarm": (L2NetClassifier(solver=SWARM, **COMMON), X, Y),
     "stream": (L2NetRegressor((3,), random_state=np.random.RandomState(0), max_iter=4), XR, YR),
