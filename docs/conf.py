@@ -7,6 +7,7 @@ import skl2net
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "_ext"))
+import converter_data  # noqa: E402
 import inventories  # noqa: E402
 
 project = "skl2net"
@@ -65,6 +66,7 @@ html_theme = "pydata_sphinx_theme"
 html_title = "skl2net"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+(HERE / "_static" / "converter_data.js").write_text(converter_data.script(), encoding="utf-8")
 html_show_sourcelink = False
 html_sidebars = {page: [] for page in ("index", "getting_started", "api", "contributing", "changes")}
 html_theme_options = {

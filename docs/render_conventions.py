@@ -7,6 +7,7 @@ from pathlib import Path
 
 from skl2net import convert_alpha
 from skl2net.conventions import ALIASES, CONVENTIONS, LEFT_OUT
+from skl2net.losses import LOSSES
 
 PAGE = Path(__file__).parent / "conventions.md"
 
@@ -38,6 +39,7 @@ def render():
         n_conventions=sum(not c.is_measure for c in CONVENTIONS.values()),
         n_meanings=len(rules),
         filter=FILTER,
+        converter=CONVERTER,
         conventions=_table(
             ["library", "where λ is typed<br>one update, or the objective", "biases too?", "known from"],
             [
@@ -259,6 +261,43 @@ document.addEventListener("DOMContentLoaded", () => {
 </script>
 ```"""
 
+FIELDS = {
+    "learning_rate": ("learning rate η", 'step="any" min="1e-300" value="0.01"'),
+    "batch_size": ("samples in a batch n", 'step="1" min="1" value="50"'),
+    "n_samples": ("training samples N", 'step="1" min="1" value="2000"'),
+    "n_epochs": ("epochs E", 'step="1" min="1" value="100"'),
+    "momentum": ("momentum μ, 0 for none", 'step="any" min="0" max="0.999999" value="0.9"'),
+    "n_outputs": ("outputs K", 'step="1" min="1" value="1"'),
+}
+
+CONVERTER = """\
+```{{raw}} html
+<form id="converter" aria-label="Converter">
+<label>from <select name="source"></select></label>
+<label>λ <input name="alpha" type="number" step="any" min="0" value="0.0001" required></label>
+<button type="button" aria-label="Swap the two libraries">⇄</button>
+<label>to <select name="target"></select></label>
+{fields}
+<output></output>
+</form>
+<script src="_static/converter_data.js"></script>
+<script src="_static/converter.js"></script>
+```""".format(
+    fields="\n".join(
+        [
+            '<label data-name="solver">optimiser <select name="solver"><option>sgd</option><option>adam</option>'
+            "</select></label>",
+            '<label data-name="loss">loss <select name="loss">'
+            + "".join(f"<option>{loss}</option>" for loss in LOSSES)
+            + "</select></label>",
+            *(
+                f'<label data-name="{name}">{label} <input name="{name}" type="number" {limits} required></label>'
+                for name, (label, limits) in FIELDS.items()
+            ),
+        ]
+    )
+)
+
 BLOCKS = {
     "first": """\
 from skl2net import convert_alpha
@@ -332,6 +371,12 @@ In the formulas, λ is the number that is typed, w a weight, g the gradient of t
 the n samples of the batch, unless it says otherwise), η the learning rate, step(·) what the optimiser subtracts for a
 gradient, N the number of training samples, E the epochs, U the updates in an epoch, K the outputs of the network and
 μ the momentum of SGD.
+
+## Converter
+
+{converter}
+
+The same with more settings, in Python: `convert_alpha`, see [Converting](#converting).
 
 ## The conventions
 
