@@ -272,7 +272,7 @@ FIELDS = {
 
 CONVERTER = """\
 ```{{raw}} html
-<form id="converter" aria-label="Converter">
+<form id="alpha-converter" aria-label="Converter">
 <label>from <select name="source"></select></label>
 <label>λ <input name="alpha" type="number" step="any" min="0" value="0.0001" required></label>
 <button type="button" aria-label="Swap the two libraries">⇄</button>

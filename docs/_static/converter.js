@@ -105,7 +105,7 @@ function items(result, target) {
 }
 
 document.addEventListener("DOMContentLoaded", () => {
-  const form = document.getElementById("converter");
+  const form = document.getElementById("alpha-converter");
   const { source, target, alpha } = form.elements;
   for (const [select, name] of [[source, "sklearn.MLP"], [target, "torch.SGD"]]) {
     const groups = new Map();

@@ -20,7 +20,7 @@ ASK = """
 <pre id="answers"></pre>
 <script>
 document.addEventListener("DOMContentLoaded", () => {
-  const form = document.getElementById("converter");
+  const form = document.getElementById("alpha-converter");
   const number = Object.fromEntries(CONVERTER.conventions.map(({ name }, i) => [name, i]));
   const answers = QUESTIONS.map(({ source, target, ...values }) => {
     Object.assign(form.elements.source, { value: number[source] });
