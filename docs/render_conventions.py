@@ -348,7 +348,7 @@ html_theme.sidebar_secondary.remove: true
 
 % Written by docs/render_conventions.py from the records of skl2net.conventions; edit those.
 
-# What does your library mean by weight decay?
+# Other libraries' λ
 
 ```{{contents}}
 :local:
