@@ -16,6 +16,7 @@ fit.
 
     python examples/benchmarks/default_quality.py DIR --csv results.csv --markdown table.md
     python examples/benchmarks/default_quality.py DIR --reuse results.csv --max-rows 3000    # fits only what is missing
+    python examples/benchmarks/default_quality.py DIR --models early-loss early-score MLP-early adam    # early stopping
 """
 
 import argparse
@@ -79,7 +80,12 @@ PEERS = {
     "LightGBM": lightgbm,
     "RealMLP-TD-S": realmlp,
 }
-MODELS = {**OURS, **PEERS}
+EARLY = {
+    "early-loss": of_kind(L2NetClassifier, L2NetRegressor, early_stopping=True),
+    "early-score": of_kind(L2NetClassifier, L2NetRegressor, early_stopping=True, scoring="score"),
+    "MLP-early": of_kind(MLPClassifier, MLPRegressor, early_stopping=True),
+}
+MODELS = {**OURS, **PEERS, **EARLY}
 COLUMNS = ["table", "kind", "n_rows", "split", "model", "score", "loss", "seconds"]
 
 
@@ -191,7 +197,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, metavar="DIR")
     parser.add_argument("--splits", type=int, default=5)
-    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS), metavar="NAME")
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=[*OURS, *PEERS], metavar="NAME")
     parser.add_argument("--tables", nargs="+", metavar="NAME")
     parser.add_argument("--max-rows", type=int, default=10**9, help="leave out larger tables")
     parser.add_argument("--csv", type=Path, help="file for the results, those that are reused included")

@@ -285,7 +285,7 @@ class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
             If the input or a parameter is invalid, or if training diverges. The estimator is left unchanged, with its
             previous fit if it has one.
         """
-        return self._fit(X, y, sample_weight, X_val=X_val, y_val=y_val, sample_weight_val=sample_weight_val)
+        return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
 
     def l2_report(self) -> L2Report:
         """Report which L2 rule ran in the last fit, and what it did to the weights.
@@ -525,29 +525,18 @@ class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
         check_is_fitted(self)
         self._network().check(self.coefs_, self.intercepts_)
 
-    def _fit(
-        self,
-        X,
-        y,
-        sample_weight,
-        *,
-        X_val=None,
-        y_val=None,
-        sample_weight_val=None,
-        is_stream=False,
-        classes=None,
-    ):
+    def _fit(self, X, y, sample_weight, validation=(None, None, None), *, is_stream=False, classes=None):
         continues = hasattr(self, "coefs_") and (self.warm_start or is_stream)
         if is_stream and self.early_stopping:
             raise ValueError(
                 "partial_fit does not support early_stopping=True, since each call makes a single pass over its data. "
                 "Set early_stopping=False and validate with a callback, or call fit."
             )
-        is_validated = self._check_validation(X_val, y_val, sample_weight_val)
+        self._check_validation(*validation)
         layer_sizes(self.hidden_layer_sizes)  # refuses before the data are looked at
         fitted = copy.copy(self)  # so that a fit that fails leaves the estimator unchanged
         data = fitted._training_data(X, y, sample_weight, continues=continues, is_stream=is_stream, classes=classes)
-        validation = fitted._validation_data(X_val, y_val, sample_weight_val, data) if is_validated else None
+        validation = fitted._validation_data(*validation, data)
         self._warn_if_clipped(data.X.shape[0])
         before, parameters = self._training_state if continues else None, None
         n_seen = before.n_total if continues and is_stream else 0.0
@@ -581,29 +570,26 @@ class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
         return self
 
     def _check_validation(self, X_val, y_val, sample_weight_val):
-        """Whether there is a validation set. Refuse one that is incomplete, or of no use."""
-        passed = [X_val is not None, y_val is not None]
-        if not any(passed) and sample_weight_val is None:
-            return False
-        if not all(passed):
-            raise ValueError(
-                f"The validation set lacks {' and '.join(np.array(['X_val', 'y_val'])[~np.array(passed)])}. Pass both "
-                "X_val and y_val."
-            )
-        if not self.early_stopping:
+        """Refuse a validation set that is incomplete, or of no use."""
+        passed = {"X_val": X_val, "y_val": y_val, "sample_weight_val": sample_weight_val}
+        names = [name for name, values in passed.items() if values is not None]
+        if names and names[:2] != ["X_val", "y_val"]:
+            raise ValueError(f"A validation set needs both X_val and y_val, got only {' and '.join(names)}.")
+        if names and not self.early_stopping:
             raise ValueError(
                 "X_val and y_val are the validation set of early stopping, and early_stopping=False. Set "
                 "early_stopping=True, or fit without them."
             )
-        if self.solver == "lbfgs":
+        if names and self.solver == "lbfgs":
             raise ValueError(
                 "X_val and y_val are the validation set of early stopping, which solver='lbfgs' does not support. Set "
                 "solver='adam', or fit without them."
             )
-        return True
 
     def _validation_data(self, X_val, y_val, sample_weight_val, training):
-        """The validation set as `TrainingData`, encoded like those that are trained on."""
+        """The validation set as `TrainingData`, encoded like those that are trained on; None if there is none."""
+        if X_val is None:
+            return None
         try:
             return self._training_data(X_val, y_val, sample_weight_val, training=training)
         except (TypeError, ValueError) as error:

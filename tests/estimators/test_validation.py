@@ -9,7 +9,7 @@ from cases import classes, converging_or_not, fit, flat, regression
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.metrics import accuracy_score, d2_absolute_error_score, log_loss, make_scorer, mean_squared_error
-from sklearn.model_selection import GridSearchCV, train_test_split
+from sklearn.model_selection import GridSearchCV, KFold, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -165,9 +165,9 @@ def test_a_warm_start_takes_a_validation_set_of_its_own(kind):
 X, Y, GOOD = data(L2NetClassifier)
 X_VAL, Y_VAL = GOOD.values()
 REFUSED = {
-    "no targets": ({}, {"X_val": X_VAL}, "lacks y_val"),
-    "no features": ({}, {"y_val": Y_VAL}, "lacks X_val"),
-    "weights alone": ({}, {"sample_weight_val": np.ones(25)}, "lacks X_val and y_val"),
+    "no targets": ({}, {"X_val": X_VAL}, "needs both X_val and y_val, got only X_val"),
+    "no features": ({}, {"y_val": Y_VAL}, "needs both X_val and y_val, got only y_val"),
+    "weights alone": ({}, {"sample_weight_val": np.ones(25)}, "got only sample_weight_val"),
     "not stopping": ({"early_stopping": False}, GOOD, "early_stopping=False. Set early_stopping=True"),
     "lbfgs": ({"solver": "lbfgs"}, GOOD, "solver='lbfgs' does not support. Set solver='adam'"),
     "unseen class": ({}, GOOD | {"y_val": Y_VAL + 1}, r"`y_val` has \[1 2 3\]"),
@@ -295,6 +295,15 @@ def test_searches_pass_the_same_validation_set_to_each_fit(routing):
         loss = own_loss(net, *validation.values())
         assert loss == pytest.approx(min(net.validation_loss_curve_), rel=1e-9)
     assert (found.scoring, found.best_estimator_.scoring) == ("accuracy", None)
+
+
+def test_a_search_takes_a_validation_set_of_as_many_rows_for_a_property_of_the_samples():
+    X, y, validation = data(L2NetClassifier, 60, 60)
+    with converging_or_not():
+        found = small(L2NetClassifierCV, alphas=[1.0], cv=KFold(2)).fit(X, y, **validation)
+    parts = {name: values[30:] for name, values in validation.items()}
+    first = fit(small(L2NetClassifier, alpha=1.0), X[30:], y[30:], **parts)
+    assert found.scores_[0, 0] == pytest.approx(-own_loss(first, X[:30], y[:30]), rel=1e-12)
 
 
 def test_callbacks_of_scikit_learn_score_the_training_data():

@@ -159,9 +159,10 @@ class Estimators(RuleBasedStateMachine):
     def call_with_data(self, number, is_stream):
         """`fit` or `partial_fit` on one of the data sets, as a function of the estimator."""
         X, y, sample_weight = self.data[number % len(self.data)]
+        validation = {"X_val": X[:9], "y_val": y[:9]} if number % 3 == 0 else {}
 
         def fit(net):
-            net.fit(X, y, sample_weight)
+            net.fit(X, y, sample_weight, **validation)
 
         def partial_fit(net):
             net.partial_fit(X, y, sample_weight=sample_weight)
