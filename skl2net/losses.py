@@ -5,13 +5,14 @@ with respect to `Z` is exact where outputs saturate. They are written for any ar
 API standard; `kernel` is the number of the loss in the compiled engine, see ``engines/kernels``.
 """
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeAlias
 
 from skl2net.activations import ACTIVATIONS, OUTPUTS, Function
 
 ClassificationLoss: TypeAlias = Literal["log_loss", "squared_error"]
-RegressionLoss: TypeAlias = Literal["squared_error", "poisson"]
+RegressionLoss: TypeAlias = Literal["squared_error", "absolute_error", "huber", "quantile", "poisson"]
 
 
 @dataclass(frozen=True)
@@ -29,20 +30,36 @@ class Loss:
     scales : dict of str to (float, bool)
         The loss of other libraries: what it is in multiples of this one, and whether it is also divided by the number
         of outputs. The keys are the families of losses of `skl2net.conventions`.
-    has_scale : bool
-        Whether targets may be centred and divided by their standard deviation.
+    degree : int
+        Power of the units of the targets in the loss; 0 if targets cannot be standardised.
+    slopes : (float, float)
+        Smallest and largest derivative with respect to an output.
+    is_smooth : bool
+        Whether the derivative is continuous.
     """
 
     name: ClassVar[str]
     output: ClassVar[Function]
     kernel: ClassVar[int]
     scales: ClassVar[dict]
-    has_scale: ClassVar[bool] = False
+    degree: ClassVar[int] = 0
+    slopes: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
+    is_smooth: ClassVar[bool] = True
 
     @property
     def convention(self):
         """Name of the loss in `skl2net.convert_alpha`."""
         return self.name
+
+    @property
+    def has_scale(self):
+        """Whether targets may be standardised."""
+        return self.degree > 0
+
+    @property
+    def is_robust(self):
+        """Whether the influence of a target is bounded."""
+        return math.isfinite(self.slopes[1])
 
     @property
     def takes_classes(self):
@@ -51,6 +68,20 @@ class Loss:
 
     def check_targets(self, y):
         """Raise ValueError if the loss is not defined for some of the targets."""
+
+    def check_smooth(self, option, alternative):
+        """Raise ValueError if the derivative jumps, which an option of an estimator cannot do with.
+
+        Parameters
+        ----------
+        option, alternative : str
+            The option as it is typed, and what to use instead of it.
+        """
+        if not self.is_smooth:
+            raise ValueError(
+                f"{option} needs a loss whose gradient is continuous, and that of loss={self.name!r} jumps where an "
+                f"output equals its target. Use {alternative}, or loss='huber'."
+            )
 
     def value_and_derivative(self, Z, Y, xp):
         """Loss of each row, and its derivative with respect to the raw outputs.
@@ -74,7 +105,7 @@ class SquaredError(Loss):
     """½·Σ(output - target)², of outputs that are the raw ones."""
 
     name, output, kernel = "squared_error", OUTPUTS["identity"], 0
-    has_scale = True
+    degree = 2
     scales = {
         "mean over outputs": (2, True),
         "flux": (2, True),
@@ -85,7 +116,9 @@ class SquaredError(Loss):
         "generalised linear": (1, False),
         "nnet": (2, False),
         "cuml": (2, False),
+        "sklearn.MLP": (1, False),
         "tidymodels keras": (2, True),
+        "tidymodels brulee": (2, True),
     }
 
     def value_and_derivative(self, Z, Y, xp):
@@ -103,7 +136,7 @@ class LogisticSquaredError(SquaredError):
     """Squared error of logistic outputs."""
 
     output = OUTPUTS["logistic"]
-    has_scale = False
+    degree = 0
 
     def _times_slope(self, error, P, xp):
         return error * P * (1 - P)
@@ -113,20 +146,75 @@ class SoftmaxSquaredError(SquaredError):
     """Squared error of softmax outputs."""
 
     output = OUTPUTS["softmax"]
-    has_scale = False
+    degree = 0
 
     def _times_slope(self, error, P, xp):
         return P * (error - xp.sum(P * error, axis=1, keepdims=True))
+
+
+class Huber(Loss):
+    """½·Σe² of errors e = output - target up to 1.35, and Σ 1.35·(|e| - 1.35/2) of larger ones."""
+
+    name, output, kernel = "huber", OUTPUTS["identity"], 3
+    degree = 2
+    slopes = (-1.35, 1.35)
+    scales = {
+        "mean over outputs": (1, True),
+        "flux": (1, True),
+        "gluon": (1 / 1.35, True),
+        "linear": (1, False),
+    }
+
+    def value_and_derivative(self, Z, Y, xp):
+        """See `Loss.value_and_derivative`."""
+        low, high = self.slopes
+        error = Z - Y
+        slope = xp.where(error < low, low, xp.where(error > high, high, error))
+        return xp.sum(slope * (error - 0.5 * slope), axis=1), slope
+
+
+class AbsoluteError(Loss):
+    """Σ|output - target|, whose derivative is 0 where the two are equal."""
+
+    name, output, kernel = "absolute_error", OUTPUTS["identity"], 4
+    degree, is_smooth = 1, False
+    slopes = (-1.0, 1.0)
+    scales = dict.fromkeys(("mean over outputs", "flux", "dl4j", "gluon"), (1, True)) | {"linear": (1, False)}
+
+    def value_and_derivative(self, Z, Y, xp):
+        """See `Loss.value_and_derivative`."""
+        low, high = self.slopes
+        error = Z - Y
+        slope = xp.where(error < 0, low, xp.where(error > 0, high, error))
+        return xp.sum(slope * error, axis=1), slope
+
+
+@dataclass(frozen=True)
+class Quantile(AbsoluteError):
+    """The pinball loss: Σ q·(target - output) of outputs below, Σ (1 - q)·(output - target) of outputs above.
+
+    Parameters
+    ----------
+    quantile : float, default=0.5
+        q, the share of targets below the outputs that minimise the loss.
+    """
+
+    quantile: float = 0.5
+
+    name = "quantile"
+    scales = {"mean over outputs": (1, True), "flux": (1, True)}
+
+    @property
+    def slopes(self):
+        """See `Loss`."""
+        return -self.quantile, 1 - self.quantile
 
 
 class LogLoss(Loss):
     """Log loss of two classes, with one logistic output: log(1 + exp(z)) - y·z."""
 
     name, output, kernel = "log_loss", OUTPUTS["logistic"], 1
-    scales = dict.fromkeys(
-        ("mean over outputs", "flux", "dl4j", "gluon", "plain", "linear", "generalised linear", "nnet", "cuml"),
-        (1, False),
-    )
+    scales = {library: (1, False) for library in SquaredError.scales if library != "tidymodels keras"}
 
     def value_and_derivative(self, Z, Y, xp):
         """See `Loss.value_and_derivative`."""
@@ -138,7 +226,7 @@ class MultilabelLogLoss(LogLoss):
 
     convention = "multilabel_log_loss"
     scales = dict.fromkeys(("mean over outputs", "flux", "gluon"), (1, True)) | dict.fromkeys(
-        ("plain", "nnet"), (1, False)
+        ("plain", "nnet", "sklearn.MLP"), (1, False)
     )
 
 
@@ -158,7 +246,7 @@ class Poisson(Loss):
     """Half the Poisson deviance, Σ y·log(y / output) - y + output, of exponential outputs."""
 
     name, output, kernel = "poisson", OUTPUTS["exp"], 2
-    scales = {"mean over outputs": (1, True), "generalised linear": (1, False)}
+    scales = {"mean over outputs": (1, True), "generalised linear": (1, False), "sklearn.MLP": (1, False)}
 
     def check_targets(self, y):
         """See `Loss.check_targets`."""
@@ -175,7 +263,7 @@ class Poisson(Loss):
         return xp.sum(y_log_y - Y * Z + error, axis=1), error
 
 
-REGRESSION_LOSSES = {loss.name: loss for loss in (SquaredError(), Poisson())}
+REGRESSION_LOSSES = {loss.name: loss for loss in (SquaredError(), AbsoluteError(), Huber(), Quantile(), Poisson())}
 
 # by the kind of targets that scikit-learn's LabelBinarizer finds
 CLASSIFICATION_LOSSES = {
@@ -188,4 +276,13 @@ CLASSIFICATION_LOSSES = {
 }
 
 # by their name in `skl2net.convert_alpha`
-LOSSES = {loss.convention: loss for loss in (LogLoss(), MultilabelLogLoss(), SquaredError(), Poisson())}
+LOSSES = {loss.convention: loss for loss in (LogLoss(), MultilabelLogLoss(), *REGRESSION_LOSSES.values())}
+
+
+def regression_loss(name, quantile=None):
+    """The loss of a regressor with these parameters `loss` and `quantile`."""
+    if name != Quantile.name:
+        return REGRESSION_LOSSES[name]
+    if quantile is None:
+        raise ValueError("loss='quantile' needs a quantile in (0, 1), got quantile=None. Pass 0.5 for the median.")
+    return Quantile(float(quantile))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from skl2net import notebook
 from skl2net.conventions import Equivalents, equivalents
 from skl2net.l2 import timescale
+from skl2net.losses import LOSSES
 
 LARGE, _VERY_LARGE = 5.0, 25.0  # weights beyond which the remarks speak of over-fitting
 
@@ -261,7 +262,8 @@ def _remarks(applied, share, coefs, held_out, has_target_scale):
     if _whole(applied.n) is None:
         yield "Samples are counted by their weights."
     if has_target_scale:
-        yield "Targets are divided by their standard deviation: alpha, losses and weights are in these units."
+        robust = "a robust estimate of " if LOSSES[applied.loss].is_robust else ""
+        yield f"Targets are divided by {robust}their standard deviation: alpha, losses and weights are in these units."
     if held_out is None:
         yield (
             "Weights alone do not tell whether the network over-fits. Compare the loss on held-out data, as "

@@ -9,6 +9,10 @@ import numpy as np
 class TargetScale:
     """Mean and standard deviation of each target.
 
+    For losses that are robust against outliers, the standard units are so too: `mean` is the median, and `std` the
+    median distance from it times 1.4826, which of normal targets is the standard deviation. If that is 0 because more
+    than half of the targets are equal, `std` is the root mean square distance.
+
     Parameters
     ----------
     mean, std : ndarray of float64, shape (n_outputs,)
@@ -22,13 +26,15 @@ class TargetScale:
     last_layer: np.ndarray | None = None
 
     @classmethod
-    def of(cls, Y, sample_weight=None):
+    def of(cls, Y, sample_weight=None, *, is_robust=False):
         """The scale of targets, whose standard deviation counts as 1 if they are constant.
 
         Parameters
         ----------
         Y : ndarray of shape (n_samples, n_outputs)
         sample_weight : ndarray of shape (n_samples,), default=None
+        is_robust : bool, default=False
+            Whether outliers have little influence on it.
         """
         if sample_weight is not None:
             Y, sample_weight = Y[sample_weight > 0], sample_weight[sample_weight > 0].astype(np.float64)
@@ -37,10 +43,12 @@ class TargetScale:
         Y = np.ldexp(Y, -exponent, dtype=np.float64)
         first = Y[0].copy()
         Y -= first
-        offset = np.average(Y, axis=0, weights=sample_weight)
+        offset = _median(Y, sample_weight) if is_robust else np.average(Y, axis=0, weights=sample_weight)
         Y -= offset
+        std = 1.4826 * _median(np.abs(Y), sample_weight) if is_robust else np.zeros(len(first))
         Y *= Y
-        std = np.ldexp(np.sqrt(np.average(Y, axis=0, weights=sample_weight)), exponent)
+        std = np.where(std > 0, std, np.sqrt(np.average(Y, axis=0, weights=sample_weight)))
+        std = np.ldexp(std, exponent)
         return cls(np.ldexp(first + offset, exponent), np.where(std > 0, std, 1.0))
 
     def is_same(self, other):
@@ -76,3 +84,14 @@ class TargetScale:
             coef[...], intercept[...] = (arrays[-1] for arrays in network.unpack(parameters))
         coef[...], intercept[...] = coef / self.std, (intercept - self.mean) / self.std
         return result
+
+
+def _median(Y, sample_weight):
+    """Weighted median of each column; where two rows share the middle, their mean."""
+    if sample_weight is None:
+        return np.median(Y, axis=0)
+    order = np.argsort(Y, axis=0)
+    below = np.cumsum(sample_weight[order], axis=0)
+    half = below[-1] / 2
+    middle = np.stack([np.argmax(below >= half, axis=0), np.argmax(below > half, axis=0)])
+    return np.take_along_axis(Y, np.take_along_axis(order, middle, axis=0), axis=0).mean(axis=0)

@@ -14,7 +14,7 @@ import skl2net
 from skl2net.activations import ACTIVATIONS
 from skl2net.engines.base import Batches, EpochTotals, OptimiserState, Task
 from skl2net.l2 import MODES, PENALTIES, l2_coefficients
-from skl2net.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES, Loss
+from skl2net.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES, Loss, Quantile
 from skl2net.network import Network
 from skl2net.solvers.optimisers import SGD, Adam
 
@@ -23,7 +23,7 @@ PACKAGE = str(Path(skl2net.__file__).parent)
 LOCKS = str(Path(PACKAGE, "engines", "threads.py"))
 
 _LOSSES = [loss for kinds in CLASSIFICATION_LOSSES.values() for loss in kinds.values()] + [*REGRESSION_LOSSES.values()]
-LOSS_OF = {(loss.output.name, loss.name): loss for loss in _LOSSES}
+LOSS_OF = {(loss.output.name, loss.name): loss for loss in [*_LOSSES, Quantile(0.8)]}
 OUTPUT_LOSSES = [*LOSS_OF]
 
 # optimisers, each with a learning rate

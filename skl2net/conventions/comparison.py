@@ -7,7 +7,7 @@ asked for at once.
 import math
 
 from skl2net.conventions.records import CONVENTIONS
-from skl2net.losses import LOSSES
+from skl2net.losses import LOSSES, REGRESSION_LOSSES
 
 FULL_BATCH = ("lbfgs", "pso")
 NAMES = {"sgd": "SGD", "adam": "Adam", "lbfgs": "L-BFGS", "pso": "the swarm", None: "another optimiser"}
@@ -196,7 +196,7 @@ def _model_differences(pair):
         if convention.n_outputs is not None and n_outputs > convention.n_outputs:
             yield "penalty", f"{convention.name} has one output only"
         is_wrong = convention.name == "sklearn.MLP" and solver == "lbfgs" and n_outputs > 1
-        if is_wrong and pair.loss in ("squared_error", "poisson"):
+        if is_wrong and pair.loss in REGRESSION_LOSSES:
             yield "penalty", "for several real targets scikit-learn's L-BFGS follows a wrong gradient (its issue 8349)"
     for conflict in pair.conflicts:
         yield left, conflict

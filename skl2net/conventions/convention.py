@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from skl2net.l2 import DECAYS, MODES, PENALTIES
-from skl2net.losses import LOSSES
+from skl2net.losses import LOSSES, REGRESSION_LOSSES
 
 # Powers of the quantities of the run in each rule's strength. The strength of a penalty is the factor of the weight in
 # the gradient; that of a decay or a measure is the share of a weight that one update removes. "scheduled" is the decay
@@ -242,11 +242,11 @@ class Convention:
             number=f"{number:.12g}",
             solver=f'solver="{solver}", ' if solver else "",
             constant_rate='learning_rate="constant", ' if solver in ("sgd", "adam") else "",
-            own_units=", normalize_y=False" if loss == "squared_error" else "",
+            own_units=", normalize_y=False" if LOSSES[loss].has_scale else "",
             batch="" if batch_size is None else f", batch_size={batch_size}",
             loss=self.loss_arguments.get(loss, ""),
             sizes="hidden_layer_sizes=(), " if is_linear else "",
-            kind="Regressor" if loss in ("squared_error", "poisson") else "Classifier",
+            kind="Regressor" if loss in REGRESSION_LOSSES else "Classifier",
         )
 
 

@@ -74,10 +74,12 @@ def convert_alpha(
         PyTorch, Keras and optax.
     beta_1, beta_2, epsilon : float, default=None
         Adam's constants. None is the source's default.
-    loss : {"log_loss", "multilabel_log_loss", "squared_error", "poisson"}, default=None
-        The libraries' own loss functions, which differ in scale: the squared error is :math:`\tfrac12\sum` over
-        outputs here and in scikit-learn, and the mean over outputs without the :math:`\tfrac12` in PyTorch and Keras.
-        None is the same loss function on both sides.
+    loss : str, default=None
+        The libraries' own loss functions, which differ in scale: "log_loss", "multilabel_log_loss", "squared_error",
+        "absolute_error", "huber", "quantile" or "poisson". The squared error is :math:`\tfrac12\sum` over outputs here
+        and in scikit-learn, and the mean over outputs without the :math:`\tfrac12` in PyTorch and Keras. "huber" has
+        :math:`\delta = 1.35` in every library; "quantile" stands for the mean over outputs where users write it
+        themselves. None is the same loss function on both sides.
     n_outputs : int, default=None
         Number of outputs of the network. Required if a library divides the loss by it.
     solver : {"sgd", "adam", "lbfgs", "pso"}, default=None

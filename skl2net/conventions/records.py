@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from skl2net.conventions.convention import Convention, Optimiser
 from skl2net.l2 import PENALTIES
+from skl2net.losses import REGRESSION_LOSSES
 
 
 def _sgd(arguments="", *, learning_rate=None, momentum=0.0, nesterov=False, batch_size=None, **options):
@@ -73,7 +74,12 @@ _CAFFE_BIASES = "param {{ decay_mult: 1 }} param {{ decay_mult: 0 }}  # in each 
 _JULIA_BIASES = "# and Optimisers.adjust!(state.layers[i].bias, lambda = 0) for each layer i"
 
 # What the records of one library have in common.
-_OURS = {"library": "skl2net", "read": "tested", "loss_arguments": {"poisson": ', loss="poisson"'}}
+_OURS = {
+    "library": "skl2net",
+    "read": "tested",
+    "loss_arguments": {name: f', loss="{name}"' for name in REGRESSION_LOSSES if name != "squared_error"}
+    | {"quantile": ', loss="quantile", quantile=q'},
+}
 _SKLEARN = {"library": "scikit-learn", "version": "1.9", "read": "tested"}
 _SKLEARN_LINEAR = {
     "source": "https://scikit-learn.org/1.9/modules/linear_model.html",
@@ -219,6 +225,7 @@ _RECORDS = (
         parameter="MLPClassifier(alpha=λ), MLPRegressor(alpha=λ)",
         formula="w ← w − step(g + λ/n·w)",
         rule="penalty_per_sample",
+        losses="sklearn.MLP",
         optimisers={solver: _ESTIMATOR[solver] for solver in ("sgd", "adam", "lbfgs")},
         remark=(
             "n is the size of the batch, so that a smaller last batch is penalised more. For several real targets its "
@@ -245,7 +252,11 @@ _RECORDS = (
         ),
         source="https://scikit-learn.org/1.9/modules/sgd.html",
         code='SGD{kind}({loss}alpha={number}, learning_rate="constant"{more})',
-        loss_arguments={"log_loss": 'loss="log_loss", ', "squared_error": ""},
+        loss_arguments={
+            "log_loss": 'loss="log_loss", ',
+            "absolute_error": 'loss="epsilon_insensitive", epsilon=0.0, ',
+            "huber": 'loss="huber", epsilon=1.35, ',
+        },
         **_SKLEARN,
     ),
     Convention(
@@ -457,6 +468,9 @@ _RECORDS = (
             "log_loss": "loss_func=CrossEntropyLossFlat(), ",
             "multilabel_log_loss": "loss_func=BCEWithLogitsLossFlat(), ",
             "squared_error": "loss_func=MSELossFlat(), ",
+            "absolute_error": "loss_func=L1LossFlat(), ",
+            "huber": "loss_func=torch.nn.HuberLoss(delta=1.35), ",
+            "quantile": "loss_func=lambda p, y: torch.maximum(q * (y - p), (q - 1) * (y - p)).mean(), ",
             "poisson": "loss_func=torch.nn.PoissonNLLLoss(), ",
         },
     ),
@@ -620,7 +634,7 @@ _RECORDS = (
         version="brulee 1.1",
         parameter='mlp(penalty = λ) with set_engine("brulee")',
         formula="minimise mean loss + λ/2·Σw²",
-        losses="mean over outputs",
+        losses="tidymodels brulee",
         squared_error="nnf_mse_loss",
         optimisers={"lbfgs": Optimiser()},
         condition="validation = 0 there, and no gradient is clipped",
@@ -977,6 +991,8 @@ LEFT_OUT = {
     ),
     "WEKA's MultilayerPerceptron -D": "it is a decay of the learning rate, not of the weights",
     "XGBoost's and LightGBM's lambda": "it penalises the values of a tree's leaves",
+    "scikit-learn's HuberRegressor": "it estimates the scale of the errors together with the weights",
+    "scikit-learn's QuantileRegressor": "its alpha is the strength of an L1 penalty",
     "RealMLP's wd": (
         "a schedule of its own (flat_cos) multiplies it, while the learning rate follows another; biases are exempt"
     ),

@@ -50,6 +50,7 @@ cdef extern from "kernels/kernels.h" nogil:
         index_t n_layers
         const index_t *sizes
         int activation, output, loss
+        double slopes[2]
 
     ctypedef struct data_t:
         index_t n_rows
@@ -623,6 +624,7 @@ cdef class _Call:
                 raise ValueError(f"A network needs layers of one unit or more, got layer_sizes={network.layer_sizes}.")
         self.c.network.activation = network.activation.kernel
         self.c.network.output, self.c.network.loss = task.loss.output.kernel, task.loss.kernel
+        self.c.network.slopes[0], self.c.network.slopes[1] = task.loss.slopes
         if not self.kernels.knows(&self.c.network):
             raise ValueError(f"The compiled engine does not know {network.activation} or {task.loss}.")
         n_threads = effective_n_threads() if task.n_threads is None else task.n_threads

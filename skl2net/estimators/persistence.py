@@ -79,7 +79,8 @@ def plain(attributes, kind):
     if "_training_state" in state:
         state[_TRAINING] = _plain(state.pop("_training_state"))
         del state[_TRAINING]["parameters"]
-        state[_NETWORK] = {"activation": state.pop("_activation"), "loss": state.pop("_loss").name}
+        loss = state.pop("_loss")
+        state[_NETWORK] = {"activation": state.pop("_activation"), "loss": loss.name, **vars(loss)}
     if "_label_binarizer" in state:
         binarizer = state.pop("_label_binarizer")
         state[_LABELS] = {"kind": binarizer.y_type_, "sparse": bool(binarizer.sparse_input_)}
@@ -123,8 +124,9 @@ def restored(state, kind):
             vars(state["_label_binarizer"]).update(encoding)
             losses = {name: of_kinds[labels["kind"]] for name, of_kinds in CLASSIFICATION_LOSSES.items()}
         if _TRAINING in state:
-            network = state.pop(_NETWORK)
-            state["_activation"], state["_loss"] = network["activation"], losses[network["loss"]]
+            network = dict(state.pop(_NETWORK))
+            state["_activation"], loss = network.pop("activation"), losses[network.pop("loss")]
+            state["_loss"] = _record(network, type(loss), _NETWORK)
             state["_training_state"] = _record(state.pop(_TRAINING), TrainingState, _TRAINING)
             state["coefs_"], state["intercepts_"] = _views(state["coefs_"], state["intercepts_"])
             state |= {name: int(state[name]) for name in ("n_features_in_", "n_layers_", "n_outputs_")}

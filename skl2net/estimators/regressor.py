@@ -1,6 +1,7 @@
 """The regressor."""
 
 import warnings
+from numbers import Real
 from typing import Literal, Self
 
 import numpy as np
@@ -9,7 +10,7 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils import column_or_1d
 
-from skl2net._sklearn_private import StrOptions, available_if, fit_context, validate_data
+from skl2net._sklearn_private import Interval, StrOptions, available_if, fit_context, validate_data
 from skl2net.activations import ActivationName
 from skl2net.estimators.base import FLOATS, BaseL2Net
 from skl2net.estimators.docstrings import documented
@@ -25,7 +26,7 @@ from skl2net.hints import (
     SolverName,
     Strengths,
 )
-from skl2net.losses import REGRESSION_LOSSES, RegressionLoss
+from skl2net.losses import REGRESSION_LOSSES, RegressionLoss, regression_loss
 from skl2net.problem import Decoder
 from skl2net.solvers.schedules import LearningRate
 from skl2net.solvers.swarm import ParticleSwarm
@@ -48,10 +49,24 @@ class L2NetRegressor(RegressorMixin, BaseL2Net):
 
     Parameters
     ----------
-    loss : {"squared_error", "poisson"}, default="squared_error"
-        Loss function, a mean over samples of a sum over outputs: of
-        :math:`\tfrac12(\mathrm{output}-\mathrm{target})^2`, or of half the Poisson deviance. "poisson" uses an
-        exponential output and requires ``y >= 0``.
+    loss : {"squared_error", "absolute_error", "huber", "quantile", "poisson"}, default="squared_error"
+        Loss function, a mean over samples of a sum over outputs. With the error
+        :math:`e = \mathrm{output}-\mathrm{target}`, in standard units if `normalize_y`:
+
+        - "squared_error": :math:`\tfrac12 e^2`. Predicts means;
+        - "absolute_error": :math:`|e|`. Predicts medians;
+        - "huber": :math:`\tfrac12 e^2` of errors up to :math:`\delta = 1.35`,
+          :math:`\delta(|e| - \tfrac12\delta)` of larger ones. Predicts means on which outliers have little influence;
+        - "quantile": :math:`q\,|e|` of outputs below the target, :math:`(1-q)\,|e|` of those above, with :math:`q` the
+          parameter `quantile`. Predicts quantiles;
+        - "poisson": half the Poisson deviance, with an exponential output; requires ``y >= 0``. Predicts means.
+
+        "absolute_error" and "quantile" have no gradient where the output equals the target (0 counts as one there), so
+        that they are not supported by "lbfgs", nor by ``ParticleSwarm(polish=True)``. `score` is :math:`R^2` for every
+        loss; :func:`~sklearn.metrics.d2_absolute_error_score` and :func:`~sklearn.metrics.d2_pinball_score` are those
+        of these two.
+    quantile : float or None, default=None
+        The quantile to predict, in (0, 1). Only used, and required, when ``loss="quantile"``.
     normalize_y : bool, default=True
         Whether `fit` centres each target and divides it by its standard deviation, both weighted by `sample_weight`.
         Fitting ``a * y + b`` then gives ``a * f + b``. `coefs_`, `intercepts_`, `predict` and exported networks are in
@@ -81,6 +96,7 @@ class L2NetRegressor(RegressorMixin, BaseL2Net):
     _parameter_constraints: dict = {
         **BaseL2Net._parameter_constraints,
         "loss": [StrOptions(set(REGRESSION_LOSSES))],
+        "quantile": [Interval(Real, 0, 1, closed="neither"), None],
         "normalize_y": ["boolean"],
     }
 
@@ -93,6 +109,7 @@ class L2NetRegressor(RegressorMixin, BaseL2Net):
         solver: SolverName | ParticleSwarm = "adam",
         l2_mode: L2Mode = "prior",
         alpha: float | Strengths | None = None,
+        quantile: float | None = None,
         normalize_y: bool = True,
         batch_size: int | Literal["auto"] = "auto",
         learning_rate: LearningRate = "cosine",
@@ -121,6 +138,7 @@ class L2NetRegressor(RegressorMixin, BaseL2Net):
         self.solver = solver
         self.l2_mode = l2_mode
         self.alpha = alpha
+        self.quantile = quantile
         self.normalize_y = normalize_y
         self.batch_size = batch_size
         self.learning_rate = learning_rate
@@ -204,7 +222,7 @@ class L2NetRegressor(RegressorMixin, BaseL2Net):
         )
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
-        self._loss = REGRESSION_LOSSES[self.loss]
+        self._loss = regression_loss(self.loss, self.quantile)
         self._loss.check_targets(y)
         if np.abs(y).max() > np.finfo(X.dtype).max:
             raise ValueError(
@@ -219,7 +237,8 @@ class L2NetRegressor(RegressorMixin, BaseL2Net):
         elif is_stream and continues:
             scale = self._training_state.target_scale if self._loss.has_scale else None
         else:
-            scale = TargetScale.of(Y, weight) if self.normalize_y and self._loss.has_scale else None
+            is_scaled = self.normalize_y and self._loss.has_scale
+            scale = TargetScale.of(Y, weight, is_robust=self._loss.is_robust) if is_scaled else None
             seen = Y if weight is None else Y[weight > 0]
             if is_stream and scale is not None and (seen == seen[0]).all(axis=0).any():
                 warnings.warn(

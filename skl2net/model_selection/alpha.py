@@ -627,6 +627,7 @@ class L2NetRegressorCV(_AlphaSearch, L2NetRegressor):
         loss: RegressionLoss = "squared_error",
         solver: SolverName | ParticleSwarm = "adam",
         l2_mode: L2Mode = "prior",
+        quantile: float | None = None,
         normalize_y: bool = True,
         batch_size: int | Literal["auto"] = "auto",
         learning_rate: LearningRate = "cosine",

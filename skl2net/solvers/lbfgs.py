@@ -48,6 +48,7 @@ class LBFGS(Solver):
     @np.errstate(all="ignore")  # a trial may overflow; the line search goes on from there
     def minimise(self, problem, start, monitor):
         """See `Solver.minimise`. Only the parameters of an earlier training are used, not its state."""
+        problem.task.loss.check_smooth("solver='lbfgs'", "solver='adam'")
         session, penalty, max_iter = problem.session, problem.coefficients.penalty, monitor.stopping.max_iter
         tol = monitor.stopping.tol
         ftol = max(2.2204460492503131e-05 * tol, float(np.finfo(session.dtype).eps)) if self.ftol is None else self.ftol

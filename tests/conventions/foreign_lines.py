@@ -30,8 +30,14 @@ def tensorflow(job):
     layers = [tf.keras.layers.Dense(n, "tanh" if i < len(sizes) - 1 else None) for i, n in enumerate(sizes)]
     model = tf.keras.Sequential([tf.keras.layers.InputLayer((3,)), *layers])
     model.set_weights([np.array(a) for pair in zip(job["coefs"], job["intercepts"], strict=True) for a in pair])
-    if job["loss"] == "squared_error":
-        loss = tf.keras.losses.MeanSquaredError()
+    of_targets = {
+        "squared_error": tf.keras.losses.MeanSquaredError(),
+        "absolute_error": tf.keras.losses.MeanAbsoluteError(),
+        "huber": tf.keras.losses.Huber(delta=1.35),
+        "quantile": tfa.losses.PinballLoss(tau=0.7),
+    }
+    if job["loss"] in of_targets:
+        loss = of_targets[job["loss"]]
     elif n_outputs > 1:
         loss = tf.keras.losses.CategoricalCrossentropy(from_logits=True)
     else:
@@ -62,8 +68,13 @@ def mxnet(job):
     for layer, coef, intercept in zip(net, job["coefs"], job["intercepts"], strict=True):
         layer.weight.set_data(mx.nd.array(np.array(coef).T, dtype="float64"))
         layer.bias.set_data(mx.nd.array(intercept, dtype="float64"))
-    if job["loss"] == "squared_error":
-        loss = mx.gluon.loss.L2Loss()
+    of_targets = {
+        "squared_error": mx.gluon.loss.L2Loss(),
+        "absolute_error": mx.gluon.loss.L1Loss(),
+        "huber": mx.gluon.loss.HuberLoss(rho=1.35),
+    }
+    if job["loss"] in of_targets:
+        loss = of_targets[job["loss"]]
     elif sizes[-1] > 1:
         loss = mx.gluon.loss.SoftmaxCrossEntropyLoss(sparse_label=False)
     else:

@@ -14,6 +14,7 @@ from skl2net.activations import ACTIVATIONS
 from skl2net.network import Network
 
 N_SAMPLES = 24
+QUANTILE = 0.7
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,12 @@ class Training:
         elif self.loss == "log_loss":
             Z = 1 / (1 + np.exp(-Z))
         delta = (Z - Y) / len(X)
+        if self.loss == "absolute_error":
+            delta = np.sign(Z - Y) / len(X)
+        elif self.loss == "quantile":
+            delta = ((Z > Y) - QUANTILE) / len(X)
+        elif self.loss == "huber":
+            delta = np.clip(Z - Y, -1.35, 1.35) / len(X)
         of_coefs, of_intercepts = [], []
         for i in reversed(range(len(coefs))):
             of_coefs.insert(0, activations[i].T @ delta)
@@ -120,12 +127,13 @@ def as_here(run):
 
 
 def mean_over_outputs(run):
-    """The squared error without the ½, averaged over outputs."""
-    return 1.0 if run.loss == "log_loss" else 2 / run.n_outputs
+    """A mean over outputs, of the squared error without the ½."""
+    return {"log_loss": 1.0, "squared_error": 2 / run.n_outputs}.get(run.loss, 1 / run.n_outputs)
 
 
-def half_mean_over_outputs(run):
-    return 1.0 if run.loss == "log_loss" else 1 / run.n_outputs
+def gluon(run):
+    """The squared error has the ½, and the smooth L1 loss of ρ = 1.35 is Huber's divided by it."""
+    return {"log_loss": 1.0, "huber": 1 / 1.35 / run.n_outputs}.get(run.loss, 1 / run.n_outputs)
 
 
 def without_half(run):
@@ -290,7 +298,7 @@ LIBRARIES = {
     "optax.adamw": Library(decay_by_rate, epsilon_at="v_hat"),
     "tfa.SGDW": Library(decay, mean_over_outputs),
     "tfa.AdamW": Library(decay, mean_over_outputs),
-    "mxnet.wd": Library(penalty, half_mean_over_outputs, momenta=("plain",)),
+    "mxnet.wd": Library(penalty, gluon, momenta=("plain",)),
     "fastai.wd": Library(decay_by_rate, momenta=("plain",), **_TORCH),
     "caffe.weight_decay": Library(penalty),
     "flux.AdamW": Library(decay, **_FLUX),

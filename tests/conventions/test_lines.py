@@ -12,7 +12,7 @@ import warnings
 from dataclasses import replace
 
 import pytest
-from conventions.libraries import LIBRARIES, Training, distance, flat
+from conventions.libraries import LIBRARIES, QUANTILE, Training, distance, flat
 from conventions.test_random import random_number, random_training
 from sklearn import linear_model, neural_network
 from sklearn.exceptions import ConvergenceWarning
@@ -34,7 +34,7 @@ def execute(code, scope):
 
 
 def estimator(code, run):
-    scope = {**vars(neural_network), **vars(skl2net)}
+    scope = {**vars(neural_network), **vars(skl2net), "q": QUANTILE}
     net = execute(code, scope)
     settings = {"activation": "tanh", "random_state": run.seed, "tol": 0.0, "n_iter_no_change": 10**6}
     net.set_params(hidden_layer_sizes=run.hidden, shuffle=False, max_iter=run.n_epochs, **settings)
@@ -74,8 +74,13 @@ def torch_optimiser(code, run):
     torch.set_num_threads(1)
     net = torch_net(torch, run)
     optimiser = execute(code, {"torch": torch, "net": net})
-    of_logits = torch.nn.CrossEntropyLoss() if run.n_outputs > 1 else torch.nn.BCEWithLogitsLoss()
-    loss = of_logits if run.loss == "log_loss" else torch.nn.MSELoss()
+    loss = {
+        "log_loss": torch.nn.CrossEntropyLoss() if run.n_outputs > 1 else torch.nn.BCEWithLogitsLoss(),
+        "squared_error": torch.nn.MSELoss(),
+        "absolute_error": torch.nn.L1Loss(),
+        "huber": torch.nn.HuberLoss(delta=1.35),
+        "quantile": lambda P, Y: torch.maximum(QUANTILE * (Y - P), (QUANTILE - 1) * (Y - P)).mean(),
+    }[run.loss]
     for X, Y in run.batches():
         optimiser.zero_grad()
         loss(net(torch.tensor(X)), torch.tensor(Y)).backward()
@@ -87,11 +92,12 @@ def fastai_names():
     pytest.importorskip("fastai")
     from fastai.data.core import DataLoaders
     from fastai.learner import Learner
-    from fastai.losses import BCEWithLogitsLossFlat, CrossEntropyLossFlat, MSELossFlat
+    from fastai.losses import BCEWithLogitsLossFlat, CrossEntropyLossFlat, L1LossFlat, MSELossFlat
     from fastai.optimizer import SGD, Adam
 
-    classes = (Learner, SGD, Adam, CrossEntropyLossFlat, BCEWithLogitsLossFlat, MSELossFlat)
-    return {"dls": DataLoaders([], []), "partial": functools.partial, **{c.__name__: c for c in classes}}
+    classes = (Learner, SGD, Adam, CrossEntropyLossFlat, BCEWithLogitsLossFlat, L1LossFlat, MSELossFlat)
+    others = {"dls": DataLoaders([], []), "partial": functools.partial, "q": QUANTILE}
+    return others | {c.__name__: c for c in classes}
 
 
 def fastai_learner(code, run):
@@ -126,7 +132,14 @@ def keras_model(code, run):
     ]
     model = keras.Sequential([keras.Input((3,), dtype="float64"), *layers])
     entropy = keras.losses.CategoricalCrossentropy if run.n_outputs > 1 else keras.losses.BinaryCrossentropy
-    loss = entropy(from_logits=True) if run.loss == "log_loss" else keras.losses.MeanSquaredError()
+    ops = keras.ops
+    loss = {
+        "log_loss": entropy(from_logits=True),
+        "squared_error": keras.losses.MeanSquaredError(),
+        "absolute_error": keras.losses.MeanAbsoluteError(),
+        "huber": keras.losses.Huber(delta=1.35),
+        "quantile": lambda Y, P: ops.mean(ops.maximum(QUANTILE * (Y - P), (QUANTILE - 1) * (Y - P)), axis=-1),
+    }[run.loss]
     model.compile(scope["optimizer"], loss)
     model.set_weights([a for pair in zip(*run.start(), strict=True) for a in pair])
     for X, Y in run.batches():
@@ -146,8 +159,14 @@ def optax_chain(code, run):
         for coef, intercept in parameters[:-1]:
             X = jnp.tanh(X @ coef + intercept)
         raw = X @ parameters[-1][0] + parameters[-1][1]
-        if run.loss == "squared_error":
-            return optax.l2_loss(raw, Y).sum(axis=1).mean()
+        of_targets = {
+            "squared_error": optax.l2_loss,
+            "absolute_error": lambda P, Y: jnp.abs(P - Y),
+            "huber": lambda P, Y: optax.huber_loss(P, Y, delta=1.35),
+            "quantile": lambda P, Y: jnp.maximum(QUANTILE * (Y - P), (QUANTILE - 1) * (Y - P)),
+        }
+        if run.loss in of_targets:
+            return of_targets[run.loss](raw, Y).sum(axis=1).mean()
         if run.n_outputs > 1:
             return optax.softmax_cross_entropy(raw, Y).mean()
         return optax.sigmoid_binary_cross_entropy(raw, Y).mean()
@@ -179,7 +198,7 @@ RUNNERS = {
 
 def scope_of(target):
     """What a target's lines have in scope."""
-    scope = {**vars(neural_network), **vars(linear_model), **vars(skl2net)}
+    scope = {**vars(neural_network), **vars(linear_model), **vars(skl2net), "q": QUANTILE}
     for module in {"torch": ["torch"], "fastai": ["torch"], "keras": ["keras"], "optax": ["jax", "optax"]}.get(
         target.partition(".")[0], []
     ):
@@ -257,6 +276,28 @@ def test_lines_follow_the_promised_trajectory(target, by_default):
     for source in rng.sample(sources, min(6, len(sources))) if RUNNERS[target] in SLOW else sources:
         for solver in common_solvers(source, target):
             follow(source, target, solver, rng, by_default=by_default)
+
+
+@pytest.mark.parametrize("loss", ["absolute_error", "huber", "quantile"])
+@pytest.mark.parametrize("target", [target for target in RUNNERS if target not in MODES])
+def test_lines_follow_the_trajectory_of_each_regression_loss(target, loss):
+    record = CONVENTIONS[target]
+    source, solver = "decoupled" if record.is_decay else "penalty", record.solvers[0]
+    if loss not in record.loss_scales or solver not in SOLVERS:
+        return
+    rng = random.Random(f"{target} {loss}")
+    run = replace(random_training((source, target), solver, rng), loss=loss, momentum=0.0, epsilon=1e-16)
+    number = random_number(source, run, rng)
+    conversion = convert_alpha(number, source, target, **run.quantities)
+    assert conversion.sense in ("trajectory", "limit")
+    assert distance(RUNNERS[target](conversion.code, run), LIBRARIES[source].train(run, number)) < SAME_IN_FLOAT32
+
+
+def test_the_smooth_l1_loss_of_pytorch_is_hubers_divided_by_its_delta():
+    torch = pytest.importorskip("torch")
+    errors, zero = torch.linspace(-5, 5, 101, dtype=torch.float64), torch.zeros(101, dtype=torch.float64)
+    smooth = torch.nn.SmoothL1Loss(beta=1.35, reduction="none")(errors, zero)
+    torch.testing.assert_close(smooth, torch.nn.HuberLoss(delta=1.35, reduction="none")(errors, zero) / 1.35)
 
 
 @pytest.mark.long

@@ -15,6 +15,7 @@ from skl2net.conventions import CONVENTIONS, convert_alpha
 SAME = 1e-9
 APART = 1e-7
 SOLVERS = ("sgd", "adam")
+LOSSES = ("log_loss", "squared_error", "absolute_error", "huber", "quantile")
 
 
 def runs_with(name, solver):
@@ -33,10 +34,11 @@ def random_training(pair, solver, rng):
     """A run that the source can have, and the target as far as the network, the loss and the batches go."""
     records = [CONVENTIONS[name] for name in pair]
     losses = {record.loss for record in records} - {None}
+    shared = [loss for loss in LOSSES if all(loss in record.loss_scales for record in records)]
     linear = any(record.n_layers == 1 for record in records)
     fixed = {name: value for record in records for name, value in record.fixed.items()}
     run = Training(
-        loss=losses.pop() if losses else rng.choice(("log_loss", "squared_error")),
+        loss=losses.pop() if losses else rng.choice(shared),
         solver=solver,
         batch_size=fixed.get("batch_size", rng.choice((4, 8, 12))),
         learning_rate=rng.uniform(0.02, 0.1) if solver == "sgd" else rng.uniform(0.005, 0.02),

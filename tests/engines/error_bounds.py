@@ -69,8 +69,8 @@ def error_bounds(case, dtype):
 
     P, E_P = _outputs(case.loss.output.name, Z, E_Z, u)
     E_P = E_P + tiny
-    row_loss, E_row_loss = _row_loss(case.loss.name, case.loss.output.name, Z, E_Z, P, E_P, Y, u)
-    D, E_D = _delta(case.loss.name, case.loss.output.name, P, E_P, Y, u)
+    row_loss, E_row_loss = _row_loss(case.loss, Z, E_Z, P, E_P, Y, u)
+    D, E_D = _delta(case.loss, P, E_P, Y, u)
     # a derivative close to the subnormal numbers may be zero
     D, E_D = D * weight[:, None], (E_D + 4 * u * np.abs(D)) * weight[:, None] + tiny / u
 
@@ -118,11 +118,25 @@ def _outputs(output, Z, E_Z, u):
     return P, P * (exponent + (P * exponent).sum(axis=1, keepdims=True) + (Z.shape[1] + 2 * _FUNCTION) * u)
 
 
-def _row_loss(loss, output, Z, E_Z, P, E_P, Y, u):
-    if loss == "squared_error":
+def _slope_of_loss(loss, error, kink):
+    """Derivative of a loss that is linear where the error is beyond its kinks."""
+    low, high = loss.slopes
+    return np.where(error < -kink, low, np.where(error > kink, high, error))
+
+
+def _row_loss(loss, Z, E_Z, P, E_P, Y, u):
+    name, output = loss.name, loss.output.name
+    if name == "squared_error":
         terms, errors = 0.5 * (P - Y) ** 2, np.abs(P - Y) * E_P
         sizes = terms
-    elif loss == "poisson":
+    elif name == "huber":
+        slope = _slope_of_loss(loss, P - Y, 1.35)
+        terms, errors = slope * (P - Y - slope / 2), np.abs(slope) * (E_P + u * np.abs(P - Y))
+        sizes = np.abs(slope * (P - Y))
+    elif name in ("absolute_error", "quantile"):
+        terms, errors = _slope_of_loss(loss, P - Y, 0) * (P - Y), np.max(np.abs(loss.slopes)) * E_P
+        sizes = terms
+    elif name == "poisson":
         y_log_y = Y * np.log(np.where(Y > 0, Y, 1))
         terms, errors = y_log_y - Y * Z - Y + P, np.abs(Y) * E_Z + E_P
         sizes = y_log_y + np.abs(Y * Z) + Y + P
@@ -138,9 +152,16 @@ def _row_loss(loss, output, Z, E_Z, P, E_P, Y, u):
     return terms.sum(axis=1), (errors + (_FUNCTION + Z.shape[1]) * u * np.abs(sizes)).sum(axis=1)
 
 
-def _delta(loss, output, P, E_P, Y, u):
+def _delta(loss, P, E_P, Y, u):
+    name, output = loss.name, loss.output.name
     error, E_error = P - Y, E_P + u * np.abs(P - Y)
-    if loss != "squared_error" or output == "identity":
+    if name == "huber":
+        D = _slope_of_loss(loss, error, 1.35)
+        return D, E_error * (np.abs(error) <= 1.35 + E_error) + u * np.abs(D)
+    if name in ("absolute_error", "quantile"):
+        D = _slope_of_loss(loss, error, 0)  # which jumps where the sign of the error is in doubt
+        return D, u * np.abs(D) + np.ptp(loss.slopes) * (np.abs(error) <= 2 * E_error)
+    if name != "squared_error" or output == "identity":
         return error, E_error
     if output == "logistic":
         D = error * P * (1 - P)

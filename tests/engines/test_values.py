@@ -22,7 +22,7 @@ from cases import (
     rates_of,
     run,
 )
-from scipy.special import expit, log_expit, log_softmax, softmax
+from scipy.special import expit, huber, log_expit, log_softmax, softmax
 
 from skl2net import L2NetClassifier, engines
 from skl2net.activations import ACTIVATIONS
@@ -45,10 +45,13 @@ NETWORKS = [("identity", ())] + [(activation, sizes) for sizes in ((4,), (4, 3, 
 
 
 def case_off_the_kinks(hidden_sizes, activation, output, loss, **kwargs):
-    """A case in which no hidden unit is near zero, where relu has no derivative."""
+    """A case in which no hidden unit and no error is near where relu or the loss has no second derivative."""
+    kinks = {"absolute_error": [0.0], "quantile": [0.0], "huber": [-1.35, 1.35]}.get(loss, [])
     for seed in range(1000):
         case = make_case((3, *hidden_sizes, 2 + (output == "softmax")), activation, output, loss, seed=seed, **kwargs)
-        if all(np.abs(values).min() > 1e-3 for values in hidden_values(case)):
+        errors = expected_outputs(case)[1] - case.Y
+        distances = [*hidden_values(case), *(errors - kink for kink in kinks)]
+        if all(np.abs(distance).min() > 1e-3 for distance in distances):
             return case
     raise AssertionError("no case off the kinks found")
 
@@ -147,6 +150,12 @@ def expected_loss(case):
     Y = case.Y
     if case.loss.name == "squared_error":
         terms = 0.5 * (P - Y) ** 2
+    elif case.loss.name == "absolute_error":
+        terms = np.abs(P - Y)
+    elif case.loss.name == "huber":
+        terms = huber(1.35, P - Y)
+    elif case.loss.name == "quantile":
+        terms = np.where(P < Y, case.loss.quantile * (Y - P), (1 - case.loss.quantile) * (P - Y))
     elif case.loss.name == "poisson":
         terms = np.where(Y > 0, Y * np.log(np.where(Y > 0, Y, 1) / P), 0) - Y + P
     elif case.loss.output.name == "softmax":
@@ -261,6 +270,21 @@ def test_a_loss_of_zero_is_reached_where_outputs_are_the_targets(engine):
     value, gradient = engine.open(replace(case.task, Y=Y)).loss_and_gradient(case.parameters)
     assert value == 0
     np.testing.assert_array_equal(gradient, 0)
+
+
+@each_engine
+@pytest.mark.parametrize("loss", ["absolute_error", "quantile", "huber"])
+def test_derivative_is_zero_at_the_target_and_the_slope_on_either_side(engine, loss):
+    # one output, its bias, without hidden layers: the derivative with respect to the bias is that of the loss
+    low, high = {"absolute_error": (-1, 1), "quantile": (-0.8, 1 - 0.8), "huber": (-1.35, 1.35)}[loss]
+    tiny = 1e-200
+    near = [-tiny, 0, tiny] if loss == "huber" else [low, 0, high]
+    for error, slope in zip([-5, -tiny, 0, tiny, 5], [low, *near, high], strict=True):
+        task = Task(
+            make_network((1, 1), "identity"), LOSS_OF["identity", loss], np.zeros((1, 1)), np.array([[-float(error)]])
+        )
+        _, gradient = engine.open(task).loss_and_gradient(np.zeros(2))
+        assert gradient[1] == slope
 
 
 @each_engine

@@ -26,6 +26,7 @@ typedef struct {
     int activation;
     int output;
     int loss;
+    double slopes[2]; /* smallest and largest derivative of the loss, which is linear there */
 } network_t;
 
 /* A layer's parameters as a caller has them: weights of [fan_in, fan_out] in C order. */

@@ -106,7 +106,7 @@ class ParticleSwarm(Solver, BaseEstimator):
     polish : bool, default=False
         Whether L-BFGS improves the best particle at the end, within the `bounds`, as in
         :func:`scipy.optimize.differential_evolution`. It counts as one iteration, possibly beyond `max_iter`. Not
-        supported with an `objective`, which has no gradient.
+        supported with an `objective` nor with ``loss="absolute_error"`` or ``"quantile"``, which have no gradient.
 
     Notes
     -----
@@ -262,6 +262,8 @@ class ParticleSwarm(Solver, BaseEstimator):
                 "polish=True needs a gradient, which a user-defined objective does not have. Set polish=False, or "
                 "objective=None."
             )
+        if self.polish:
+            problem.task.loss.check_smooth("polish=True", "polish=False")
         return as_objective(self.objective, is_weighted=problem.is_weighted)
 
     def _box(self, dtype):

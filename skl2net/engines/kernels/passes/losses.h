@@ -1,7 +1,7 @@
 /* The losses and their derivatives, with rows in the SIMD lanes and with output units in them. */
 
 /* The numbers of `kernel` in skl2net/losses.py. */
-enum { SQUARED_ERROR, LOG_LOSS, POISSON, N_LOSSES };
+enum { SQUARED_ERROR, LOG_LOSS, POISSON, HUBER, PINBALL, N_LOSSES };
 
 /* Whether the functions of a network and its loss are among those of the kernels. */
 int knows(const network_t *network)
@@ -29,6 +29,15 @@ INLINE V unit_loss(const network_t *network, V z, V t, V *loss_sum)
         error = exp(z) - t;
         *loss_sum += t * log(select(t > 0, t, all(1))) - t * z + error;
         return error;
+    }
+    if (network->loss == HUBER || network->loss == PINBALL) {
+        const int is_huber = network->loss == HUBER;
+        const V low = all((real)network->slopes[0]), high = all((real)network->slopes[1]);
+        error = z - t;
+        const V slope = select(error < (is_huber ? low : all(0)), low,
+                               select(error > (is_huber ? high : all(0)), high, error));
+        *loss_sum += slope * (is_huber ? error - slope * (real)0.5 : error);
+        return slope;
     }
     if (network->output == logistic_t::number)
         p = logistic(z);
