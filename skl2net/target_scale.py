@@ -10,8 +10,8 @@ class TargetScale:
     """Mean and standard deviation of each target.
 
     For losses that are robust against outliers, the standard units are so too: `mean` is the median, and `std` the
-    median distance from it times 1.4826, which of normal targets is the standard deviation. If that is 0 because more
-    than half of the targets are equal, `std` is the root mean square distance.
+    median distance from it times 1.4826, which of normal targets is the standard deviation. If that is 0, or next to
+    nothing beside the root mean square distance, because half of the targets are equal, `std` is the latter.
 
     Parameters
     ----------
@@ -45,9 +45,10 @@ class TargetScale:
         Y -= first
         offset = _median(Y, sample_weight) if is_robust else np.average(Y, axis=0, weights=sample_weight)
         Y -= offset
-        std = 1.4826 * _median(np.abs(Y), sample_weight) if is_robust else np.zeros(len(first))
+        near = 1.4826 * _median(np.abs(Y), sample_weight) if is_robust else 0.0
         Y *= Y
-        std = np.where(std > 0, std, np.sqrt(np.average(Y, axis=0, weights=sample_weight)))
+        std = np.sqrt(np.average(Y, axis=0, weights=sample_weight))
+        std = np.where(near > 1e-8 * std, near, std)
         std = np.ldexp(std, exponent)
         return cls(np.ldexp(first + offset, exponent), np.where(std > 0, std, 1.0))
 

@@ -24,7 +24,8 @@ LOCKS = str(Path(PACKAGE, "engines", "threads.py"))
 
 _LOSSES = [loss for kinds in CLASSIFICATION_LOSSES.values() for loss in kinds.values()] + [*REGRESSION_LOSSES.values()]
 LOSS_OF = {(loss.output.name, loss.name): loss for loss in [*_LOSSES, Quantile(0.8)]}
-OUTPUT_LOSSES = [*LOSS_OF]
+# all but the absolute error, which is computed as the quantile's loss is, with other slopes
+OUTPUT_LOSSES = [key for key in LOSS_OF if key[1] != "absolute_error"]
 
 # optimisers, each with a learning rate
 STEPS = {

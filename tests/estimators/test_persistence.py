@@ -40,6 +40,7 @@ NETWORKS = {
     "many rows": (L2NetClassifier(solver="sgd", **COMMON), *classes(400)),
     "warm start": (L2NetClassifier(warm_start=True, **COMMON), X, Y),
     "linear": (L2NetRegressor((), solver="sgd", loss="poisson", max_iter=4, random_state=0), XR, np.abs(YR)),
+    "quantile": (L2NetRegressor(loss="quantile", quantile=0.9, **COMMON), XR, YR),
     "one class": (L2NetClassifier(**COMMON), X, np.zeros(40)),
     "multilabel": (L2NetClassifier(**COMMON), X, LABELS),
     "early stopping": (L2NetClassifier(early_stopping=True, validation_fraction=0.3, **COMMON), X, Y),

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from cases import OUTPUT_LOSSES, STEPS, coefficients_of, make_batches, make_case, new_state, rates_of, run
+from cases import LOSS_OF, STEPS, coefficients_of, make_batches, make_case, new_state, rates_of, run
 from engines.test_agreement import SIZES, assert_evaluations_agree, assert_updates_agree
 from engines.test_compiled import SWARMS, make_motion, make_swarm, penalty_of
 from hypothesis import strategies as st
@@ -35,7 +35,7 @@ class Engines(RuleBasedStateMachine):
         sizes=st.lists(SIZES, min_size=2, max_size=5),
         n_rows=st.one_of(SIZES, st.integers(1, 700)),
         activation=st.sampled_from([*ACTIVATIONS]),
-        output_loss=st.sampled_from(OUTPUT_LOSSES),
+        output_loss=st.sampled_from([*LOSS_OF]),
         sparse=st.booleans(),
         weighted=st.booleans(),
         is_double=st.booleans(),

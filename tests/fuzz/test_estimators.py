@@ -128,13 +128,15 @@ def outcome(call):
 class Estimators(RuleBasedStateMachine):
     """The machine."""
 
-    @initialize(is_classifier=st.booleans(), loss=st.integers(0, 1))
+    @initialize(is_classifier=st.booleans(), loss=st.integers(0, 3))
     def begin(self, is_classifier, loss):
         self.is_classifier = is_classifier
         self.data, self.n_threads = data_sets(is_classifier), None
-        losses = ("log_loss", "squared_error") if is_classifier else ("squared_error", "squared_error")
-        net_class = L2NetClassifier if is_classifier else L2NetRegressor
-        self.net = net_class((5,), loss=losses[loss], max_iter=3, random_state=0)
+        if is_classifier:
+            self.net = L2NetClassifier((5,), loss=("log_loss", "squared_error")[loss % 2], max_iter=3, random_state=0)
+        else:
+            name = ("squared_error", "absolute_error", "huber", "quantile")[loss]
+            self.net = L2NetRegressor((5,), loss=name, quantile=0.8, max_iter=3, random_state=0)
         self.twin = copy.deepcopy(self.net)
 
     def both(self, call):

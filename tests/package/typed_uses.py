@@ -64,6 +64,7 @@ def stream() -> int:
 def regress() -> NDArray[np.floating[Any]]:
     X, _ = flowers()
     net = L2NetRegressor(np.array([4, 3]), loss="poisson", batch_size="auto", early_stopping=True, max_iter=5)
+    L2NetRegressor(loss="quantile", quantile=0.9, max_iter=5).fit(X[:, :3], X[:, 3])
     net.set_params(scoring="r2").fit(X[:75, :3], X[:75, 3], X_val=X[75:, :3], y_val=X[75:, 3])
     return net.predict(X[:, :3])
 
