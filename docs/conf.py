@@ -41,6 +41,7 @@ copybutton_prompt_is_regexp = True
 intersphinx_mapping = inventories.write(HERE / "generated" / "inventories")
 
 autodoc_typehints = "none"
+autodoc_mock_imports = ["onnx", "skl2onnx"]
 autosummary_context = {
     "hidden": ["__init__", "get_metadata_routing", "set_fit_request", "set_partial_fit_request", "set_score_request"]
 }

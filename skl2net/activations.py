@@ -22,11 +22,14 @@ class Function:
         Number of the function in the compiled engine.
     torch : str
         Name of PyTorch's module, if there is one.
+    onnx : str
+        Name of ONNX's operator, if onnxruntime has it in both precisions.
     """
 
     name: ClassVar[str]
     kernel: ClassVar[int]
     torch: ClassVar[str]
+    onnx: ClassVar[str]
 
     def value(self, Z, xp):
         """Value of the function, of the shape of `Z`, (n_rows, n_units)."""
@@ -56,7 +59,7 @@ class Activation(Function):
 class Identity(Activation):
     """f(z) = z."""
 
-    name, kernel, torch = "identity", 0, "Identity"
+    name, kernel, torch, onnx = "identity", 0, "Identity", "Identity"
 
     def value(self, Z, xp):
         return Z
@@ -68,7 +71,7 @@ class Identity(Activation):
 class Logistic(Activation):
     """f(z) = 1 / (1 + exp(-z))."""
 
-    name, kernel, torch = "logistic", 1, "Sigmoid"
+    name, kernel, torch, onnx = "logistic", 1, "Sigmoid", "Sigmoid"
     lipschitz, initial_scale = 0.25, 2.0
 
     def value(self, Z, xp):
@@ -82,7 +85,7 @@ class Logistic(Activation):
 class Tanh(Activation):
     """f(z) = tanh(z)."""
 
-    name, kernel, torch = "tanh", 2, "Tanh"
+    name, kernel, torch, onnx = "tanh", 2, "Tanh", "Tanh"
 
     def value(self, Z, xp):
         return xp.tanh(Z)
@@ -94,7 +97,7 @@ class Tanh(Activation):
 class ReLU(Activation):
     """f(z) = max(z, 0), with derivative 0 at 0."""
 
-    name, kernel, torch = "relu", 3, "ReLU"
+    name, kernel, torch, onnx = "relu", 3, "ReLU", "Relu"
 
     def value(self, Z, xp):
         return xp.where(Z < 0, 0.0, Z)
@@ -106,7 +109,7 @@ class ReLU(Activation):
 class Softplus(Activation):
     """f(z) = log(1 + exp(z))."""
 
-    name, kernel, torch = "softplus", 4, "Softplus"
+    name, kernel, torch, onnx = "softplus", 4, "Softplus", ""
 
     def value(self, Z, xp):
         return xp.where(Z > 0, Z, 0.0) + xp.log1p(xp.exp(-xp.abs(Z)))
@@ -118,7 +121,7 @@ class Softplus(Activation):
 class Softmax(Function):
     """f(z)_k = exp(z_k) / Σ exp(z), over the units of a row."""
 
-    name, kernel, torch = "softmax", 5, "Softmax"
+    name, kernel, torch, onnx = "softmax", 5, "Softmax", "Softmax"
 
     def value(self, Z, xp):
         E = xp.exp(Z - xp.max(Z, axis=1, keepdims=True))
@@ -128,7 +131,7 @@ class Softmax(Function):
 class Exp(Function):
     """f(z) = exp(z)."""
 
-    name, kernel, torch = "exp", 6, ""
+    name, kernel, torch, onnx = "exp", 6, "", "Exp"
 
     def value(self, Z, xp):
         return xp.exp(Z)

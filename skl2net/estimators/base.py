@@ -333,7 +333,7 @@ class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
         Parameters
         ----------
         mlp : MLPClassifier or MLPRegressor
-            A fitted network.
+            A fitted network, such as the last step of a pipeline.
 
         Returns
         -------

@@ -12,6 +12,7 @@ from itertools import chain
 import numpy as np
 from sklearn.base import is_classifier
 from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from skl2net._sklearn_private import stochastic_optimizers
@@ -41,7 +42,13 @@ def from_sklearn(cls, mlp):
     """
     kind = MLPClassifier if is_classifier(cls()) else MLPRegressor
     if not isinstance(mlp, kind):
-        raise TypeError(f"{cls.__name__}.from_sklearn takes a fitted {kind.__name__}; got {type(mlp).__name__}.")
+        hint = ""
+        if isinstance(mlp, Pipeline) and isinstance(mlp.steps[-1][1], kind):
+            hint = (
+                " Pass its last step, pipeline[-1], and put the result in its place: "
+                f"pipeline.set_params({mlp.steps[-1][0]}=net)."
+            )
+        raise TypeError(f"{cls.__name__}.from_sklearn takes a fitted {kind.__name__}; got {type(mlp).__name__}.{hint}")
     check_is_fitted(mlp)
     parameters = {**mlp.get_params(deep=False), "l2_mode": "penalty_per_sample", "scoring": "score"}
     if kind is MLPRegressor:

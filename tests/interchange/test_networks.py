@@ -1,4 +1,4 @@
-"""Fitted networks from and to scikit-learn, PyTorch and ONNX."""
+"""Fitted networks from and to scikit-learn and PyTorch."""
 
 import pickle
 import warnings
@@ -10,6 +10,8 @@ from cases import fit
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
 from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.fixes import parse_version
 
 from skl2net import L2NetClassifier, L2NetRegressor
@@ -300,8 +302,19 @@ def test_feature_names_are_carried():
 @pytest.mark.parametrize("kind", [L2NetClassifier, L2NetRegressor])
 def test_from_sklearn_refuses_what_it_is_not_for(kind):
     other, task = (MLPRegressor, "one output") if kind is L2NetClassifier else (MLPClassifier, "binary")
-    with pytest.raises(TypeError, match=f"{kind.__name__}.from_sklearn takes a fitted MLP"):
+    with pytest.raises(TypeError, match=f"{kind.__name__}.from_sklearn takes a fitted MLP.*; got {other.__name__}.$"):
         kind.from_sklearn(fitted(other, task, "lbfgs"))
+
+
+def test_from_sklearn_says_how_to_convert_the_network_of_a_pipeline():
+    mlp = fitted(MLPClassifier, "binary", "lbfgs")
+    model = make_pipeline(StandardScaler(), mlp)
+    fit(model, X, TARGETS["binary"])
+    with pytest.raises(TypeError, match=r"got Pipeline\. Pass its last step, pipeline\[-1\].*\(mlpclassifier=net\)"):
+        L2NetClassifier.from_sklearn(model)
+    expected = model.predict_proba(X)
+    model.set_params(mlpclassifier=L2NetClassifier.from_sklearn(model[-1]))
+    np.testing.assert_allclose(model.predict_proba(X), expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -466,24 +479,6 @@ def test_the_optimiser_of_the_docstring_trains_under_the_same_rule(solver, l2_mo
                         p.mul_(1 - alpha)
     for coef, p in zip(start.coefs_, weights, strict=True):
         np.testing.assert_allclose(coef, p.detach().numpy().T, rtol=1e-6, atol=1e-9)
-
-
-@pytest.mark.parametrize("task", ["multiclass", "binary", "one output"])
-def test_onnx_by_way_of_sklearn(task):
-    skl2onnx = pytest.importorskip("skl2onnx")
-    onnxruntime = pytest.importorskip("onnxruntime")
-    ours, _, extra = pair(task)
-    net = fitted(ours, task, "adam", l2_mode="penalty_per_sample", **extra)
-    single = X.astype(np.float32)
-    options = {"zipmap": False} if task in CLASSES else None
-    # without options, names of the classes -> probabilities; of several labels there is another form, not tried here
-    for how in [options, None] if task in ("multiclass", "binary") else [options]:
-        model = skl2onnx.to_onnx(net.to_sklearn(), single[:1], options=how)
-        session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-        result = session.run(None, {"X": single})[-1]
-        if isinstance(result, list) and isinstance(result[0], dict):
-            result = np.array([[row[name] for name in net.classes_] for row in result])
-        np.testing.assert_allclose(result.squeeze(), outputs(net).squeeze(), rtol=1e-4, atol=1e-5)
 
 
 def test_other_sizes_set_after_the_fit_are_not_those_of_the_network():

@@ -13,6 +13,8 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PAGES = [page for page in PAGES if "```python" in page.read_text(encoding="utf-8")]
 PAGES.remove(ROOT / "docs" / "distributed.md")  # needs a cluster, see model_selection/test_distributed.py
+WORKS_WITH = ROOT / "docs" / "works_with.md"  # needs other libraries
+PAGES.remove(WORKS_WITH)
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:e-?\d+)?")
 
 
@@ -27,17 +29,38 @@ def test_code_prints_what_the_page_says(page, tmp_path, monkeypatch):
     if "sklearn.callback" in text:
         pytest.importorskip("sklearn.callback", reason="callbacks are new in scikit-learn 1.9")
         pytest.importorskip("rich")
+    namespace = {}
+    for code, expected in _blocks(text):
+        _run(code, expected, namespace)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("number", range(1, WORKS_WITH.read_text(encoding="utf-8").count("```python")))
+def test_other_libraries_print_what_the_page_says(number, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    blocks = _blocks(WORKS_WITH.read_text(encoding="utf-8"))
+    for library in re.findall(r"^(?:import|from) (\w+)", blocks[number][0], re.MULTILINE):
+        pytest.importorskip(library)
+    namespace = {}
+    for i in (0, number):
+        _run(*blocks[i], namespace)
+
+
+def _blocks(text):
+    """The blocks of code, each with the text that it prints, empty if it is not shown."""
     blocks = re.findall(r"```python\n(.*?)```(?:\n\n```text\n(.*?)```)?", text, flags=re.DOTALL)
     assert text.count("```python") == len(blocks) > 0
-    namespace = {}
-    for code, expected in blocks:
-        with contextlib.redirect_stdout(io.StringIO()) as output, warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            exec(compile(code, str(page), "exec"), namespace)
-        printed = output.getvalue() if expected else ""
-        assert _NUMBER.sub("#", printed).split() == _NUMBER.sub("#", expected).split()
-        numbers = [[float(number) for number in _NUMBER.findall(text)] for text in (printed, expected)]
-        assert numbers[0] == pytest.approx(numbers[1], rel=0.01)
+    return blocks
+
+
+def _run(code, expected, namespace):
+    with contextlib.redirect_stdout(io.StringIO()) as output, warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        exec(compile(code, "<block>", "exec"), namespace)
+    printed = output.getvalue() if expected else ""
+    assert _NUMBER.sub("#", printed).split() == _NUMBER.sub("#", expected).split()
+    numbers = [[float(number) for number in _NUMBER.findall(text)] for text in (printed, expected)]
+    assert numbers[0] == pytest.approx(numbers[1], rel=0.01)
 
 
 def test_links_of_readme_lead_somewhere():
