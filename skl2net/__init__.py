@@ -5,7 +5,7 @@ from skl2net.callbacks import Checkpoint
 from skl2net.conventions import convert_alpha, list_conventions
 from skl2net.display import L2PathDisplay, LossCurveDisplay, NodeSweepDisplay, SwarmDisplay, WeightsDisplay
 from skl2net.estimators import L2NetClassifier, L2NetRegressor
-from skl2net.model_selection import L2NetClassifierCV, L2NetRegressorCV, NodeSweepCV
+from skl2net.model_selection import L2NetClassifierCV, L2NetRegressorCV, NodeSweepCV, make_tabular_search
 from skl2net.solvers.swarm import ParticleSwarm
 from skl2net.versions import show_versions
 
@@ -24,5 +24,6 @@ __all__ = [
     "WeightsDisplay",
     "convert_alpha",
     "list_conventions",
+    "make_tabular_search",
     "show_versions",
 ]

@@ -12,10 +12,13 @@ from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 import sklearn
+from sklearn import config_context
 from sklearn.base import _fit_context
 from sklearn.metrics._scorer import _BaseScorer as BaseScorer
+from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.model_selection._validation import _score as score_of_split
+from sklearn.preprocessing import TargetEncoder as _TargetEncoder
 from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads as openmp_effective_n_threads
 from sklearn.utils._param_validation import Interval as _Interval
@@ -25,6 +28,7 @@ from sklearn.utils.metadata_routing import _routing_enabled as routing_enabled
 from sklearn.utils.metaestimators import available_if as _available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call as check_partial_fit_first_call
 from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils.validation import _num_samples as num_samples
 
 try:
     from sklearn.callback import AutoPropagatedCallback, CallbackSupportMixin
@@ -98,6 +102,24 @@ def without_callbacks(estimator):
     for name in ("_skl_callbacks", "_skl_callbacks_to_teardown", "_callback_fit_ctx", "_parent_callback_ctx"):
         vars(copied).pop(name, None)
     return copied
+
+
+class TargetEncoder(_TargetEncoder):
+    """scikit-learn's encoder, which version 1.9 cannot fit without groups if metadata routing is enabled."""
+
+    def fit_transform(self, X: Any, y: Any) -> Any:
+        """Fit, and transform by cross-fitting, see :class:`sklearn.preprocessing.TargetEncoder`."""
+        with config_context(enable_metadata_routing=False):
+            return super().fit_transform(X, y)
+
+
+def target_encoder(*, of_classes, random_state):
+    """A TargetEncoder whose folds `random_state` determines."""
+    encoder = TargetEncoder(target_type="auto" if of_classes else "continuous")
+    if encoder.random_state != "deprecated":  # before scikit-learn 1.9
+        return encoder.set_params(random_state=random_state)
+    folds = StratifiedKFold if of_classes else KFold
+    return encoder.set_params(cv=folds(5, shuffle=True, random_state=random_state))
 
 
 def stochastic_optimizers():

@@ -5,9 +5,10 @@ columns `table`, `target`, `kind` ("classification" or "regression"), `left_out`
 and `log_target` (1 to predict the logarithm of the target). Rows without a target are dropped, and so are classes of
 fewer than five rows.
 
-Every table is split several times, with 70 % for training, stratified by class. All models, boosting included, are
-given the same matrix: numeric columns imputed with the median and standardised, all others one-hot encoded. Targets of
-regressions are standardised. All this is estimated on the training part. A model is given one thread.
+Every table is split several times, with 70 % for training, stratified by class. "tabular", the search of
+`make_tabular_search`, is given the data frame as it is. All other models, boosting included, are given the same matrix:
+numeric columns imputed with the median and standardised, all others one-hot encoded. Targets of regressions are
+standardised. All this is estimated on the training part. A model is given one thread.
 
 The score is the accuracy or R². The loss is the log loss, of probabilities of at least 1e-15, or the mean squared error
 of the standardised targets. Ranks, wins and losses compare the mean losses over the splits of a table. The first of
@@ -38,7 +39,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from threadpoolctl import threadpool_limits
 
-from skl2net import L2NetClassifier, L2NetClassifierCV, L2NetRegressor, L2NetRegressorCV
+from skl2net import L2NetClassifier, L2NetClassifierCV, L2NetRegressor, L2NetRegressorCV, make_tabular_search
 
 
 def catboost(is_regression, seed):
@@ -66,11 +67,16 @@ def of_kind(classifier, regressor, **params):
     return lambda is_regression, seed: (regressor if is_regression else classifier)(random_state=seed, **params)
 
 
+def tabular(is_regression, seed):
+    return make_tabular_search("regression" if is_regression else "classification", random_state=seed)
+
+
 OURS = {
     "adam": of_kind(L2NetClassifier, L2NetRegressor),
     "lbfgs": of_kind(L2NetClassifier, L2NetRegressor, solver="lbfgs"),
     "adam-CV": of_kind(L2NetClassifierCV, L2NetRegressorCV),
     "lbfgs-CV": of_kind(L2NetClassifierCV, L2NetRegressorCV, solver="lbfgs"),
+    "tabular": tabular,
 }
 PEERS = {
     "MLP": of_kind(MLPClassifier, MLPRegressor),
@@ -103,11 +109,18 @@ def load(folder, task):
     return X, np.log(y.to_numpy()) if task.log_target else y.to_numpy(dtype=float)
 
 
-def encoded_split(X, y, is_regression, split):
-    """Matrices and targets, of the training part first."""
+def parts_of_split(X, y, is_regression, split):
+    """Data frames and targets, of the training part first."""
     X, X_test, y, y_test = train_test_split(
         X, y, train_size=0.7, random_state=split, stratify=None if is_regression else y
     )
+    if is_regression:
+        y, y_test = (y - y.mean()) / y.std(), (y_test - y.mean()) / y.std()
+    return X, X_test, y, y_test
+
+
+def encoded(X, X_test, y, y_test):
+    """The same with matrices."""
     encoder = make_column_transformer(
         (
             make_pipeline(SimpleImputer(strategy="median"), StandardScaler()),
@@ -115,8 +128,6 @@ def encoded_split(X, y, is_regression, split):
         ),
         (OneHotEncoder(handle_unknown="ignore", sparse_output=False), make_column_selector(dtype_exclude="number")),
     ).fit(X)
-    if is_regression:
-        y, y_test = (y - y.mean()) / y.std(), (y_test - y.mean()) / y.std()
     return encoder.transform(X), encoder.transform(X_test), y, y_test
 
 
@@ -141,7 +152,7 @@ def compute(tables, n_splits, models, known, csv):
     for task, X, y in tables:
         is_regression = task.kind == "regression"
         for split in range(n_splits):
-            parts = None
+            parts = matrices = None
             for name in models:
                 if (task.table, split, name) in done or name in unavailable:
                     continue
@@ -151,8 +162,11 @@ def compute(tables, n_splits, models, known, csv):
                     print(f"{name} is skipped: {error}", flush=True)
                     unavailable.add(name)
                     continue
-                parts = parts or encoded_split(X, y, is_regression, split)
-                rows.append((task.table, task.kind, len(y), split, name, *measure(model, *parts)))
+                parts = parts or parts_of_split(X, y, is_regression, split)
+                if name != "tabular":
+                    matrices = matrices or encoded(*parts)
+                given = parts if name == "tabular" else matrices
+                rows.append((task.table, task.kind, len(y), split, name, *measure(model, *given)))
                 if csv:
                     pd.DataFrame(rows[-1:]).to_csv(csv, mode="a", header=False, index=False)
     found = pd.DataFrame(rows, columns=COLUMNS)

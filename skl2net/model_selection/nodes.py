@@ -15,7 +15,7 @@ from sklearn.exceptions import FitFailedWarning
 from skl2net._sklearn_private import Interval
 from skl2net.estimators.persistence import with_header, without_header
 from skl2net.hints import Estimator, Strengths
-from skl2net.model_selection.search import Search, checked_alphas, split_scores, standard_error
+from skl2net.model_selection.search import Search, checked_alphas, mean_score, split_scores, ties
 from skl2net.training import layer_sizes
 
 
@@ -351,7 +351,7 @@ class _Scoreboard:
             self._scores |= dict.fromkeys(sizes, np.full(search.n_splits_, search.error_score))
             self.best_params |= {size: candidates[size][0] for size in sizes}
         else:
-            metric = self._metric()
+            metric = search._deciding_metric(self.results)
             rows, scores = best_rows(self.results, search.param_name_, metric), split_scores(self.results, metric)
             self._scores |= {size: scores[rows[size]] for size in sizes}
             self.best_params |= {size: self.results["params"][rows[size]] for size in sizes}
@@ -359,16 +359,6 @@ class _Scoreboard:
                 raise ValueError(f"{self._advice(sizes)}Each has a fold without a finite score; see the warnings.")
         if watched:
             context.call_on_fit_task_end(estimator=search)
-
-    def _metric(self):
-        if "mean_test_score" in self.results:
-            return "score"
-        if not isinstance(self.search.refit, str):
-            raise ValueError(
-                f"With several metrics, refit must name the one that decides the comparisons, got "
-                f"refit={self.search.refit!r}."
-            )
-        return self.search.refit
 
     def _advice(self, sizes):
         return (
@@ -421,8 +411,8 @@ def play(scores, size, *, step, resolution, min_units, max_units):
         while True:
             sizes = _neighbours(size, layer, stride, min_units, max_units)
             compared = scores(sizes)
-            best = max(best, *compared, key=_mean)
-            winner = next(n for n, score in zip(sizes, compared, strict=True) if _ties(score, best))
+            best = max(best, *compared, key=mean_score)
+            winner = next(n for n, score in zip(sizes, compared, strict=True) if ties(score, best))
             means = [float(np.mean(score)) for score in compared]
             yield {"layer": layer, "step": stride, "size": size, "sizes": sizes, "scores": means, "winner": winner}
             if winner != size:
@@ -446,19 +436,9 @@ def _neighbours(size, layer, step, min_units, max_units):
     return [(*size[:layer], n, *size[layer + 1 :]) for n in sorted(units)]
 
 
-def _mean(scores):
-    """Mean score of a network; -inf if a score is not finite, also if it is inf, of which there is no mean error."""
-    return np.mean(scores) if np.isfinite(scores).all() else -np.inf
-
-
-def _ties(scores, best):
-    """Whether scores are at most one standard error of the differences behind the best ones."""
-    return bool(np.isfinite(scores).all()) and np.mean(best - scores) <= standard_error(best - scores)
-
-
 def best_rows(results, param_name, metric):
     """For each size, the row in `cv_results_` of its candidate with the highest mean score."""
-    means = [_mean(scores) for scores in split_scores(results, metric)]
+    means = [mean_score(scores) for scores in split_scores(results, metric)]
     rows = {}
     for row, params in enumerate(results["params"]):
         size = params[param_name]

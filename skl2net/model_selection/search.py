@@ -76,6 +76,16 @@ class Search(BaseSearchCV):
             split_params = {"groups": params.get("groups")}
         return list(splitter.split(X, y, **split_params))
 
+    def _deciding_metric(self, results):
+        """Name of the metric in `cv_results_` that decides between candidates."""
+        if "mean_test_score" in results:
+            return "score"
+        if not isinstance(self.refit, str):
+            raise ValueError(
+                f"With several metrics, refit must name the one that decides the comparisons, got refit={self.refit!r}."
+            )
+        return self.refit
+
     def __sklearn_is_fitted__(self):
         return hasattr(self, "best_estimator_" if self.refit else "cv_results_")
 
@@ -161,3 +171,13 @@ def standard_error(values):
     """Standard error of the mean of one value for each fold; 0 for a single fold, about which nothing is known."""
     n = len(values)
     return float(np.std(values, ddof=1) / np.sqrt(n)) if n > 1 else 0.0
+
+
+def mean_score(scores):
+    """Mean score of a network; -inf if a score is not finite, also if it is inf, of which there is no mean error."""
+    return np.mean(scores) if np.isfinite(scores).all() else -np.inf
+
+
+def ties(scores, best):
+    """Whether scores are at most one standard error of the differences behind the best ones."""
+    return bool(np.isfinite(scores).all()) and np.mean(best - scores) <= standard_error(best - scores)
