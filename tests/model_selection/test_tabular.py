@@ -285,7 +285,7 @@ def test_it_is_drawn_in_notebooks_and_says_what_it_chose():
     search = small().fit(FRAME, IS_HIGH)
     assert "OneHotEncoder" in estimator_html_repr(search)
     assert isinstance(search.network_, L2NetClassifier)
-    assert search.network_.l2_report().alpha[0] == search.best_params_["net__alpha"]
+    assert search.network_.l2_report().alpha == search.best_params_["net__alpha"]
 
 
 def test_another_task_is_refused():
