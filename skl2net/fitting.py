@@ -15,6 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
 from skl2net.engines.base import Task
+from skl2net.posterior import laplace
 from skl2net.problem import Problem, takes_weights
 from skl2net.solvers.base import Diverged, Solver
 from skl2net.solvers.monitor import Monitor, Stopped
@@ -57,12 +58,15 @@ class Plan:
         When training stops.
     early_stopping : EarlyStopping, default=None
         None to train on all rows. Ignored by solvers that do not support early stopping.
+    has_posterior : bool, default=False
+        Whether to compute the posterior at the end.
     """
 
     problem: Problem
     solver: Solver
     stopping: StoppingRule
     early_stopping: EarlyStopping | None = None
+    has_posterior: bool = False
 
 
 @dataclass(frozen=True)
@@ -175,6 +179,9 @@ def fit_network(plan, start, watch):
         warnings = [warning for warning in warnings if warning[1] is not ConvergenceWarning]
         warnings.append((risen, ConvergenceWarning))
     result = _result(problem, solver, monitor)
+    if plan.has_posterior:
+        posterior = laplace(problem, result.parameters, result.applied_rule.coefficients.penalty)
+        result = replace(result, posterior=posterior)
     # the moments of a training that diverged belong to weights that are lost
     return replace(result, solver_state=None) if is_lost else result, warnings
 

@@ -36,6 +36,10 @@ class Loss:
         Smallest and largest derivative with respect to an output.
     is_smooth : bool
         Whether the derivative is continuous.
+    has_curvature : bool
+        Whether the loss has a `curvature_root`, from which the posterior of a network is computed.
+    has_noise : bool
+        Whether the loss is minus the log likelihood of Gaussian noise, but for its variance.
     """
 
     name: ClassVar[str]
@@ -45,6 +49,8 @@ class Loss:
     degree: ClassVar[int] = 0
     slopes: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
     is_smooth: ClassVar[bool] = True
+    has_curvature: ClassVar[bool] = True
+    has_noise: ClassVar[bool] = False
 
     @property
     def convention(self):
@@ -100,12 +106,30 @@ class Loss:
         """
         raise NotImplementedError
 
+    def curvature_root(self, Z, xp):
+        """A root B of the second derivative H of the loss with respect to the raw outputs of a row: H = B·Bᵀ.
+
+        Where the second derivative of an output function counts too, it is left out, as in Gauss-Newton's method.
+
+        Parameters
+        ----------
+        Z : array of shape (n_rows, n_outputs)
+            Raw outputs.
+        xp : module
+            Its array namespace.
+
+        Returns
+        -------
+        array of shape (n_rows, n_outputs, n_outputs)
+        """
+        raise NotImplementedError
+
 
 class SquaredError(Loss):
     """½·Σ(output - target)², of outputs that are the raw ones."""
 
     name, output, kernel = "squared_error", OUTPUTS["identity"], 0
-    degree = 2
+    degree, has_noise = 2, True
     scales = {
         "mean over outputs": (2, True),
         "flux": (2, True),
@@ -126,6 +150,13 @@ class SquaredError(Loss):
         P = self.output.value(Z, xp)
         error = P - Y
         return 0.5 * xp.sum(error * error, axis=1), self._times_slope(error, P, xp)
+
+    def curvature_root(self, Z, xp):
+        """See `Loss.curvature_root`. It is the derivative of the outputs."""
+        P = self.output.value(Z, xp)
+        eye = xp.eye(Z.shape[1], dtype=Z.dtype)
+        columns = [self._times_slope(xp.broadcast_to(eye[i, :], Z.shape), P, xp) for i in range(Z.shape[1])]
+        return xp.stack(columns, axis=2)
 
     def _times_slope(self, error, P, xp):
         """The derivative with respect to the outputs, times that of the output function."""
@@ -156,7 +187,7 @@ class Huber(Loss):
     """½·Σe² of errors e = output - target up to 1.35, and Σ 1.35·(|e| - 1.35/2) of larger ones."""
 
     name, output, kernel = "huber", OUTPUTS["identity"], 3
-    degree = 2
+    degree, has_curvature = 2, False
     slopes = (-1.35, 1.35)
     scales = {
         "mean over outputs": (1, True),
@@ -177,7 +208,7 @@ class AbsoluteError(Loss):
     """Σ|output - target|, whose derivative is 0 where the two are equal."""
 
     name, output, kernel = "absolute_error", OUTPUTS["identity"], 4
-    degree, is_smooth = 1, False
+    degree, is_smooth, has_curvature = 1, False, False
     slopes = (-1.0, 1.0)
     scales = dict.fromkeys(("mean over outputs", "flux", "dl4j", "gluon"), (1, True)) | {"linear": (1, False)}
 
@@ -220,6 +251,11 @@ class LogLoss(Loss):
         """See `Loss.value_and_derivative`."""
         return xp.sum(ACTIVATIONS["softplus"].value(Z, xp) - Y * Z, axis=1), self.output.value(Z, xp) - Y
 
+    def curvature_root(self, Z, xp):
+        """See `Loss.curvature_root`."""
+        P = self.output.value(Z, xp)
+        return _diagonal(xp.sqrt(P * (1 - P)), xp)
+
 
 class MultilabelLogLoss(LogLoss):
     """Sum over the labels of the log loss of each, with logistic outputs."""
@@ -241,6 +277,12 @@ class SoftmaxLogLoss(LogLoss):
         log_sum = top + xp.log(xp.sum(xp.exp(Z - top), axis=1, keepdims=True))
         return xp.sum(Y * (log_sum - Z), axis=1), self.output.value(Z, xp) - Y
 
+    def curvature_root(self, Z, xp):
+        """See `Loss.curvature_root`. With r = √output, H = diag(r)·(1 - r·rᵀ)·diag(r), and 1 - r·rᵀ is a projection."""
+        P = self.output.value(Z, xp)
+        root = xp.sqrt(P)
+        return _diagonal(root, xp) - P[:, :, None] * root[:, None, :]
+
 
 class Poisson(Loss):
     """Half the Poisson deviance, Σ y·log(y / output) - y + output, of exponential outputs."""
@@ -261,6 +303,15 @@ class Poisson(Loss):
         error = self.output.value(Z, xp) - Y
         y_log_y = Y * xp.log(xp.where(Y > 0, Y, 1.0))
         return xp.sum(y_log_y - Y * Z + error, axis=1), error
+
+    def curvature_root(self, Z, xp):
+        """See `Loss.curvature_root`."""
+        return _diagonal(xp.sqrt(self.output.value(Z, xp)), xp)
+
+
+def _diagonal(values, xp):
+    """Diagonal matrices with the values of each row."""
+    return values[:, :, None] * xp.eye(values.shape[1], dtype=values.dtype)
 
 
 REGRESSION_LOSSES = {loss.name: loss for loss in (SquaredError(), AbsoluteError(), Huber(), Quantile(), Poisson())}

@@ -20,6 +20,7 @@ from skl2net.fitting import EarlyStopping, Plan
 from skl2net.l2 import check_rule
 from skl2net.losses import Loss
 from skl2net.network import Network
+from skl2net.posterior import check_posterior
 from skl2net.problem import Decoder, Problem
 from skl2net.solvers.gradient import GradientDescent
 from skl2net.solvers.lbfgs import LBFGS
@@ -109,11 +110,15 @@ def make_plan(net, data, validation=None, *, n_threads=None, n_seen=0.0, is_stre
         scoring = net.scoring if net.scoring in (None, "score") else check_scoring(net, net.scoring)
         early_stopping = EarlyStopping(float(net.validation_fraction), data.stratify, validation, scoring)
     max_iter = 1 if is_stream else solver.default_max_iter if net.max_iter is None else net.max_iter
+    problem = Problem(task, rule, default_engine(), data.decoder, n_seen)
+    if net.posterior:
+        check_posterior(problem, solver)
     return Plan(
-        Problem(task, rule, default_engine(), data.decoder, n_seen),
+        problem,
         solver,
         StoppingRule(int(max_iter), float(net.tol), net.n_iter_no_change),
         early_stopping,
+        has_posterior=net.posterior,
     )
 
 
@@ -197,6 +202,7 @@ def make_start(random_state, before=None, parameters=None, *, is_stream=False):
         random_state=before.random_state if continues_stream else seed_of(random_state),
         seed=seed,
         parameters=parameters,
+        posterior=None,
         progress=before.progress if continues_progress else Progress(),
     )
 

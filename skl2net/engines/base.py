@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skl2net.engines import lbfgs, swarm
+from skl2net.engines import jacobians, lbfgs, swarm
 
 
 class Cancelled(Exception):
@@ -252,6 +252,57 @@ class Session:
         for s, coefficient in zip(network.weight_slices, penalty, strict=True):
             gradient[s] += gradient.dtype.type(coefficient) * parameters[s]
         return value + float(network.penalty(parameters, penalty)), gradient
+
+    def jacobians(self, parameters, *, curved=False):
+        """Derivatives of the raw outputs of each row with respect to the parameters, by blocks of rows.
+
+        Parameters
+        ----------
+        parameters : ndarray of shape (n_parameters,)
+        curved : bool, default=False
+            Multiply those of a row by the square root of its weight and, from the left, by the transposed
+            `Loss.curvature_root`. Rows of weight zero are left out.
+
+        Yields
+        ------
+        ndarray of float64, shape (n_rows_of_block, n_outputs, n_parameters)
+        """
+        return jacobians.jacobians(self.task, parameters, curved=curved)
+
+    def gauss_newton(self, parameters):
+        """Gauss-Newton matrix of the data loss, a sum over the rows: Σ weight · Jᵀ·H·J.
+
+        J is the Jacobian of the raw outputs, and H the second derivative of the loss with respect to them.
+
+        Parameters
+        ----------
+        parameters : ndarray of shape (n_parameters,)
+
+        Returns
+        -------
+        ndarray of float64, shape (n_parameters, n_parameters)
+            The upper triangle; what is below is 0.
+        """
+        return jacobians.gauss_newton(self.jacobians(parameters, curved=True), len(parameters))
+
+    def squared_errors(self, parameters):
+        """Sum over the rows of weight · (output - target)², for each output.
+
+        Parameters
+        ----------
+        parameters : ndarray of shape (n_parameters,)
+
+        Returns
+        -------
+        ndarray of float64, shape (n_outputs,)
+        """
+        task, errors = self.task, self.outputs(parameters).astype(np.float64)
+        Y, weight = task.taken(task.Y), task.taken(task.sample_weight)
+        if Y.ndim == 1:
+            errors[np.arange(len(Y)), Y] -= 1
+        else:
+            errors -= Y
+        return np.sum(errors**2 if weight is None else errors**2 * weight[:, None], axis=0)
 
     def swarm_iterations_per_call(self, state, motion):
         """Largest number of iterations that one call of `iterate_swarm` should run."""

@@ -1,12 +1,25 @@
-"""How threadpoolctl finds and limits the threads of the compiled engine.
+"""Limits of threads: how threadpoolctl finds and limits those of the compiled engine, and `one_blas_thread`.
 
 OpenMP's limit belongs to a thread: threads that Python starts under ``threadpool_limits(1)`` do not inherit it. So the
 engine has a limit of its own, which belongs to the process, and respects both.
 """
 
 import threading
+from contextlib import contextmanager
 
 import threadpoolctl
+
+_one_at_a_time = threading.Lock()
+
+
+@contextmanager
+def one_blas_thread():
+    """Keep BLAS to the calling thread: its others wake slowly, and spin where other processes want the processors.
+
+    The limit belongs to the process: limits that overlap would leave each other's behind.
+    """
+    with _one_at_a_time, threadpoolctl.threadpool_limits(1, user_api="blas"):
+        yield
 
 
 class ThreadLimitController(threadpoolctl.LibController):

@@ -34,6 +34,7 @@ from skl2net.fitting import Watch, fit_network
 from skl2net.hints import ArrayLike, Estimator, Floats, MatrixLike, NDArray
 from skl2net.l2 import MODES
 from skl2net.network import Network
+from skl2net.posterior import Posterior
 from skl2net.report import HeldOut, L2Report, make_report
 from skl2net.search_threads import limits_of_this_thread
 from skl2net.solvers.optimisers import OPTIMISERS
@@ -110,6 +111,12 @@ class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
         `score`, accuracy or :math:`R^2`, as in scikit-learn; otherwise the name of a scorer
         (:func:`sklearn.metrics.get_scorer_names`) or a callable ``scorer(estimator, X, y)``, whose `estimator` predicts
         the validation set. Only used when ``early_stopping=True``.
+    posterior : bool, default=False
+        Whether `fit` computes the posterior of the weights and biases around the fitted ones, a Laplace approximation
+        with the full Gauss-Newton matrix: `posterior_`, the lines on effective parameters in the report, and for
+        squared errors the standard deviations of ``predict(X, return_std=True)``. It takes time and memory that grow
+        with the square of the number of weights. Requires a rule with an objective, not a decay, and a loss with a
+        second derivative. `partial_fit` does not support it.
     shuffle : bool, default=True
         Whether to shuffle the samples before each epoch. Only used when ``solver="sgd"`` or ``"adam"``.
     random_state : int, RandomState instance or None, default=None
@@ -191,6 +198,8 @@ class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
         Number of samples visited in all calls, repeated visits included; 0 with "lbfgs".
     swarm_ : SwarmState or None
         Final state of the swarm; None unless ``solver="pso"`` or a `ParticleSwarm`.
+    posterior_ : Posterior or None
+        Posterior of the weights and biases, see `skl2net.posterior.Posterior`; None with ``posterior=False``.
     n_layers_ : int
         Number of layers, including the input and the output layer.
     n_outputs_ : int
@@ -229,6 +238,7 @@ class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
         "power_t": [Interval(Real, 0, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left"), None],
         "scoring": [StrOptions({"score", *get_scorer_names()}), callable, None],
+        "posterior": ["boolean"],
         "shuffle": ["boolean"],
         "random_state": ["random_state"],
         "tol": [Interval(Real, 0, None, closed="left")],
@@ -514,6 +524,11 @@ class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
         state = self._state_with("swarm_").solver_state
         return state if isinstance(state, SwarmState) else None
 
+    @property
+    def posterior_(self) -> Posterior | None:
+        """Posterior of the weights and biases, a `Posterior`; None with ``posterior=False``."""
+        return self._state_with("posterior_").posterior
+
     def _state_with(self, attribute):
         """The state after the last fit; without a fit, an error that names the attribute that needs it."""
         if "_training_state" not in vars(self):
@@ -533,6 +548,11 @@ class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
                 "Set early_stopping=False and validate with a callback, or call fit."
             )
         self._check_validation(*validation)
+        if is_stream and self.posterior:
+            raise ValueError(
+                "partial_fit does not support posterior=True, since a posterior needs all samples at the last weights. "
+                "Set posterior=False, or call fit."
+            )
         layer_sizes(self.hidden_layer_sizes)  # refuses before the data are looked at
         fitted = copy.copy(self)  # so that a fit that fails leaves the estimator unchanged
         data = fitted._training_data(X, y, sample_weight, continues=continues, is_stream=is_stream, classes=classes)
@@ -736,15 +756,18 @@ class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
             )
             if outputs is not None and outputs.shape[1] == self.n_outputs_:
                 return outputs
-        check_is_fitted(self)
-        check_sparse(X, with_csr=False)
-        X = validate_data(self, X, accept_sparse="csr", dtype=FLOATS, order="C", reset=False)
-        network = self._network()
+        X, network = self._checked_input(X), self._network()
         parameters = network.pack(self.coefs_, self.intercepts_)
         if X.dtype != parameters.dtype:
             X, parameters = X.astype(np.float64, copy=False), parameters.astype(np.float64, copy=False)
         with engine.open(Task(network, self._loss, X)) as session:
             return session.outputs(parameters, raw=raw)
+
+    def _checked_input(self, X):
+        """Input of predictions as the engine takes it."""
+        check_is_fitted(self)
+        check_sparse(X, with_csr=False)
+        return validate_data(self, X, accept_sparse="csr", dtype=FLOATS, order="C", reset=False)
 
     def _network(self):
         """The fitted network, of the layers that its weights have."""

@@ -116,6 +116,7 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
         power_t: float = 0.5,
         max_iter: int | None = None,
         scoring: Scoring = None,
+        posterior: bool = False,
         shuffle: bool = True,
         random_state: RandomState = None,
         tol: float = 1e-4,
@@ -144,6 +145,7 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
         self.power_t = power_t
         self.max_iter = max_iter
         self.scoring = scoring
+        self.posterior = posterior
         self.shuffle = shuffle
         self.random_state = random_state
         self.tol = tol

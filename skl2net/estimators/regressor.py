@@ -2,7 +2,7 @@
 
 import warnings
 from numbers import Real
-from typing import Literal, Self
+from typing import Literal, Self, overload
 
 import numpy as np
 import scipy.sparse as sp
@@ -12,6 +12,8 @@ from sklearn.utils import column_or_1d
 
 from skl2net._sklearn_private import Interval, StrOptions, available_if, fit_context, validate_data
 from skl2net.activations import ActivationName
+from skl2net.engines import default_engine
+from skl2net.engines.base import Task
 from skl2net.estimators.base import FLOATS, BaseL2Net
 from skl2net.estimators.docstrings import documented
 from skl2net.estimators.sparse_input import check_sparse
@@ -117,6 +119,7 @@ class L2NetRegressor(RegressorMixin, BaseL2Net):
         power_t: float = 0.5,
         max_iter: int | None = None,
         scoring: Scoring = None,
+        posterior: bool = False,
         shuffle: bool = True,
         random_state: RandomState = None,
         tol: float = 1e-4,
@@ -146,6 +149,7 @@ class L2NetRegressor(RegressorMixin, BaseL2Net):
         self.power_t = power_t
         self.max_iter = max_iter
         self.scoring = scoring
+        self.posterior = posterior
         self.shuffle = shuffle
         self.random_state = random_state
         self.tol = tol
@@ -186,20 +190,73 @@ class L2NetRegressor(RegressorMixin, BaseL2Net):
         """
         return self._fit(X, y, sample_weight, is_stream=True)
 
-    def predict(self, X: MatrixLike) -> Floats:
-        """Predict targets.
+    @overload
+    def predict(self, X: MatrixLike, return_std: Literal[False] = False) -> Floats: ...
+    @overload
+    def predict(self, X: MatrixLike, return_std: Literal[True]) -> tuple[Floats, Floats]: ...
+    def predict(self, X: MatrixLike, return_std: bool = False) -> Floats | tuple[Floats, Floats]:
+        r"""Predict targets.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The input.
+        return_std : bool, default=False
+            Whether to return the standard deviation of a new observation too, noise included, as
+            :class:`~sklearn.linear_model.BayesianRidge` does. Requires ``posterior=True`` and
+            ``loss="squared_error"``.
 
         Returns
         -------
-        ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        y_mean : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             The predicted targets.
+        y_std : ndarray of the same shape
+            Only with ``return_std=True``: :math:`s\sqrt{1 + j^\mathsf T A^{-1} j}` in the units of `y`, where
+            :math:`j` is the derivative of the output with respect to the weights and biases, and :math:`s^2` and
+            :math:`A` are the noise variance and the precision matrix of `posterior_`.
+
+        Raises
+        ------
+        ValueError
+            If `return_std` is True and the network has no posterior, or one of another loss.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_diabetes
+        >>> from sklearn.pipeline import make_pipeline
+        >>> from sklearn.preprocessing import StandardScaler
+        >>> from skl2net import L2NetRegressor
+        >>> X, y = load_diabetes(return_X_y=True)
+        >>> net = L2NetRegressor((10,), "tanh", solver="lbfgs", posterior=True, random_state=0)
+        >>> model = make_pipeline(StandardScaler(), net).fit(X[:300], y[:300])
+        >>> mean, std = model.predict(X[300:], return_std=True)
+        >>> float(np.mean(abs(y[300:] - mean) < 1.645 * std))  # nominally 0.90
+        0.9...
         """
-        return _flat_if_single(self._network_outputs(X))
+        mean = _flat_if_single(self._network_outputs(X))
+        return (mean, _flat_if_single(self._standard_deviations(X))) if return_std else mean
+
+    def _standard_deviations(self, X):
+        """Standard deviation of new observations of each output, ndarray of shape (n_samples, n_outputs)."""
+        posterior = self.posterior_
+        if posterior is None:
+            raise ValueError(
+                f"return_std=True needs a posterior, and this {type(self).__name__} has none. Set posterior=True, and "
+                "call fit."
+            )
+        if posterior.noise_variance is None:
+            raise ValueError(
+                f"return_std=True needs a loss of Gaussian noise, and this {type(self).__name__} was fitted with "
+                f"loss={self._loss.name!r}. Use loss='squared_error'."
+            )
+        X, network, scale = self._checked_input(X), self._network(), self._training_state.target_scale
+        if len(posterior.precision) != network.n_parameters:
+            raise ValueError("`posterior_` is that of a network of other layers than `coefs_` has. Call fit.")
+        with default_engine().open(Task(network, self._loss, X)) as session:
+            blocks = session.jacobians(self._parameters_in(scale, network))
+            variances = np.concatenate([posterior.variances(J) for J in blocks])
+        std = np.sqrt(posterior.noise_variance * (1 + variances))
+        return (std if scale is None else std * scale.std).astype(X.dtype)
 
     def _training_data(self, X, y, sample_weight, *, continues=False, is_stream=False, classes=None, training=None):
         if sp.issparse(y):

@@ -102,6 +102,8 @@ def to_sklearn(net):
         lost.append(f"scoring={net.scoring!r} (scoring='score' there)")
     if net._training_state.target_scale is not None:
         lost.append("targets in standard units (normalize_y=True; alpha counts in the units of `y` there)")
+    if net.posterior_ is not None:
+        lost.append("the posterior (predict has no return_std there)")
     if getattr(net, "class_weight", None) is not None:
         lost.append(f"class_weight={net.class_weight!r} (pass sample_weight to fit and partial_fit)")
     if lost:

@@ -120,7 +120,7 @@ class _AlphaGrid(Search):
         return _NetworkScorer(self.owner._scorer(), self.error_score), "score"
 
     def _run_search(self, evaluate_candidates, *, callback_ctx=None):
-        candidates = [{"alpha": alpha, "verbose": False} for alpha in self.alphas]
+        candidates = [{"alpha": alpha, "verbose": False, "posterior": False} for alpha in self.alphas]
         if callback_ctx is None:  # before scikit-learn 1.9
             evaluate_candidates(candidates)
             return
@@ -567,6 +567,7 @@ class L2NetClassifierCV(_AlphaSearch, L2NetClassifier):
         learning_rate_init: float | None = None,
         power_t: float = 0.5,
         max_iter: int | None = None,
+        posterior: bool = False,
         shuffle: bool = True,
         random_state: RandomState = None,
         tol: float = 1e-4,
@@ -634,6 +635,7 @@ class L2NetRegressorCV(_AlphaSearch, L2NetRegressor):
         learning_rate_init: float | None = None,
         power_t: float = 0.5,
         max_iter: int | None = None,
+        posterior: bool = False,
         shuffle: bool = True,
         random_state: RandomState = None,
         tol: float = 1e-4,

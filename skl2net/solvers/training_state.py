@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from skl2net.l2 import AppliedRule
+from skl2net.posterior import Posterior
 from skl2net.solvers.curves import Curves
 from skl2net.solvers.stopping import Progress
 from skl2net.target_scale import TargetScale
@@ -44,6 +45,8 @@ class TrainingState:
         The L2 rule as it ran. None if it is unknown.
     target_scale : TargetScale, default=None
         The units of the targets of a regression. None for their own.
+    posterior : Posterior, default=None
+        The posterior at the end of the training, if the plan says so.
     """
 
     random_state: np.random.RandomState
@@ -59,6 +62,7 @@ class TrainingState:
     n_total: float = 0.0
     applied_rule: AppliedRule | None = None
     target_scale: TargetScale | None = None
+    posterior: Posterior | None = None
 
     @property
     def is_validated(self):

@@ -29,6 +29,7 @@ from skl2net import (
     list_conventions,
 )
 from skl2net.conventions import AlphaConversion
+from skl2net.posterior import Posterior
 from skl2net.report import L2Report
 from skl2net.solvers.swarm import SwarmState
 
@@ -67,6 +68,14 @@ def regress() -> NDArray[np.floating[Any]]:
     L2NetRegressor(loss="quantile", quantile=0.9, max_iter=5).fit(X[:, :3], X[:, 3])
     net.set_params(scoring="r2").fit(X[:75, :3], X[:75, 3], X_val=X[75:, :3], y_val=X[75:, 3])
     return net.predict(X[:, :3])
+
+
+def predict_with_uncertainty() -> NDArray[np.floating[Any]]:
+    X, _ = flowers()
+    net = L2NetRegressor((3,), posterior=True, max_iter=5).fit(X[:, :3], X[:, 3])
+    assert_type(net.posterior_, Posterior | None)
+    mean, std = net.predict(X[:, :3], return_std=True)
+    return mean - 2 * std
 
 
 def read_a_report() -> str:
