@@ -399,8 +399,8 @@ def test_a_missing_parameter_has_its_default(name):
 @pytest.mark.parametrize("estimator", [L2NetClassifier(), L2NetRegressorCV(), NodeSweepCV(L2NetClassifier())])
 def test_parameters_of_a_later_version_are_refused_by_name(estimator):
     state = estimator.__getstate__()
-    state |= {"_skl2net_parameters": [*state["_skl2net_parameters"], "posterior"], "posterior": False}
-    with pytest.raises(ValueError, match=r"was saved by skl2net .* with parameters that .* does not have: posterior"):
+    state |= {"_skl2net_parameters": [*state["_skl2net_parameters"], "later"], "later": False}
+    with pytest.raises(ValueError, match=r"was saved by skl2net .* with parameters that .* does not have: later"):
         load(estimator, state)
 
 
