@@ -211,17 +211,7 @@ def effective_n_threads():
 
 cdef enum:
     MAX_PREDICT_LAYERS = 16
-    LONG_WORK = 1 << 28  # multiplications that take a hundredth of a second or so, for which Ctrl-C is looked for
-
-
-cdef int _has_signal(void *reasons) noexcept with gil:
-    """Whether a signal handler raises, for `interruption.h`; what it raises is added to a list."""
-    try:
-        PyErr_CheckSignals()
-    except BaseException as reason:
-        (<list>reasons).append(reason)
-        return 1
-    return 0
+    LONG_WORK = 1 << 28  # multiplications that take a hundredth of a second or so
 
 
 cdef const void *_plain_address(object array, int n_dimensions, char kind, index_t *n, index_t *m) except? NULL:
@@ -482,7 +472,8 @@ class CompiledEngine(Engine):
         return kernels_of(_instruction_set, 0).instruction_set.decode()
 
     def predict(self, coefs, intercepts, activation, output, X, *, raw=False):
-        """See `Engine.predict`. None too for rows that are not finite, and for more than `MAX_PREDICT_LAYERS` layers."""
+        """See `Engine.predict`. None too for rows that are not finite, more than `MAX_PREDICT_LAYERS` layers, and work
+        that takes so long that Ctrl-C should end it, as it ends a session's."""
         if not isinstance(coefs, (list, tuple)) or not isinstance(intercepts, (list, tuple)):
             return None
         cdef index_t sizes[MAX_PREDICT_LAYERS + 1]
@@ -504,6 +495,8 @@ class CompiledEngine(Engine):
             if layers[l].weights == NULL or layers[l].biases == NULL or fan_in != sizes[l] or length != sizes[l + 1]:
                 return None
             n_weights += fan_in * sizes[l + 1]
+        if n_rows * n_weights >= LONG_WORK:
+            return None
         memset(&call, 0, sizeof(call))
         call.network.n_layers, call.network.sizes = n_layers, sizes
         call.network.activation, call.network.output = activation.kernel, output.kernel
@@ -515,14 +508,9 @@ class CompiledEngine(Engine):
         cdef const kernels_t *kernels = kernels_of(_instruction_set, kind == b"d")
         if not kernels.knows(&call.network):
             return None
-        cdef list reasons = []
-        if n_rows * n_weights >= LONG_WORK and threading.current_thread() is threading.main_thread():
-            call.interruption.is_wanted, call.interruption.context = _has_signal, <void *>reasons
         cdef int c_raw = raw, status
         with nogil:
             status = kernels.predict(&call, layers, c_raw, c_result)
-        if reasons:
-            raise reasons[0]
         if status == NOT_FINITE:
             return None
         if status:

@@ -369,15 +369,14 @@ def test_predictions_in_several_python_threads_are_those_in_one(n_threads):
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs a timer that sends signals")
 def test_ctrl_c_ends_a_long_prediction():
     rng = np.random.default_rng(0)
-    coefs = [rng.standard_normal((100, 2000)), rng.standard_normal((2000, 2000)), rng.standard_normal((2000, 1))]
-    intercepts = [np.zeros(2000), np.zeros(2000), np.zeros(1)]
     X = np.ones((50_000, 100))  # for 400 billion operations: some seconds
+    net = L2NetRegressor((2000, 2000), max_iter=1, normalize_y=False).fit(X[:10], rng.standard_normal(10))
     previous = signal.signal(signal.SIGALRM, signal.default_int_handler)
     signal.setitimer(signal.ITIMER_REAL, 0.1)
     begin = time.process_time()
     try:
         with pytest.raises(KeyboardInterrupt):
-            compiled.predict(coefs, intercepts, ACTIVATIONS["relu"], OUTPUTS["identity"], X)
+            net.predict(X)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
