@@ -1,10 +1,11 @@
 """The monitor of a training: it records each finished iteration and applies the stopping rule.
 
-The state after the last finished iteration is one object, assigned at once, so that an interruption at any moment
+What is known after the last finished iteration is one object, assigned at once, so that an interruption at any moment
 leaves a consistent state.
 """
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,6 +15,18 @@ from skl2net.solvers.stopping import Progress
 
 class Stopped(Exception):
     """Ends a training whose last finished iteration is the result, because a callback asked for it."""
+
+
+class _Finished(NamedTuple):
+    """The fields of a `TrainingState` that an iteration changes: cheaper to replace than the whole."""
+
+    parameters: np.ndarray
+    solver_state: object
+    progress: Progress
+    t: int
+    n_iter: int
+    loss: float
+    data_loss: float
 
 
 class Monitor:
@@ -38,8 +51,10 @@ class Monitor:
 
     Attributes
     ----------
-    state : TrainingState
-        The state after the last finished iteration, or at the start, but with the `curves` of the start.
+    n_iter : int
+        Number of finished iterations.
+    progress : Progress
+        The progress after the last of them.
     has_result : bool
         Whether an iteration has been finished, or training had converged before the first one.
     """
@@ -47,7 +62,8 @@ class Monitor:
     def __init__(self, stopping, start, *, validate=None, verbose=False, is_cancelled=None, on_begin=None, on_end=None):
         self.stopping = stopping
         self.verbose = verbose
-        self._start = self.state = replace(start, n_iter=0)
+        self._start = replace(start, n_iter=0)
+        self._at_start = self._last = _Finished(*(getattr(self._start, name) for name in _Finished._fields))
         self._validate = validate
         self._is_cancelled = is_cancelled
         self._on_begin = on_begin
@@ -58,12 +74,20 @@ class Monitor:
 
     @property
     def has_result(self):
-        return self.state is not self._start
+        return self._last is not self._at_start
 
     @property
     def progress(self):
-        """The progress after the last finished iteration."""
-        return self.state.progress
+        return self._last.progress
+
+    @property
+    def n_iter(self):
+        return self._last.n_iter
+
+    @property
+    def state(self):
+        """The `TrainingState` after the last finished iteration, or at the start, but with the `curves` of the start."""
+        return replace(self._start, **self._last._asdict())
 
     @property
     def first_losses(self):
@@ -76,11 +100,6 @@ class Monitor:
         """The curves after the last finished iteration."""
         n = max(self.n_iter, 1)  # one record if training had converged before its first iteration
         return self._start.curves.extended(self._iterations[:n], self._validations[: self.n_iter])
-
-    @property
-    def n_iter(self):
-        """Number of finished iterations."""
-        return self.state.n_iter
 
     def begin(self):
         """Announce that the next iteration begins.
@@ -118,15 +137,15 @@ class Monitor:
         """
         if self._is_cancelled is not None and self._is_cancelled():
             raise Cancelled
-        before, progress = self.state, self.progress
+        n_before, progress = self.n_iter, self.progress
         # remove records of a call that was interrupted
-        del self._iterations[before.n_iter :]
-        del self._validations[before.n_iter :]
+        del self._iterations[n_before:]
+        del self._validations[n_before:]
         each = parameters[np.newaxis] if each is None else each
         validations = self._validations_of(each)
         for i, record in enumerate(totals):
             if self.verbose:
-                print(f"{label} {before.n_iter + i + 1}, loss = {record.loss:.8f}")
+                print(f"{label} {n_before + i + 1}, loss = {record.loss:.8f}")
             if self._validate is None:
                 progress = progress.after_loss(record.loss, self.stopping)
             else:
@@ -135,16 +154,8 @@ class Monitor:
                 progress = progress.after_score(validations[i][0], each[i], self.stopping)
         self._iterations += totals
         self._validations += validations
-        self.state = replace(
-            before,
-            parameters=parameters,
-            solver_state=solver_state,
-            progress=progress,
-            t=t,
-            n_iter=before.n_iter + len(totals),
-            loss=totals[-1].loss,
-            data_loss=totals[-1].data_loss,
-        )
+        n_iter, (loss, data_loss, _) = n_before + len(totals), totals[-1]
+        self._last = _Finished(parameters, solver_state, progress, t, n_iter, loss, data_loss)
         if self.verbose:
             print(end="", flush=True)  # output that is not a terminal would come in bursts
         if self._on_end is not None:
@@ -156,15 +167,8 @@ class Monitor:
     def finish_at_start(self, parameters, totals):
         """Record that training had converged before its first iteration."""
         self._iterations[:] = [totals]
-        self.state = replace(
-            self._start,
-            parameters=parameters,
-            solver_state=None,
-            progress=Progress(best_loss=totals.loss),
-            t=0,
-            loss=totals.loss,
-            data_loss=totals.data_loss,
-        )
+        progress = Progress(best_loss=totals.loss)
+        self._last = _Finished(parameters, None, progress, 0, 0, totals.loss, totals.data_loss)
 
     @property
     def has_converged(self):
@@ -188,11 +192,11 @@ class Monitor:
 
     def renew_patience(self):
         """Reset the patience."""
-        self.state = replace(self.state, progress=self.progress._replace(n_stalled=0))
+        self._last = self._last._replace(progress=self.progress._replace(n_stalled=0))
 
     def replace_solver_state(self, solver_state):
         """Replace the state of the solver from which a later training continues."""
-        self.state = replace(self.state, solver_state=solver_state)
+        self._last = self._last._replace(solver_state=solver_state)
 
     def announce_convergence(self, consequence):
         """Print that training has converged, and the consequence, if `verbose`."""
@@ -215,6 +219,6 @@ class Monitor:
         """Scores and losses on the validation set; not computed again if a single iteration has changed nothing."""
         if self._validate is None:
             return []
-        if len(each) == 1 and self.n_iter and np.array_equal(each[0], self.state.parameters):
+        if len(each) == 1 and self.n_iter and np.array_equal(each[0], self._last.parameters):
             return self._validations[-1:]
         return self._validate(each)
