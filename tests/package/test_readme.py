@@ -3,6 +3,7 @@
 import contextlib
 import io
 import re
+import shutil
 import warnings
 from pathlib import Path
 
@@ -24,6 +25,7 @@ def test_code_prints_what_the_page_says(page, tmp_path, monkeypatch):
 
     A block whose output the page does not show has to run. A page whose trainings stop early has to say so.
     """
+    shutil.copy(ROOT / "docs" / "data" / "penguins.csv", tmp_path)
     monkeypatch.chdir(tmp_path)
     text = page.read_text(encoding="utf-8")
     if "sklearn.callback" in text:
