@@ -66,6 +66,11 @@ class L2Report:
         Σw² of each layer.
     largest : ndarray of shape (n_layers,)
         Largest ``|w|`` of each layer.
+    n_parameters : int
+        Number of weights and biases.
+    effective_parameters : ndarray of shape (n_layers,) or None
+        How many weights and biases of each layer the data determine, see `skl2net.posterior.Posterior`; None with
+        ``posterior=False``.
     remarks : tuple of str
         Further remarks.
     equivalents : Equivalents
@@ -89,6 +94,8 @@ class L2Report:
     reason: str | None
     sum_of_squares: NDArray[np.float64]
     largest: NDArray[np.float64]
+    n_parameters: int
+    effective_parameters: NDArray[np.float64] | None
     remarks: tuple[str, ...]
     equivalents: Equivalents
 
@@ -124,6 +131,9 @@ class L2Report:
         else:
             yield "Share removed", f"{_number(self.share)} of a weight per update, when no gradient acts on it"
             yield "Timescale", f"{_number(self.timescale)} epochs: how long a weight is remembered"
+        if self.effective_parameters is not None:
+            n_effective = f"{self.effective_parameters.sum():,.3g}"
+            yield "Parameters", f"{n_effective} of {self.n_parameters:,} are effective: the data determine them"
         for remark in self.remarks:
             yield "Remark", remark
         if self.equivalents:
@@ -136,9 +146,12 @@ class L2Report:
             yield "Elsewhere", " ".join([*texts, f"{n_more} more in report.equivalents." if n_more else ""])
 
     def _layers(self):
-        """Index, sum of squares and largest weight of each layer, as text."""
-        layers = zip(self.sum_of_squares, self.largest, strict=True)
-        return [(str(i), f"{total:.6g}", f"{top:.6g}") for i, (total, top) in enumerate(layers)]
+        """Captions of the columns, and the numbers of each layer as text."""
+        columns = {"sum of w^2": self.sum_of_squares, "largest |w|": self.largest}
+        if self.effective_parameters is not None:
+            columns["effective"] = self.effective_parameters
+        rows = enumerate(zip(*columns.values(), strict=True))
+        return ("layer", *columns), [(str(i), *(f"{value:.6g}" for value in row)) for i, row in rows]
 
     def __str__(self) -> str:
         facts = list(self._facts())
@@ -150,23 +163,25 @@ class L2Report:
                 f"{caption:<{width}}  {text}", _COLUMNS, subsequent_indent=" " * (width + 2), break_on_hyphens=False
             )
         ]
-        rows = [("layer", "sum of w^2", "largest |w|"), *self._layers()]
-        return "\n".join([*lines, "", *(f"{i:>5}  {total:>12}  {top:>12}" for i, total, top in rows)])
+        header, rows = self._layers()
+        table = (f"{i:>5}" + "".join(f"  {text:>12}" for text in texts) for i, *texts in (header, *rows))
+        return "\n".join([*lines, "", *table])
 
     def __repr__(self) -> str:
         return str(self)
 
     def _repr_html_(self) -> str:
+        header, rows = self._layers()
         return notebook.show(
             "L2Report",
             notebook.table((escape(caption), escape(text)) for caption, text in self._facts()),
-            notebook.table(self._layers(), header=("layer", "&Sigma;w&sup2;", "largest |w|"), are_numbers=True),
+            notebook.table(rows, header=header, are_numbers=True),
         )
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Loss on held-out data beside that on the training data, without the penalty.
+    """Loss on held-out data, or what it is expected to be, beside that on the training data, without the penalty.
 
     Parameters
     ----------
@@ -180,13 +195,16 @@ class HeldOut:
     data: str
 
 
-def make_report(applied, coefs, *, held_out=None, has_target_scale=False):
+def make_report(applied, coefs, *, held_out=None, posterior=None, has_target_scale=False):
     """The `L2Report` of an `AppliedRule` and the weights of each layer, in the units in which they were penalised.
 
-    `held_out` is None if nothing was held out; `has_target_scale` says whether targets were divided by their standard
-    deviation.
+    `held_out` is None if nothing was held out, and `posterior` if none was computed; `has_target_scale` says whether
+    targets were divided by their standard deviation.
     """
     share, alphas = applied.share, applied.rule.alpha
+    comparisons = [] if held_out is None else [held_out]
+    if posterior is not None:
+        comparisons.append(HeldOut(posterior.loss, posterior.expected_loss, "new samples, as the posterior expects,"))
     return L2Report(
         l2_mode=applied.rule.mode,
         alpha=alphas[0] if len(set(alphas)) == 1 else alphas,
@@ -203,7 +221,9 @@ def make_report(applied, coefs, *, held_out=None, has_target_scale=False):
         reason=_NO_SHARE[applied.solver] if share is None else None,
         sum_of_squares=np.array([np.sum(np.square(coef, dtype=np.float64)) for coef in coefs]),
         largest=np.array([np.abs(coef).max() for coef in coefs]),
-        remarks=tuple(_remarks(applied, share, coefs, held_out, has_target_scale)),
+        n_parameters=sum(coef.size + coef.shape[1] for coef in coefs),
+        effective_parameters=None if posterior is None else posterior.effective_parameters,
+        remarks=tuple(_remarks(applied, share, coefs, comparisons, has_target_scale)),
         equivalents=_equivalents(applied, coefs),
     )
 
@@ -253,7 +273,7 @@ def _describe(coefficients, updates_per_epoch, objective):
     return "w <- w - step(g)"
 
 
-def _remarks(applied, share, coefs, held_out, has_target_scale):
+def _remarks(applied, share, coefs, comparisons, has_target_scale):
     if share is not None and np.min(share) < 0:
         yield (
             "A share below 0 means that the penalty moves each weight past zero and makes it larger. Decrease alpha "
@@ -264,12 +284,12 @@ def _remarks(applied, share, coefs, held_out, has_target_scale):
     if has_target_scale:
         robust = "a robust estimate of " if LOSSES[applied.loss].is_robust else ""
         yield f"Targets are divided by {robust}their standard deviation: alpha, losses and weights are in these units."
-    if held_out is None:
+    if not comparisons:
         yield (
             "Weights alone do not tell whether the network over-fits. Compare the loss on held-out data, as "
             "early_stopping=True and the ...CV estimators do."
         )
-    else:
+    for held_out in comparisons:
         yield f"Loss on the training data {held_out.training:.4g}, on {held_out.data} {held_out.loss:.4g}." + (
             " The network over-fits: try a larger alpha." if held_out.loss > 2 * held_out.training else ""
         )

@@ -329,7 +329,11 @@ class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
             )
         has_target_scale = self._training_state.target_scale is not None
         return make_report(
-            applied_rule, self._standard_coefs(), held_out=self._held_out(), has_target_scale=has_target_scale
+            applied_rule,
+            self._standard_coefs(),
+            held_out=self._held_out(),
+            posterior=self.posterior_,
+            has_target_scale=has_target_scale,
         )
 
     @classmethod

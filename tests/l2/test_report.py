@@ -375,3 +375,31 @@ def test_the_report_of_a_regression_is_in_standard_units_and_says_so():
     )
     raw = fit(nets[0].set_params(normalize_y=False), X, X[:, 0]).l2_report()
     assert not any("standard deviation" in remark for remark in raw.remarks)
+
+
+def test_a_posterior_adds_effective_parameters_and_the_expected_loss():
+    net = fit(L2NetClassifier((5,), solver="lbfgs", posterior=True, random_state=0), X, Y)
+    told, posterior = net.l2_report(), net.posterior_
+    np.testing.assert_array_equal(told.effective_parameters, posterior.effective_parameters)
+    assert told.n_parameters == (4 + 1) * 5 + (5 + 1) * 3
+    n_effective = f"{posterior.effective_parameters.sum():.3g}"
+    text = " ".join(str(told).split())
+    assert f"Parameters {n_effective} of 43 are effective" in text
+    assert (
+        f"Loss on the training data {posterior.loss:.4g}, on new samples, as the posterior expects, "
+        f"{posterior.expected_loss:.4g}." in text
+    )
+    assert "over-fits" not in text
+    assert str(told).splitlines()[-1].split()[-1] == f"{posterior.effective_parameters[1]:.6g}"
+    assert "effective" in told._repr_html_()
+    assert told.to_dict()["effective_parameters"] == posterior.effective_parameters.tolist()
+    without = fit(net.set_params(posterior=False), X, Y).l2_report()
+    assert without.effective_parameters is None
+    assert "effective" not in str(without) + without._repr_html_()
+
+
+def test_a_report_warns_where_the_posterior_expects_twice_the_loss():
+    net = L2NetClassifier((20,), solver="lbfgs", alpha=0.01, max_iter=2000, posterior=True, random_state=0)
+    told = fit(net, X, Y)
+    assert told.posterior_.expected_loss > 2 * told.posterior_.loss
+    assert "The network over-fits" in " ".join(str(told.l2_report()).split())
