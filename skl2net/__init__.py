@@ -3,7 +3,14 @@
 from skl2net._version import __version__ as __version__
 from skl2net.callbacks import Checkpoint
 from skl2net.conventions import convert_alpha, list_conventions
-from skl2net.display import L2PathDisplay, LossCurveDisplay, NodeSweepDisplay, SwarmDisplay, WeightsDisplay
+from skl2net.display import (
+    L2PathDisplay,
+    LossCurveDisplay,
+    NodeSweepDisplay,
+    PredictionIntervalDisplay,
+    SwarmDisplay,
+    WeightsDisplay,
+)
 from skl2net.estimators import L2NetClassifier, L2NetRegressor
 from skl2net.model_selection import L2NetClassifierCV, L2NetRegressorCV, NodeSweepCV, make_tabular_search
 from skl2net.solvers.swarm import ParticleSwarm
@@ -20,6 +27,7 @@ __all__ = [
     "NodeSweepCV",
     "NodeSweepDisplay",
     "ParticleSwarm",
+    "PredictionIntervalDisplay",
     "SwarmDisplay",
     "WeightsDisplay",
     "convert_alpha",

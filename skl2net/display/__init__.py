@@ -3,7 +3,15 @@
 from skl2net.display.l2_path import L2PathDisplay
 from skl2net.display.loss_curve import LossCurveDisplay
 from skl2net.display.node_sweep import NodeSweepDisplay
+from skl2net.display.prediction_interval import PredictionIntervalDisplay
 from skl2net.display.swarm import SwarmDisplay
 from skl2net.display.weights import WeightsDisplay
 
-__all__ = ["L2PathDisplay", "LossCurveDisplay", "NodeSweepDisplay", "SwarmDisplay", "WeightsDisplay"]
+__all__ = [
+    "L2PathDisplay",
+    "LossCurveDisplay",
+    "NodeSweepDisplay",
+    "PredictionIntervalDisplay",
+    "SwarmDisplay",
+    "WeightsDisplay",
+]

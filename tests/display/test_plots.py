@@ -23,10 +23,18 @@ from skl2net import (
     ParticleSwarm,
     display,
 )
-from skl2net.display import L2PathDisplay, LossCurveDisplay, NodeSweepDisplay, SwarmDisplay, WeightsDisplay
+from skl2net.display import (
+    L2PathDisplay,
+    LossCurveDisplay,
+    NodeSweepDisplay,
+    PredictionIntervalDisplay,
+    SwarmDisplay,
+    WeightsDisplay,
+)
 
 DISPLAYS = [getattr(display, name) for name in display.__all__]
-OF_NETWORKS = [LossCurveDisplay, SwarmDisplay, WeightsDisplay]
+OF_NETWORKS = [LossCurveDisplay, PredictionIntervalDisplay, SwarmDisplay, WeightsDisplay]
+DATA = {PredictionIntervalDisplay: regression()}  # what is plotted besides the estimator
 
 matplotlib = pytest.importorskip("matplotlib")
 
@@ -151,9 +159,10 @@ def test_an_estimator_of_another_kind_is_refused_with_what_to_pass(plt, kind, wr
     X, y = classes()
     other = LogisticRegression() if kind in OF_NETWORKS else L2NetClassifier(max_iter=1)
     expected = {L2PathDisplay: "L2NetClassifierCV or L2NetRegressorCV", NodeSweepDisplay: "NodeSweepCV"}
+    expected |= {PredictionIntervalDisplay: "L2NetRegressor"}
     expected = expected.get(kind, "L2NetClassifier or L2NetRegressor")
     with pytest.raises(TypeError, match=rf"{kind.__name__} plots a fitted {expected}, .*; got {type(other).__name__}"):
-        kind.from_estimator(fit(wrap(other), X, y))
+        kind.from_estimator(fit(wrap(other), X, y), *DATA.get(kind, ()))
     assert not plt.get_fignums()
 
 
@@ -167,11 +176,12 @@ def test_an_estimator_that_is_not_fitted_is_refused(plt, kind):
     unfitted = {
         L2PathDisplay: [L2NetClassifierCV(), L2NetRegressorCV()],
         NodeSweepDisplay: [NodeSweepCV(L2NetClassifier())],
+        PredictionIntervalDisplay: [L2NetRegressor(), L2NetRegressorCV(), GridSearchCV(L2NetRegressor(), {})],
     }.get(kind, [L2NetClassifier(), L2NetRegressorCV(), GridSearchCV(L2NetClassifier(), {}), search(refit=False)])
     for estimator in unfitted:
         for wrapped in (estimator, make_pipeline(StandardScaler(), estimator)):
             with pytest.raises(NotFittedError, match=rf"{kind.__name__} needs a.*fit.*"):
-                kind.from_estimator(wrapped)
+                kind.from_estimator(wrapped, *DATA.get(kind, ()))
     assert not plt.get_fignums()
 
 
@@ -434,3 +444,53 @@ def test_scores_have_their_names_and_axes_can_be_given(plt):
     assert L2PathDisplay.from_estimator(search(L2NetRegressorCV)).ax_.get_ylabel() == "Negative mean squared error"
     of_function = search(scoring=lambda net, X, y: -net.data_loss_)
     assert L2PathDisplay.from_estimator(of_function).ax_.get_ylabel() == "Score"
+
+
+def posterior(X, y, **params):
+    net = L2NetRegressor((4,), "tanh", solver="lbfgs", posterior=True, random_state=0, **params)
+    return fit(make_pipeline(StandardScaler(), net), X, y)
+
+
+def test_intervals_of_one_feature_are_a_band(plt):
+    X, y = regression(40, n_features=1)
+    model = posterior(X, y)
+    display = PredictionIntervalDisplay.from_estimator(model, X, y, level=0.5)
+    mean, std = model.predict(X, return_std=True)
+    x, shown = display.line_.get_data()
+    order = np.argsort(X[:, 0])
+    np.testing.assert_array_equal((x, shown), (X[order, 0], mean[order]))
+    vertices = display.band_.get_paths()[0].vertices
+    half = 0.6744897501960817 * std  # the third quartile of the normal distribution
+    np.testing.assert_allclose([vertices[:, 1].min(), vertices[:, 1].max()], [(mean - half).min(), (mean + half).max()])
+    assert display.coverage_ == np.mean(abs(y - mean) < half)
+    assert f"interval of 0.5, which holds {display.coverage_:.3g}" in display.ax_.get_legend().get_texts()[0].get_text()
+    assert PredictionIntervalDisplay.from_estimator(model, X).coverage_ is None
+
+
+def test_intervals_of_several_features_are_bars_of_two_colours(plt):
+    X, y = regression(60)
+    model = posterior(X, y)
+    _, axes = plt.subplots(ncols=2)
+    display = PredictionIntervalDisplay.from_estimator(model, X, y, ax=axes[1])
+    assert display.ax_ is axes[1]
+    mean, std = model.predict(X, return_std=True)
+    is_within = abs(y - mean) <= 1.6448536269514722 * std
+    assert display.coverage_ == is_within.mean() < 1
+    for bars, rows in zip(display.errorbars_, (is_within, ~is_within), strict=True):
+        np.testing.assert_array_equal(bars.lines[0].get_data(), (y[rows], mean[rows]))
+    assert display.errorbars_[0].lines[0].get_color() != display.errorbars_[1].lines[0].get_color()
+    grid = fit(GridSearchCV(model, {"l2netregressor__alpha": [5.0]}, cv=2), X, y)
+    np.testing.assert_allclose(PredictionIntervalDisplay.from_estimator(grid, X, y).std, std)
+
+
+def test_what_intervals_need(plt):
+    X, y = regression(30)
+    with pytest.raises(ValueError, match="needs the observed targets"):
+        PredictionIntervalDisplay.from_estimator(posterior(X, y), X)
+    with pytest.raises(ValueError, match="plots one output, and this regressor has 2"):
+        PredictionIntervalDisplay.from_estimator(posterior(X, np.column_stack([y, y])), X)
+    for level in (0, 1, 90, np.nan, True):
+        with pytest.raises(ValueError, match="level must be between 0 and 1"):
+            PredictionIntervalDisplay.from_estimator(posterior(X, y), X, y, level=level)
+    with pytest.raises(ValueError, match="Set posterior=True"):
+        PredictionIntervalDisplay.from_estimator(network(L2NetRegressor), X, y)

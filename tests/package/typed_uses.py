@@ -23,6 +23,7 @@ from skl2net import (
     NodeSweepCV,
     NodeSweepDisplay,
     ParticleSwarm,
+    PredictionIntervalDisplay,
     SwarmDisplay,
     WeightsDisplay,
     convert_alpha,
@@ -114,12 +115,14 @@ def plot() -> list[str]:
     net = L2NetClassifier((3,), solver="pso", max_iter=5).fit(X, y)
     path = L2NetClassifierCV((3,), solver="lbfgs", alphas=2, cv=2, max_iter=5).fit(X, y)
     sweep = NodeSweepCV(L2NetClassifier((2,), max_iter=1), step=1, max_units=3, cv=2).fit(X, y)
+    regressor = L2NetRegressor((3,), posterior=True, max_iter=5).fit(X[:, :3], X[:, 3])
     curve = LossCurveDisplay.from_estimator(net)
     assert_type(curve, LossCurveDisplay)
     axes = [
         curve.norm_ax_,
         L2PathDisplay.from_estimator(path).ax_,
         NodeSweepDisplay.from_estimator(sweep, score_name="Accuracy").history_ax_,
+        PredictionIntervalDisplay.from_estimator(regressor, X[:, :3], X[:, 3], level=0.5).ax_,
         SwarmDisplay.from_estimator(make_pipeline(net), ax=curve.figure_.add_subplot()).ax_,
         WeightsDisplay.from_estimator({"a": net, "b": net}).ax_,
     ]
