@@ -15,7 +15,7 @@ from sklearn.utils import check_random_state
 
 from skl2net.activations import ACTIVATIONS
 from skl2net.engines import default_engine
-from skl2net.engines.base import Task
+from skl2net.engines.base import Engine, Task
 from skl2net.fitting import EarlyStopping, Plan
 from skl2net.l2 import check_rule
 from skl2net.losses import Loss
@@ -53,6 +53,8 @@ class TrainingData:
         The units of `Y`. None for those of the targets.
     class_weights : callable, default=None
         ``class_weights(Y, sample_weight, dtype) -> weights``, weights multiplied by those of the classes.
+    engine : Engine, default=None
+        The engine that these data need. None for the default one.
     """
 
     X: np.ndarray
@@ -64,6 +66,7 @@ class TrainingData:
     stratify: np.ndarray | None = None
     target_scale: TargetScale | None = None
     class_weights: Callable | None = None
+    engine: Engine | None = None
 
     @property
     def weights(self):
@@ -107,10 +110,15 @@ def make_plan(net, data, validation=None, *, n_threads=None, n_seen=0.0, is_stre
     if net.early_stopping:
         if validation is not None:
             validation = replace(task, X=validation.X, Y=validation.Y, sample_weight=validation.weights)
+        elif data.engine is not None and solver.uses_validation:
+            raise ValueError(
+                "early_stopping=True cannot set samples of a Dask collection aside, which stay on its workers. Pass "
+                "X_val and y_val to fit, or set early_stopping=False."
+            )
         scoring = net.scoring if net.scoring in (None, "score") else check_scoring(net, net.scoring)
         early_stopping = EarlyStopping(float(net.validation_fraction), data.stratify, validation, scoring)
     max_iter = 1 if is_stream else solver.default_max_iter if net.max_iter is None else net.max_iter
-    problem = Problem(task, rule, default_engine(), data.decoder, n_seen)
+    problem = Problem(task, rule, data.engine or default_engine(), data.decoder, n_seen)
     if net.posterior:
         check_posterior(problem, solver)
     return Plan(

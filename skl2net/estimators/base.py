@@ -3,10 +3,11 @@
 import copy
 import warnings
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, wraps
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -43,6 +44,29 @@ from skl2net.solvers.swarm import ParticleSwarm, SwarmState
 from skl2net.training import layer_sizes, make_plan, make_start
 
 FLOATS = (np.float64, np.float32)
+
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+
+
+def is_dask(X):
+    """Whether `X` is a Dask collection. Dask is not imported to find out."""
+    return type(X).__module__.startswith("dask.")
+
+
+def by_blocks(method: _Method) -> _Method:
+    """Decorator of a method that predicts or scores `X`, which may then also be a Dask collection."""
+
+    @wraps(method)
+    def decorated(self, X, *args, **kwargs):
+        if is_dask(X):
+            from skl2net.estimators import dask_input
+
+            if method.__name__ == "score":
+                return dask_input.score(self, X, *args, **kwargs)
+            return dask_input.predicted(self, X, method.__name__, *args, **kwargs)
+        return method(self, X, *args, **kwargs)
+
+    return cast(_Method, decorated)
 
 
 class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
@@ -559,7 +583,7 @@ class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
             )
         layer_sizes(self.hidden_layer_sizes)  # refuses before the data are looked at
         fitted = copy.copy(self)  # so that a fit that fails leaves the estimator unchanged
-        data = fitted._training_data(X, y, sample_weight, continues=continues, is_stream=is_stream, classes=classes)
+        data = fitted._data(X, y, sample_weight, continues=continues, is_stream=is_stream, classes=classes)
         validation = fitted._validation_data(*validation, data)
         self._warn_if_clipped(data.X.shape[0])
         before, parameters = self._training_state if continues else None, None
@@ -615,7 +639,7 @@ class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
         if X_val is None:
             return None
         try:
-            return self._training_data(X_val, y_val, sample_weight_val, training=training)
+            return self._data(X_val, y_val, sample_weight_val, training=training)
         except (TypeError, ValueError) as error:
             kind = TypeError if isinstance(error, TypeError) else ValueError
             raise kind(f"The validation set, X_val and y_val, cannot be used: {error}") from error
@@ -822,6 +846,14 @@ class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
                 f"partial_fit is only available with solver='sgd' or solver='adam', got solver={self.solver!r}."
             )
         return True
+
+    def _data(self, X, y, sample_weight, **options):
+        """The result of `_training_data`. The rows of a Dask collection stay on its workers."""
+        if is_dask(X):
+            from skl2net.estimators.dask_input import training_data
+
+            return training_data(self, X, y, sample_weight, **options)
+        return self._training_data(X, y, sample_weight, **options)
 
     @abstractmethod
     def _training_data(self, X, y, sample_weight, *, continues=False, is_stream=False, classes=None, training=None):

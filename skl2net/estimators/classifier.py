@@ -21,7 +21,7 @@ from skl2net._sklearn_private import (
     validate_data,
 )
 from skl2net.activations import ActivationName
-from skl2net.estimators.base import FLOATS, BaseL2Net, check_range
+from skl2net.estimators.base import FLOATS, BaseL2Net, by_blocks, check_range
 from skl2net.estimators.docstrings import documented
 from skl2net.estimators.sparse_input import check_sparse
 from skl2net.hints import (
@@ -200,6 +200,7 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
             )
         return self._fit(X, y, sample_weight, is_stream=True, classes=classes)
 
+    @by_blocks
     def predict(self, X: MatrixLike) -> NDArray[Any]:
         """Predict classes.
 
@@ -215,6 +216,7 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
         """
         return _labels(self, self._network_outputs(X, raw=True))
 
+    @by_blocks
     def predict_proba(self, X: MatrixLike) -> Floats:
         """Predict class probabilities.
 
@@ -236,6 +238,7 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
         np.minimum(np.maximum(P, tiny, out=P), 1 - tiny, out=P)
         return np.hstack([1 - P, P]) if P.shape[1] == 1 else P
 
+    @by_blocks
     def predict_log_proba(self, X: MatrixLike) -> Floats:
         """Predict the logarithm of class probabilities.
 
@@ -252,6 +255,7 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
         P = self.predict_proba(X)
         return np.log(P, out=P)
 
+    @by_blocks
     def decision_function(self, X: MatrixLike) -> Floats:
         """Compute the logits, the outputs of the network before the softmax or logistic function.
 
@@ -267,6 +271,26 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
         """
         raw = self._network_outputs(X, raw=True)
         return raw.ravel() if raw.shape[1] == 1 else raw
+
+    @by_blocks
+    def score(self, X: MatrixLike, y: MatrixLike, sample_weight: ArrayLike | None = None) -> float:
+        """Compute the accuracy of `predict`.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The input.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Class labels, or a label indicator matrix, of which all labels of a sample have to be right.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each sample.
+
+        Returns
+        -------
+        float
+            The share of the samples that are classified correctly.
+        """
+        return float(super().score(X, y, sample_weight))
 
     def _training_data(self, X, y, sample_weight, *, continues=False, is_stream=False, classes=None, training=None):
         is_known = continues or training is not None
@@ -366,7 +390,7 @@ class L2NetClassifier(ClassifierMixin, BaseL2Net):
         if self._label_binarizer.y_type_.startswith("multilabel"):
             of_samples = compute_sample_weight(self.class_weight, Y)
         else:
-            of_samples = self._weights_of_classes(_codes_of_targets(Y), sample_weight)
+            of_samples = self._weights_of_classes(codes_of_targets(Y), sample_weight)
         with np.errstate(over="ignore"):  # an infinite weight is out of range
             weight = of_samples if sample_weight is None else sample_weight * of_samples
         if not np.any(weight):
@@ -436,7 +460,7 @@ def _truth(net, Y):
     """Labels, or label indicator matrix, of encoded targets."""
     if net._label_binarizer.y_type_.startswith("multilabel"):
         return _labels(net, Y - 0.5)
-    return _classes(net, _codes_of_targets(Y))
+    return _classes(net, codes_of_targets(Y))
 
 
 def _accuracy(net, Y, raw, sample_weight):
@@ -444,7 +468,7 @@ def _accuracy(net, Y, raw, sample_weight):
     if len(net.classes_) == 1:
         return 1.0
     if net._loss.takes_classes or raw.shape[1] == 1:
-        correct = _codes(raw) == _codes_of_targets(Y)
+        correct = _codes(raw) == codes_of_targets(Y)
     else:
         correct = ((raw > 0) == (Y > 0.5)).all(axis=1)
     if sample_weight is None:
@@ -457,6 +481,6 @@ def _codes(raw):
     return raw.argmax(axis=1) if raw.shape[1] > 1 else (raw[:, 0] > 0).astype(np.intp)
 
 
-def _codes_of_targets(Y):
+def codes_of_targets(Y):
     """Number of the class of each row of targets that are not multilabel."""
     return Y if Y.ndim == 1 else (Y[:, 0] > 0.5).astype(np.intp)

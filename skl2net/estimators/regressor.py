@@ -14,7 +14,7 @@ from skl2net._sklearn_private import Interval, StrOptions, available_if, fit_con
 from skl2net.activations import ActivationName
 from skl2net.engines import default_engine
 from skl2net.engines.base import Task
-from skl2net.estimators.base import FLOATS, BaseL2Net
+from skl2net.estimators.base import FLOATS, BaseL2Net, by_blocks
 from skl2net.estimators.docstrings import documented
 from skl2net.estimators.sparse_input import check_sparse
 from skl2net.hints import (
@@ -194,6 +194,7 @@ class L2NetRegressor(RegressorMixin, BaseL2Net):
     def predict(self, X: MatrixLike, return_std: Literal[False] = False) -> Floats: ...
     @overload
     def predict(self, X: MatrixLike, return_std: Literal[True]) -> tuple[Floats, Floats]: ...
+    @by_blocks
     def predict(self, X: MatrixLike, return_std: bool = False) -> Floats | tuple[Floats, Floats]:
         r"""Predict targets.
 
@@ -257,6 +258,26 @@ class L2NetRegressor(RegressorMixin, BaseL2Net):
             variances = np.concatenate([posterior.variances(J) for J in blocks])
         std = np.sqrt(posterior.noise_variance * (1 + variances))
         return (std if scale is None else std * scale.std).astype(X.dtype)
+
+    @by_blocks
+    def score(self, X: MatrixLike, y: MatrixLike, sample_weight: ArrayLike | None = None) -> float:
+        """Compute the :math:`R^2` of `predict`, a mean over outputs.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The input.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each sample.
+
+        Returns
+        -------
+        float
+            At most 1. See :func:`sklearn.metrics.r2_score`.
+        """
+        return float(super().score(X, y, sample_weight))
 
     def _training_data(self, X, y, sample_weight, *, continues=False, is_stream=False, classes=None, training=None):
         if sp.issparse(y):
@@ -363,7 +384,11 @@ def _r2(Y, outputs, sample_weight):
     weight = 1.0 if sample_weight is None else sample_weight[:, np.newaxis]
     with np.errstate(over="ignore"):  # of a training that diverges, which is said elsewhere
         errors = np.sum(weight * (Y - outputs) ** 2, axis=0)
-    spread = np.sum(weight * (Y - np.average(Y, axis=0, weights=sample_weight)) ** 2, axis=0)
+    return r2(errors, np.sum(weight * (Y - np.average(Y, axis=0, weights=sample_weight)) ** 2, axis=0))
+
+
+def r2(errors, spread):
+    """Mean R² of the outputs, from the sums of the squared errors and of the squared deviations of the targets."""
     is_defined = spread != 0
     scores = np.where(is_defined, 0, errors == 0).astype(errors.dtype)
     scores[is_defined] = 1 - errors[is_defined] / spread[is_defined]
