@@ -1,4 +1,7 @@
-"""Fitted networks as ONNX: converters for skl2onnx, which converts pipelines with them."""
+"""Fitted networks as ONNX: converters for skl2onnx, which converts pipelines with them.
+
+Those of the other steps of `make_tabular_search` are in `onnx_columns`.
+"""
 
 import numpy as np
 from skl2onnx import update_registered_converter
@@ -13,6 +16,7 @@ from skl2onnx.common.utils_classifier import get_label_classes
 
 from skl2net.activations import ACTIVATIONS, OUTPUTS
 from skl2net.estimators import L2NetClassifier, L2NetRegressor
+from skl2net.interchange import onnx_columns
 from skl2net.interchange.onnx_graph import Graph
 from skl2net.model_selection import L2NetClassifierCV, L2NetRegressorCV
 
@@ -30,6 +34,11 @@ def register() -> None:
     are those of scikit-learn's classifiers: ``zipmap``, ``output_class_labels`` and ``nocl``. For input in double
     precision, ``zipmap=True`` rounds the probabilities to single precision, the only one that ONNX has there. Class
     labels must be integers or strings.
+
+    Registered too is what skl2onnx lacks for the pipeline that `make_tabular_search` finds: ``SplineTransformer`` with
+    ``degree=1``, ``MissingIndicator``, ``OneHotEncoder`` with ``handle_unknown="infrequent_if_exist"``,
+    ``TargetEncoder`` for three or more classes, ``SimpleImputer`` in double precision, of integers and with indicators,
+    and a ``FeatureUnion`` with dropped steps. Missing strings, which ONNX lacks, are "None", "nan", "<NA>" or "NaT".
 
     Raises
     ------
@@ -58,6 +67,7 @@ def register() -> None:
         )
     for kind in (L2NetRegressor, L2NetRegressorCV):
         update_registered_converter(kind, f"Skl2net{kind.__name__}", _regressor_shapes, _convert_regressor)
+    onnx_columns.register()
 
 
 def _raw_outputs(graph, operator):
