@@ -8,6 +8,7 @@ from skl2net.display import (
     LossCurveDisplay,
     NodeSweepDisplay,
     PredictionIntervalDisplay,
+    StagedSearchDisplay,
     SwarmDisplay,
     WeightsDisplay,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "NodeSweepDisplay",
     "ParticleSwarm",
     "PredictionIntervalDisplay",
+    "StagedSearchDisplay",
     "SwarmDisplay",
     "WeightsDisplay",
     "convert_alpha",

@@ -4,6 +4,7 @@ from skl2net.display.l2_path import L2PathDisplay
 from skl2net.display.loss_curve import LossCurveDisplay
 from skl2net.display.node_sweep import NodeSweepDisplay
 from skl2net.display.prediction_interval import PredictionIntervalDisplay
+from skl2net.display.staged_search import StagedSearchDisplay
 from skl2net.display.swarm import SwarmDisplay
 from skl2net.display.weights import WeightsDisplay
 
@@ -12,6 +13,7 @@ __all__ = [
     "LossCurveDisplay",
     "NodeSweepDisplay",
     "PredictionIntervalDisplay",
+    "StagedSearchDisplay",
     "SwarmDisplay",
     "WeightsDisplay",
 ]

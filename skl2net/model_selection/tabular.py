@@ -30,7 +30,7 @@ _N_KNOTS, _N_KNOTS_FEW_ROWS = 16, 6
 _ROWS_PER_KNOT = 10
 _MAX_CATEGORIES = 64  # of a column that is one-hot encoded
 _MIN_FREQUENCY = 5  # of a category with a weight of its own: as many rows as the prior counts for
-_MAX_ROWS_FOLDS = 3000  # above, a single split tells enough
+_MAX_ROWS_FOLDS = 1000  # above, a single split chooses as well
 
 
 def make_tabular_search(
@@ -44,7 +44,8 @@ def make_tabular_search(
     """Make a search for a network that takes a data frame as it is.
 
     The search is over an ordinary :class:`~sklearn.pipeline.Pipeline` of a
-    :class:`~sklearn.compose.ColumnTransformer`, ``"columns"``, and a network with its defaults, ``"net"``. It chooses
+    :class:`~sklearn.compose.ColumnTransformer`, ``"columns"``, and a network with its defaults, ``"net"``, which is
+    trained in float32. It chooses
 
     - whether numeric columns are expanded in splines, beside the columns themselves;
     - hidden layers of 100, 256, or 128 and 128 units;
@@ -56,7 +57,7 @@ def make_tabular_search(
         Whether classes or numbers are predicted.
     cv : int, cross-validation generator or iterable, default=None
         Cross-validation splitting strategy. None for 4 folds, or for a single split with 20 % held out if there are
-        more than 3,000 rows. Rows are shuffled with `random_state`, and stratified for classes. Others as in
+        more than 1,000 rows. Rows are shuffled with `random_state`, and stratified for classes. Others as in
         :class:`~sklearn.model_selection.GridSearchCV`.
     scoring : str or callable, default=None
         Score to maximise, as in :class:`~sklearn.model_selection.GridSearchCV`. None for the negative log loss or the
@@ -80,6 +81,7 @@ def make_tabular_search(
     See Also
     --------
     StagedSearchCV : The search.
+    skl2net.StagedSearchDisplay : Plot how far the candidates are apart.
 
     Notes
     -----
@@ -140,7 +142,7 @@ def make_tabular_search(
         for splines_of in (lambda n: "drop", lambda n: SplineTransformer(n, degree=1, knots="quantile"))
     )
     return StagedSearchCV(
-        Pipeline([("columns", columns), ("net", net)]),
+        Pipeline([("columns", columns), ("float32", _function(np.float32)), ("net", net)]),
         [[plain, splines], {"net__alpha": [3 * default, default, default / 3]}],
         scoring=scoring,
         n_jobs=n_jobs,
@@ -158,7 +160,11 @@ def _imputed(*steps):
 
 
 def _text(*steps):
-    return Pipeline([("text", FunctionTransformer(as_text, feature_names_out="one-to-one")), *steps])
+    return Pipeline([("text", _function(as_text)), *steps])
+
+
+def _function(function):
+    return FunctionTransformer(function, feature_names_out="one-to-one")
 
 
 def _expansion():
@@ -267,7 +273,7 @@ class FoldsOrHoldOut(BaseCrossValidator):
     ----------
     stratify : bool
         Whether the target holds classes.
-    max_rows : int, default=3000
+    max_rows : int, default=1000
         Largest number of rows for four folds.
     random_state : int, RandomState instance or None, default=None
         Determines the folds.

@@ -11,7 +11,7 @@ from cases import classes, fit, regression
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skl2net import (
@@ -27,10 +27,18 @@ from skl2net.display import (
     L2PathDisplay,
     LossCurveDisplay,
     NodeSweepDisplay,
+<<<<<<< HEAD
     PredictionIntervalDisplay,
     SwarmDisplay,
     WeightsDisplay,
 )
+=======
+    StagedSearchDisplay,
+    SwarmDisplay,
+    WeightsDisplay,
+)
+from skl2net.model_selection import StagedSearchCV
+>>>>>>> da79149 (StagedSearchDisplay; the page and the example of make_tabular_search; float32, and a single split above 1,000 rows)
 
 DISPLAYS = [getattr(display, name) for name in display.__all__]
 OF_NETWORKS = [LossCurveDisplay, PredictionIntervalDisplay, SwarmDisplay, WeightsDisplay]
@@ -135,6 +143,47 @@ def test_a_display_goes_where_it_is_told_and_has_the_name_of_its_score(plt):
     assert NodeSweepDisplay.from_estimator(sweep).ax_.get_ylabel() == "Negative log loss"
 
 
+def staged_search(cv):
+    """A search whose scores are minus alpha, twice as much in the second of two folds; -3 without hidden units."""
+
+    def score(model, X, y):
+        net = model[-1]
+        return -(net.alpha if net.hidden_layer_sizes else 3.0) * (1 + (len(X) == 19))
+
+    steps = [("scale", "passthrough"), ("net", L2NetClassifier(max_iter=1))]
+    widths = {"scale": ["passthrough", StandardScaler()], "net__hidden_layer_sizes": [(), (4, 3)], "net__alpha": [1.0]}
+    grids = [widths, {"net__alpha": [2.0, 1.0, 0.5]}]
+    return StagedSearchCV(Pipeline(steps), grids, scoring=score, cv=cv, refit=False).fit(*classes(40))
+
+
+def test_a_search_in_stages_has_the_differences_from_its_winner(plt):
+    rows = np.arange(40)
+    display = StagedSearchDisplay.from_estimator(staged_search([(rows, rows[:20]), (rows, rows[:19])]))
+    assert display.labels == [
+        "alpha 1, no units, no scale",
+        "alpha 1, no units, scale",
+        "alpha 1, 4-3 units, no scale",
+        "alpha 1, 4-3 units, scale",
+        "alpha 2, 4-3 units, no scale",
+        "alpha 0.5, 4-3 units, no scale",
+    ]
+    assert display.winner == 5
+    np.testing.assert_allclose(display.differences, [-3.75, -3.75, -0.75, -0.75, -2.25, 0])
+    np.testing.assert_allclose(display.errors, [1.25, 1.25, 0.25, 0.25, 0.75, 0])  # half the difference of two folds
+    np.testing.assert_allclose([bar.get_width() for bar in display.bars_], display.differences)
+    assert display.bars_.errorbar is not None
+    assert display.winner_.get_xydata().tolist() == [[0, 5]]
+    assert [text.get_text() for text in display.ax_.get_yticklabels()] == display.labels
+
+
+def test_a_single_split_has_no_standard_errors(plt):
+    _, axes = plt.subplots(1, 2)
+    display = StagedSearchDisplay.from_estimator(staged_search([(np.arange(40), np.arange(20))]), ax=axes[1])
+    assert display.ax_ is axes[1]
+    assert display.bars_.errorbar is None
+    assert "standard error" not in display.ax_.get_xlabel()
+
+
 def test_matplotlib_is_imported_when_it_is_needed():
     code = "import sys, skl2net.display; raise SystemExit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
@@ -158,9 +207,17 @@ def network(estimator=L2NetClassifier, **params):
 def test_an_estimator_of_another_kind_is_refused_with_what_to_pass(plt, kind, wrap):
     X, y = classes()
     other = LogisticRegression() if kind in OF_NETWORKS else L2NetClassifier(max_iter=1)
+<<<<<<< HEAD
     expected = {L2PathDisplay: "L2NetClassifierCV or L2NetRegressorCV", NodeSweepDisplay: "NodeSweepCV"}
     expected |= {PredictionIntervalDisplay: "L2NetRegressor"}
     expected = expected.get(kind, "L2NetClassifier or L2NetRegressor")
+=======
+    expected = {
+        L2PathDisplay: "L2NetClassifierCV or L2NetRegressorCV",
+        NodeSweepDisplay: "NodeSweepCV",
+        StagedSearchDisplay: "StagedSearchCV",
+    }.get(kind, "L2NetClassifier or L2NetRegressor")
+>>>>>>> da79149 (StagedSearchDisplay; the page and the example of make_tabular_search; float32, and a single split above 1,000 rows)
     with pytest.raises(TypeError, match=rf"{kind.__name__} plots a fitted {expected}, .*; got {type(other).__name__}"):
         kind.from_estimator(fit(wrap(other), X, y), *DATA.get(kind, ()))
     assert not plt.get_fignums()
@@ -176,7 +233,11 @@ def test_an_estimator_that_is_not_fitted_is_refused(plt, kind):
     unfitted = {
         L2PathDisplay: [L2NetClassifierCV(), L2NetRegressorCV()],
         NodeSweepDisplay: [NodeSweepCV(L2NetClassifier())],
+<<<<<<< HEAD
         PredictionIntervalDisplay: [L2NetRegressor(), L2NetRegressorCV(), GridSearchCV(L2NetRegressor(), {})],
+=======
+        StagedSearchDisplay: [StagedSearchCV(L2NetClassifier(), [{}])],
+>>>>>>> da79149 (StagedSearchDisplay; the page and the example of make_tabular_search; float32, and a single split above 1,000 rows)
     }.get(kind, [L2NetClassifier(), L2NetRegressorCV(), GridSearchCV(L2NetClassifier(), {}), search(refit=False)])
     for estimator in unfitted:
         for wrapped in (estimator, make_pipeline(StandardScaler(), estimator)):

@@ -224,17 +224,17 @@ def test_splines_are_chosen_where_they_help():
 
 
 def test_there_are_four_folds_or_a_fifth_is_held_out():
-    y = np.arange(3001) % 3
+    y = np.arange(1001) % 3
     few, many = FoldsOrHoldOut(True, random_state=0), FoldsOrHoldOut(True, random_state=1)
-    folds = list(few.split(y[:3000], y[:3000]))
-    expected = StratifiedKFold(4, shuffle=True, random_state=0).split(y[:3000], y[:3000])
-    assert len(folds) == few.get_n_splits(y[:3000]) == 4
+    folds = list(few.split(y[:1000], y[:1000]))
+    expected = StratifiedKFold(4, shuffle=True, random_state=0).split(y[:1000], y[:1000])
+    assert len(folds) == few.get_n_splits(y[:1000]) == 4
     assert all(np.array_equal(a[1], b[1]) for a, b in zip(folds, expected, strict=True))
     ((training, held_out),) = many.split(y, y)
     assert many.get_n_splits(y) == 1
-    assert abs(len(held_out) - 600) <= 1
+    assert abs(len(held_out) - 200) <= 1
     assert np.ptp(np.bincount(y[held_out])) <= 1
-    assert np.array_equal(np.union1d(training, held_out), np.arange(3001))
+    assert np.array_equal(np.union1d(training, held_out), np.arange(1001))
     ((_, held_out),) = FoldsOrHoldOut(False, max_rows=9, random_state=0).split(np.zeros(10), np.arange(10.0))
     assert np.array_equal(held_out, next(KFold(5, shuffle=True, random_state=0).split(np.zeros(10)))[1])
 
