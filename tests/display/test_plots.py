@@ -27,18 +27,12 @@ from skl2net.display import (
     L2PathDisplay,
     LossCurveDisplay,
     NodeSweepDisplay,
-<<<<<<< HEAD
     PredictionIntervalDisplay,
-    SwarmDisplay,
-    WeightsDisplay,
-)
-=======
     StagedSearchDisplay,
     SwarmDisplay,
     WeightsDisplay,
 )
 from skl2net.model_selection import StagedSearchCV
->>>>>>> da79149 (StagedSearchDisplay; the page and the example of make_tabular_search; float32, and a single split above 1,000 rows)
 
 DISPLAYS = [getattr(display, name) for name in display.__all__]
 OF_NETWORKS = [LossCurveDisplay, PredictionIntervalDisplay, SwarmDisplay, WeightsDisplay]
@@ -207,17 +201,12 @@ def network(estimator=L2NetClassifier, **params):
 def test_an_estimator_of_another_kind_is_refused_with_what_to_pass(plt, kind, wrap):
     X, y = classes()
     other = LogisticRegression() if kind in OF_NETWORKS else L2NetClassifier(max_iter=1)
-<<<<<<< HEAD
-    expected = {L2PathDisplay: "L2NetClassifierCV or L2NetRegressorCV", NodeSweepDisplay: "NodeSweepCV"}
-    expected |= {PredictionIntervalDisplay: "L2NetRegressor"}
-    expected = expected.get(kind, "L2NetClassifier or L2NetRegressor")
-=======
     expected = {
         L2PathDisplay: "L2NetClassifierCV or L2NetRegressorCV",
         NodeSweepDisplay: "NodeSweepCV",
+        PredictionIntervalDisplay: "L2NetRegressor",
         StagedSearchDisplay: "StagedSearchCV",
     }.get(kind, "L2NetClassifier or L2NetRegressor")
->>>>>>> da79149 (StagedSearchDisplay; the page and the example of make_tabular_search; float32, and a single split above 1,000 rows)
     with pytest.raises(TypeError, match=rf"{kind.__name__} plots a fitted {expected}, .*; got {type(other).__name__}"):
         kind.from_estimator(fit(wrap(other), X, y), *DATA.get(kind, ()))
     assert not plt.get_fignums()
@@ -233,11 +222,8 @@ def test_an_estimator_that_is_not_fitted_is_refused(plt, kind):
     unfitted = {
         L2PathDisplay: [L2NetClassifierCV(), L2NetRegressorCV()],
         NodeSweepDisplay: [NodeSweepCV(L2NetClassifier())],
-<<<<<<< HEAD
         PredictionIntervalDisplay: [L2NetRegressor(), L2NetRegressorCV(), GridSearchCV(L2NetRegressor(), {})],
-=======
         StagedSearchDisplay: [StagedSearchCV(L2NetClassifier(), [{}])],
->>>>>>> da79149 (StagedSearchDisplay; the page and the example of make_tabular_search; float32, and a single split above 1,000 rows)
     }.get(kind, [L2NetClassifier(), L2NetRegressorCV(), GridSearchCV(L2NetClassifier(), {}), search(refit=False)])
     for estimator in unfitted:
         for wrapped in (estimator, make_pipeline(StandardScaler(), estimator)):

@@ -21,6 +21,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skl2net import L2NetClassifier, L2NetClassifierCV, L2NetRegressor, NodeSweepCV
+from skl2net.model_selection import StagedSearchCV
 
 PAGE = Path(__file__).parents[2] / "docs" / "distributed.md"
 
@@ -55,6 +56,9 @@ def model(max_iter=20):
 SEARCHES = {
     "sweep": NodeSweepCV(model(), max_units=10, alphas=[0.1, 1.0]),
     "grid": GridSearchCV(model(), {"l2netclassifier__alpha": [0.1, 1.0, 10.0]}),
+    "staged": StagedSearchCV(
+        model(), [{"l2netclassifier__alpha": [10.0, 1.0]}, {"l2netclassifier__alpha": [0.1, 1.0]}]
+    ),
     "alpha": L2NetClassifierCV((6,), max_iter=20, random_state=0, alphas=[0.1, 1.0, 10.0]),
 }
 

@@ -28,8 +28,10 @@ from skl2net import (
     WeightsDisplay,
     convert_alpha,
     list_conventions,
+    make_tabular_search,
 )
 from skl2net.conventions import AlphaConversion
+from skl2net.model_selection import StagedSearchCV
 from skl2net.posterior import Posterior
 from skl2net.report import L2Report
 from skl2net.solvers.swarm import SwarmState
@@ -107,6 +109,8 @@ def search() -> tuple[float, dict[str, Any]]:
     assert_type(L2NetRegressorCV(solver="lbfgs", alphas=2, cv=2, max_iter=5).fit(X[:, :3], X[:, 3]).alpha_, float)
     model = make_pipeline(StandardScaler(), L2NetClassifier((2,), max_iter=1))
     sweep = NodeSweepCV(model, step=1, max_units=3, alphas=[1.0], cv=2).fit(X, y)
+    table = assert_type(make_tabular_search("regression", cv=2, random_state=0), StagedSearchCV)
+    assert_type(table.fit(X[:, :3], X[:, 3]).best_score_, float)
     return found.alpha_ + found.best_score_, sweep.best_params_
 
 
