@@ -8,7 +8,9 @@ precision Λ/s², whatever s² is: then A/s² is the precision. See MacKay, "A p
 backpropagation networks", Neural Computation 4 (1992), and Immer, Korzepa & Bauer, "Improving predictions of Bayesian
 neural nets via local linearization", AISTATS 2021.
 
-Biases have no prior. Theirs is flat, made proper by the precision `FLAT`.
+Training leaves biases alone. The prior of those of the outputs is flat, made proper by the precision `FLAT`. Those of
+hidden units have the prior of the weights of their layer: with a flat one, the linearisation has no limit of
+uncertainty where a relu unit is not zero that is zero for all samples, or where only the difference of two units shows.
 """
 
 from dataclasses import dataclass
@@ -19,7 +21,7 @@ from scipy.linalg.lapack import dpotrf, dtrtri, dtrtrs
 from skl2net.engines.threads import one_blas_thread
 from skl2net.l2 import DECAYS
 
-FLAT = 1e-6  # precision of what the rule leaves alone
+FLAT = 1e-6  # smallest precision
 _LARGEST = 2**30  # bytes
 
 
@@ -114,17 +116,19 @@ def laplace(problem, parameters, penalty):
     """
     network, session, n_samples = problem.network, problem.session, problem.n_samples
     n_outputs, n_parameters = network.layer_sizes[-1], network.n_parameters
+    precision, of_layers = np.full(n_parameters, FLAT), np.maximum(n_samples * penalty, FLAT)
+    parts = network.weight_slices + network.bias_slices[:-1]
+    for part, value in zip(parts, [*of_layers, *of_layers[:-1]], strict=True):
+        precision[part] = value
     if problem.n_rows * n_outputs < n_parameters:
         blocks = session.jacobians(parameters, curved=True)
         rows = np.concatenate([block.reshape(-1, n_parameters) for block in blocks])
-        precision = _precision(network, n_samples * penalty, _sums_of_squares(rows))
         rows /= np.sqrt(precision)
         factor = _factor(np.eye(len(rows)) + rows @ rows.T)
         log_determinant = np.log(precision).sum()
         gamma = _sums_of_squares(_divided(rows, factor))
     else:
         matrix, rows, log_determinant = session.gauss_newton(parameters), None, 0.0
-        precision = _precision(network, n_samples * penalty, np.diagonal(matrix))
         matrix[np.diag_indices(n_parameters)] += precision
         factor = _factor(matrix)
         with one_blas_thread():
@@ -147,20 +151,6 @@ def laplace(problem, parameters, penalty):
         float(loss + optimism),
         noise_variance,
     )
-
-
-def _precision(network, of_layers, information):
-    """Λ, from the precision of the weights of each layer and the diagonal of ΣJᵀHJ.
-
-    The bias of a unit that is zero for all samples, of which the data say nothing, has the precision of the weights:
-    otherwise predictions where the unit is not zero would have no limit of their uncertainty.
-    """
-    precision = np.empty(network.n_parameters)
-    of_layers = np.maximum(of_layers, FLAT)
-    for weights, biases, value in zip(network.weight_slices, network.bias_slices, of_layers, strict=True):
-        precision[weights] = value
-        precision[biases] = np.where(information[biases] > FLAT, FLAT, value)
-    return precision
 
 
 def _factor(matrix):

@@ -4,7 +4,8 @@ The folder is that of `default_quality.py`, and so are splits and encoding. Each
 or for conformal prediction an interval of 90 %. The models:
 
 - `posterior`: a network of 16 tanh units, trained by L-BFGS with the default prior, and its Laplace approximation;
-- `residuals`: the same network, and the standard deviation of its residuals on the training data for all samples;
+- `default`: ``L2NetRegressor(posterior=True)``, 100 relu units trained by Adam;
+- `residuals`: the network of 16 units, and for all samples the standard deviation of its residuals in training;
 - `conformal`: the same network, trained on 80 % of the training data, and intervals by MAPIE from the other 20 %;
 - `ensemble`: 8 such networks from other initial weights, their mean, and the variance of the residuals plus theirs;
 - `GP`: a Gaussian process with an RBF kernel and white noise, for tables of up to `--gp-rows` rows;
@@ -80,6 +81,7 @@ def conformal(X, y, X_test, seed):
 
 MODELS = {
     "posterior": of_estimator(lambda seed: network(seed, posterior=True)),
+    "default": of_estimator(lambda seed: L2NetRegressor(posterior=True, random_state=seed)),
     "residuals": residuals,
     "conformal": conformal,
     "ensemble": ensemble,

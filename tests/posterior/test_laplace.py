@@ -178,7 +178,7 @@ def test_the_prior_is_that_of_the_rule_that_ran(solver):
     assert alphas.keys() == set(PENALTIES)
     for mode, alpha in alphas.items():
         net = fit(L2NetRegressor((3,), **params, l2_mode=mode, alpha=alpha), X, y)
-        np.testing.assert_allclose(net.posterior_.precision, [2.0] * 12 + [3.0] * 3 + [FLAT] * 4, rtol=1e-14)
+        np.testing.assert_allclose(net.posterior_.precision, [2.0] * 12 + [3.0] * 3 + [2.0] * 3 + [FLAT], rtol=1e-14)
 
 
 def test_infinite_noise_where_weights_are_less_than_effective_parameters():
