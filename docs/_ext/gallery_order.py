@@ -8,6 +8,7 @@ ORDER = [
     "overfitting",
     "rules_on_a_weight",
     "find_lambda",
+    "uncertainty",
     "node_sweep",
     "callbacks",
     "drifting_stream",

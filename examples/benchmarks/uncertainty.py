@@ -22,6 +22,7 @@ of the test data.
 import argparse
 import time
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +44,7 @@ Z = norm.ppf((1 + LEVEL) / 2)
 
 def network(seed, **params):
     """The network whose uncertainty is compared."""
-    return L2NetRegressor((16,), "tanh", solver="lbfgs", random_state=seed, **params)
+    return L2NetRegressor((16,), "tanh", random_state=seed, **{"solver": "lbfgs", **params})
 
 
 def of_estimator(make):
@@ -107,7 +108,7 @@ def compare(tables, n_splits, gp_rows, csv):
         for split in range(n_splits):
             parts = encoded(*parts_of_split(X, y, True, split))
             for name in MODELS:
-                if name == "GP" and len(y) > gp_rows:
+                if (name == "GP" and len(y) > gp_rows) or (name == "conformal" and find_spec("mapie") is None):
                     continue
                 rows.append((task.table, len(y), split, name, *measure(name, *parts, split)))
                 print(*rows[-1], flush=True)
@@ -133,14 +134,14 @@ def summary(results, title):
     return "\n".join(lines)
 
 
-def overfitting(tables, n_splits):
+def overfitting(tables, n_splits, **params):
     """Markdown: training, expected and test loss, and the largest weight, for several strengths of the prior."""
     alphas, rows = (0.01, 0.1, 1.0, 5.0, 30.0), []
     for task, X, y in tables:
         for split in range(n_splits):
             X_train, X_test, y_train, y_test = encoded(*parts_of_split(X, y, True, split))
             for alpha in alphas:
-                net = network(split, posterior=True, alpha=alpha, max_iter=2000).fit(X_train, y_train)
+                net = network(split, posterior=True, alpha=alpha, **params).fit(X_train, y_train)
                 posterior, largest = net.posterior_, max(abs(coef).max() for coef in net._standard_coefs())
                 loss = np.mean((y_test - net.predict(X_test)) ** 2) / 2
                 share = posterior.effective_parameters.sum() / len(posterior.precision)
@@ -167,6 +168,7 @@ def main():
     parser.add_argument("--max-rows", type=int, default=10**9, help="leave out larger tables")
     parser.add_argument("--gp-rows", type=int, default=1000, help="Gaussian processes for tables of up to so many rows")
     parser.add_argument("--overfitting", action="store_true", help="the expected loss for several strengths")
+    parser.add_argument("--solver", default="lbfgs", help="solver of --overfitting")
     parser.add_argument("--csv", type=Path)
     parser.add_argument("--markdown", type=Path)
     arguments = parser.parse_args()
@@ -180,7 +182,8 @@ def main():
     with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore")  # trainings that end at max_iter
         if arguments.overfitting:
-            text = overfitting(tables, arguments.splits)
+            params = {"max_iter": 2000} if arguments.solver == "lbfgs" else {}
+            text = overfitting(tables, arguments.splits, solver=arguments.solver, **params)
         else:
             results = compare(tables, arguments.splits, arguments.gp_rows, arguments.csv)
             text = summary(results, "All tables")

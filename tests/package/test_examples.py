@@ -102,6 +102,17 @@ def test_the_quality_of_defaults_is_measured_on_a_folder_of_tables(tables):
     assert kept == pytest.approx(losses)
 
 
+def test_intervals_are_measured_on_the_regressions_of_a_folder(tables):
+    """Four models at least, with a likelihood each; a Gaussian process for small tables only."""
+    pytest.importorskip("pandas")
+    output = run("benchmarks/uncertainty.py", tables, "--splits", "1", "--gp-rows", "100")
+    rows = {row.split(" | ")[0]: row.split(" | ")[1:] for row in re.findall(r"\| (\w+ \| 0\..*) \|", output)}
+    assert rows.keys() >= {"posterior", "default", "residuals", "ensemble", "BayesianRidge"}
+    assert "GP" not in rows
+    assert all(0.7 < float(row[0]) <= 1 for row in rows.values())
+    assert rows["residuals"][3] in ("0 of 1", "1 of 1")
+
+
 @pytest.mark.long
 def test_the_node_sweep_finds_what_the_grid_finds_with_fewer_fits():
     """The sweep is as good as the smallest network that ties with the best one of the grid, within a few digits."""
