@@ -44,7 +44,7 @@ cdef extern from "kernels/kernels.h" nogil:
     const char *const *lbfgs_status_names
     const int *n_moments_of
     enum:
-        MAX_CONSTANTS, MAX_MOMENTS, MAX_THREADS, LBFGS_PAIRS, NOT_FINITE, SHARED_WORK
+        MAX_CONSTANTS, MAX_THREADS, LBFGS_PAIRS, NOT_FINITE, SHARED_WORK
 
     ctypedef struct network_t:
         index_t n_layers
@@ -145,7 +145,7 @@ cdef extern from "kernels/kernels.h" nogil:
 
     ctypedef struct kernels_t:
         const char *instruction_set
-        int (*run_updates)(call_t *, updates_t *, void *, void **) noexcept nogil
+        int (*run_updates)(call_t *, updates_t *, void *, void *) noexcept nogil
         int (*gradient)(call_t *, const void *, double *, void *) noexcept nogil
         int (*losses)(call_t *, const void *, index_t, double *) noexcept nogil
         int (*iterate_swarm)(call_t *, swarm_t *) noexcept nogil
@@ -296,7 +296,6 @@ class CompiledSession(Session):
         cdef _Call call = self._call
         held = call.begin()
         cdef updates_t updates
-        cdef void *moments[MAX_MOMENTS]
         cdef int k
         updates.optimiser = _OPTIMISERS[optimiser.name]
         if len(optimiser.constants) > MAX_CONSTANTS:
@@ -305,11 +304,9 @@ class CompiledSession(Session):
             updates.constants[k] = 0
         for k, constant in enumerate(optimiser.constants):
             updates.constants[k] = constant
-        n_moments = n_moments_of[updates.optimiser]
         cdef void *parameters = _address(_in_place(state.parameters, (call.n_parameters,), call.dtype), True)
-        cdef char *c_moments = <char *>_address(_in_place(state.moments, (n_moments, call.n_parameters), call.dtype), True)
-        for k in range(n_moments):
-            moments[k] = c_moments + k * call.n_parameters * <index_t>call.dtype.itemsize
+        n_moments = n_moments_of[updates.optimiser]
+        cdef void *moments = _address(_in_place(state.moments, (n_moments, call.n_parameters), call.dtype), True)
         updates.t = state.n_updates
 
         n_epochs, n_updates = batches.n_samples.shape

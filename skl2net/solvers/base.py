@@ -52,30 +52,11 @@ class Solver:
     n_extra_iterations = 0
 
     def stopping(self, rule):
-        """The stopping rule that this solver makes of the estimator's.
-
-        Parameters
-        ----------
-        rule : StoppingRule
-
-        Returns
-        -------
-        StoppingRule
-        """
+        """The `StoppingRule` that this solver makes of the estimator's."""
         return rule
 
     def rows_per_update(self, n_rows):
-        """Number of rows in an update.
-
-        Parameters
-        ----------
-        n_rows : int
-            Number of rows that are trained on.
-
-        Returns
-        -------
-        int
-        """
+        """Number of rows in an update, if training is on `n_rows`."""
         return n_rows
 
     def minimise(self, problem, start, monitor):
@@ -101,30 +82,11 @@ class Solver:
         raise NotImplementedError
 
     def advice_if_loss_rises(self, problem, solver_state):
-        """Advice if training increased the loss.
-
-        Parameters
-        ----------
-        problem : Problem
-        solver_state : object
-            `TrainingState.solver_state` after the last iteration.
-
-        Returns
-        -------
-        str or None
-            None if the solver cannot increase it.
-        """
+        """Advice if training increased the loss, with the last `TrainingState.solver_state`; None if it cannot."""
         return None
 
     def applied(self, problem, solver_state):
-        """The L2 rule as it ran, an `AppliedRule`.
-
-        Parameters
-        ----------
-        problem : Problem
-        solver_state : object
-            `TrainingState.solver_state` after the last iteration.
-        """
+        """The L2 rule as it ran, an `AppliedRule`, with the last `TrainingState.solver_state`."""
         return AppliedRule(
             problem.rule,
             self.name,

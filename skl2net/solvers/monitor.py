@@ -86,7 +86,7 @@ class Monitor:
 
     @property
     def state(self):
-        """The `TrainingState` after the last finished iteration, or at the start, but with the `curves` of the start."""
+        """The `TrainingState` after the last finished iteration, or at the start; with the `curves` of the start."""
         return replace(self._start, **self._last._asdict())
 
     @property

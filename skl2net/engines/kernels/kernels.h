@@ -156,7 +156,7 @@ typedef struct {
 /* The functions of one number type and instruction set. They return 0, or -1 without memory. */
 typedef struct {
     const char *instruction_set;
-    int (*run_updates)(call_t *, updates_t *, void *parameters, void *const *moments);
+    int (*run_updates)(call_t *, updates_t *, void *parameters, void *moments); /* one vector after the other */
     int (*gradient)(call_t *, const void *parameters, double *value, void *gradient);
     int (*losses)(call_t *, const void *vectors, index_t n_vectors, double *values);
     int (*iterate_swarm)(call_t *, swarm_t *);

@@ -63,10 +63,10 @@ int finish_epoch(const workspace_t *ws, updates_t *updates)
     return 1;
 }
 
-int run_updates(call_t *call, updates_t *updates, void *parameters, void *const *moments)
+int run_updates(call_t *call, updates_t *updates, void *parameters, void *moments)
 {
     const int n_moments = n_moments_of[updates->optimiser];
-    const size_t n_bytes = (size_t)count_parameters(&call->network) * sizeof(real);
+    const index_t n = count_parameters(&call->network);
     index_t largest = 1;
     for (index_t u = 0; u < updates->n_updates; u++)
         largest = max_index(largest, updates->bounds[u + 1] - updates->bounds[u]);
@@ -76,7 +76,7 @@ int run_updates(call_t *call, updates_t *updates, void *parameters, void *const 
         return -1;
     take(&ws, PARAMETERS, (real *)parameters);
     for (int k = 0; k < n_moments; k++)
-        take(&ws, MOMENTS + k, (real *)moments[k]);
+        take(&ws, MOMENTS + k, (real *)moments + k * n);
     memset(&updates->totals, 0, sizeof updates->totals);
     updates->n_done = 0;
     int is_finished;
@@ -88,11 +88,11 @@ int run_updates(call_t *call, updates_t *updates, void *parameters, void *const 
         is_finished = !call->interruption.is_over && finish_epoch(&ws, updates);
         if (is_finished && updates->each) {
             give_back(&ws, PARAMETERS, (real *)parameters);
-            memcpy((char *)updates->each + (size_t)(updates->n_done - 1) * n_bytes, parameters, n_bytes);
+            memcpy((real *)updates->each + (updates->n_done - 1) * n, parameters, (size_t)n * sizeof(real));
         }
     } while (is_finished && updates->n_done < updates->n_epochs);
     give_back(&ws, PARAMETERS, (real *)parameters);
     for (int k = 0; k < n_moments; k++)
-        give_back(&ws, MOMENTS + k, (real *)moments[k]);
+        give_back(&ws, MOMENTS + k, (real *)moments + k * n);
     return 0;
 }
