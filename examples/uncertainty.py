@@ -3,7 +3,7 @@ How certain is a prediction?
 ============================
 
 ``posterior=True`` computes the posterior of the weights around the fitted ones, and ``predict(X, return_std=True)``
-returns the standard deviation of a new observation. It grows where there are no data. See :doc:`/uncertainty`.
+returns the standard deviation of a new observation. It grows where there are no data. :doc:`/uncertainty` says more.
 """
 
 import matplotlib.pyplot as plt
@@ -22,9 +22,8 @@ from skl2net import L2NetRegressor, PredictionIntervalDisplay
 # A gap in the data
 # -----------------
 # Sixty samples, none of them between -0.5 and 1. A network of tanh units, one of relu units, and a Gaussian process
-# say where they know less: in the gap, and beyond the data. Networks of relu units are linear there, and more certain
-# than they should be. The spread of eight networks from other initial weights is small everywhere: it has no noise, and
-# a strong prior leads all of them to similar functions.
+# say where they know less: in the gap, and beyond the data. Bands of relu units jump where a unit becomes active. Eight
+# networks from other initial weights agree where there are data, and in the gap too.
 
 rng = np.random.default_rng(0)
 x = np.concatenate([rng.uniform(-2, -0.5, 30), rng.uniform(1, 2, 30)])
@@ -49,7 +48,7 @@ PredictionIntervalDisplay(x=grid[:, 0], mean=ensemble.predict(grid), std=spread)
 axes[1, 1].set_title("ensemble, without noise")
 for ax in axes.flat:
     ax.scatter(x, y, s=10, color="0.3", zorder=3)
-    ax.set(ylim=(-6, 6))
+    ax.set(ylim=(-4, 4))
 plt.show()
 
 # %%
