@@ -10,6 +10,7 @@ ORDER = [
     "find_lambda",
     "uncertainty",
     "node_sweep",
+    "tabular_search",
     "callbacks",
     "drifting_stream",
     "particle_swarm",

@@ -55,7 +55,8 @@ class StagedSearchCV(Search):
     verbose : int, default=0
         Verbosity, see :class:`~sklearn.model_selection.GridSearchCV`.
     error_score : "raise" or float, default=nan
-        Score of a fit that fails. By default, such a candidate does not win.
+        Score of a fit that fails. By default, such a candidate does not win. If all fits of a stage fail, an error says
+        why.
     return_train_score : bool, default=False
         Whether `cv_results_` has training scores.
 
@@ -206,12 +207,12 @@ class StagedSearchCV(Search):
 @contextmanager
 def _folds_preprocessed_once(search):
     """Let the candidates of a search over a pipeline share what its preprocessing steps return."""
-    pipeline, store = search.estimator, _Store()
+    pipeline = search.estimator
     if not isinstance(pipeline, Pipeline) or pipeline.memory is not None:
         yield
         return
     *steps, last = pipeline.steps
-    shared = [(name, _SharedStep(step, store) if hasattr(step, "fit_transform") else step) for name, step in steps]
+    shared = [(name, _SharedStep(step, _Store()) if hasattr(step, "fit_transform") else step) for name, step in steps]
     try:
         search.estimator = copy.copy(pipeline)
         search.estimator.steps = [*shared, last]
@@ -220,11 +221,11 @@ def _folds_preprocessed_once(search):
         search.estimator = pipeline
     if hasattr(search, "best_estimator_"):
         best = search.best_estimator_
-        best.steps = [(name, getattr(step, "fitted", step)) for name, step in best.steps]
+        best.steps = [(name, step.fitted if isinstance(step, _SharedStep) else step) for name, step in best.steps]
 
 
 class _SharedStep:
-    """A preprocessing step whose results are those of all equal steps that were fitted to equal data."""
+    """A preprocessing step whose results are those of all its copies with equal parameters, fitted to equal data."""
 
     def __init__(self, step, store):
         self._step, self._store, self._params, self.fitted = step, store, {}, None
@@ -234,15 +235,18 @@ class _SharedStep:
         return self
 
     def fit_transform(self, X, y=None, **params):
-        def fit_transform():
+        def compute():
             fitted = clone(self._step).set_params(**self._params)
             return fitted, fitted.fit_transform(X, y, **params)
 
-        self.fitted, X = self._store.result((self._params, X, y, params), fit_transform)
+        self.fitted, X = self._store.result((self._params, X, y, params), compute)
         return X
 
     def transform(self, X, **params):
-        return self._store.result((id(self.fitted), X, params), lambda: self.fitted.transform(X, **params))
+        def compute():
+            return self.fitted, self.fitted.transform(X, **params)
+
+        return self._store.result((id(self.fitted), X, params), compute)[1]
 
     def get_metadata_routing(self):
         return self._step.get_metadata_routing()
@@ -259,7 +263,7 @@ class _SharedStep:
 
 
 class _Store:
-    """Results by the content of the arguments that they depend on; what is sent to another process is an empty one.
+    """Fitted steps and what they return, by the content of the arguments; that of another process is empty at first.
 
     Threads that ask for the same result wait for one of them. Results of what cannot be pickled are not stored.
     """
@@ -277,7 +281,8 @@ class _Store:
         with lock:
             if key not in self._results:
                 self._results[key] = compute()
-            return self._results[key]
+            fitted, X = self._results[key]
+        return fitted, X.copy() if hasattr(X, "copy") else X  # the next step may work in place
 
     def __reduce__(self):
         return _Store, ()

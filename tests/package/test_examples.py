@@ -133,3 +133,14 @@ def test_a_decay_with_the_timescale_of_a_concept_recovers_faster_from_its_change
     assert mean["decay, 40 blocks"] > mean["no L2"] + 1
     assert min(recovering["decay, 40 blocks"], recovering["decay, 4 blocks"]) > recovering["no L2"] + 1
     assert settled["decay, 40 blocks"] > settled["no L2"] > settled["decay, 4 blocks"] + 1
+
+
+@pytest.mark.long
+def test_splines_are_chosen_for_thresholds_and_the_strongest_rule_for_noise():
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("pandas")
+    output = run("tabular_search.py")
+    assert "columns__numeric__expand__splines = SplineTransformer" in output
+    search, plain = (float(r2) for r2 in re.findall(r"R² of .* (0\.\d+)", output))
+    assert search > plain + 0.1
+    assert "alpha=15" in output
