@@ -1,7 +1,7 @@
 """The six L2 rules, as data.
 
-A rule is a name (`mode`) and a strength (`alpha`, one number per weight layer). `l2_coefficients` turns it into three
-numbers per layer, the `L2Coefficients` of one update. Solvers, engines and reports work with these numbers and never
+A rule is a name (`mode`) and a strength (`alpha`, one number per weight layer). `L2Rule.coefficients` turns it into
+three numbers per layer, the `L2Coefficients` of one update. Solvers, engines and reports work with these numbers and never
 with the name of a rule:
 
     w ← (1 − decay_after) · ((1 − decay_before) · w − step(g + penalty · w))
@@ -68,56 +68,45 @@ class L2Coefficients:
         return L2Coefficients(self.penalty[key], self.decay_before[key], self.decay_after[key])
 
 
-def l2_coefficients(mode, alpha, *, n=None, n_total=None, learning_rate=None):
-    """Compute the three coefficients of an L2 rule.
-
-    Parameters
-    ----------
-    mode : str
-        One of `MODES`.
-    alpha : array-like of shape (n_layers,)
-        Strength of the rule in each weight layer.
-    n : float or ndarray of shape (..., n_updates), default=None
-        Number of samples in each update. Used by ``"penalty_per_sample"`` only. An update of 0 samples is skipped, and
-        its coefficients are 0.
-    n_total : float, default=None
-        Number of training samples N. Used by ``"prior"`` only.
-    learning_rate : float or ndarray of the shape of `n`, default=None
-        Learning rate η of the update, or of each. Used by ``"decoupled"`` only.
-
-    Returns
-    -------
-    L2Coefficients
-        Fields of shape (n_layers,), or (..., n_updates, n_layers) if `n` is an array.
-    """
-    alpha = np.broadcast_to(np.asarray(alpha, dtype=np.float64), (*np.shape(n), len(alpha)))
-    none = np.broadcast_to(0.0, alpha.shape)
-    if mode == "prior":
-        return L2Coefficients(alpha / n_total, none, none)
-    if mode == "penalty":
-        return L2Coefficients(alpha, none, none)
-    if mode == "penalty_per_sample":
-        n = np.asarray(n, dtype=np.float64)[..., np.newaxis]
-        return L2Coefficients(np.divide(alpha, n, out=np.zeros(alpha.shape), where=n > 0), none, none)
-    if mode == "decay_before":
-        return L2Coefficients(none, alpha, none)
-    if mode == "decay_after":
-        return L2Coefficients(none, none, alpha)
-    if mode == "decoupled":
-        return L2Coefficients(none, np.asarray(learning_rate)[..., np.newaxis] * alpha, none)
-    raise ValueError(f"l2_mode must be one of {', '.join(map(repr, MODES))}; got {mode!r}.")
-
-
 @dataclass(frozen=True)
 class L2Rule:
-    """A named rule and its strength in each weight layer, as `check_rule` returns it."""
+    """A named rule, one of `MODES`, and its strength in each weight layer, as `check_rule` returns it."""
 
     mode: str
     alpha: tuple[float, ...]
 
     def coefficients(self, *, n=None, n_total=None, learning_rate=None):
-        """The three coefficients of an update of `n` samples, see `l2_coefficients`."""
-        return l2_coefficients(self.mode, self.alpha, n=n, n_total=n_total, learning_rate=learning_rate)
+        """The three coefficients of an update, or of each of several.
+
+        Parameters
+        ----------
+        n : float or ndarray of shape (..., n_updates), default=None
+            Number of samples in each update. Used by ``"penalty_per_sample"`` only. An update of 0 samples is skipped,
+            and its coefficients are 0.
+        n_total : float, default=None
+            Number of training samples N. Used by ``"prior"`` only.
+        learning_rate : float or ndarray of the shape of `n`, default=None
+            Learning rate η of each update. Used by ``"decoupled"`` only.
+
+        Returns
+        -------
+        L2Coefficients
+            Fields of shape (n_layers,), or (..., n_updates, n_layers) if `n` is an array.
+        """
+        alpha = np.broadcast_to(np.asarray(self.alpha, dtype=np.float64), (*np.shape(n), len(self.alpha)))
+        none = np.broadcast_to(0.0, alpha.shape)
+        if self.mode == "prior":
+            return L2Coefficients(alpha / n_total, none, none)
+        if self.mode == "penalty":
+            return L2Coefficients(alpha, none, none)
+        if self.mode == "penalty_per_sample":
+            n = np.asarray(n, dtype=np.float64)[..., np.newaxis]
+            return L2Coefficients(np.divide(alpha, n, out=np.zeros(alpha.shape), where=n > 0), none, none)
+        if self.mode == "decay_before":
+            return L2Coefficients(none, alpha, none)
+        if self.mode == "decay_after":
+            return L2Coefficients(none, none, alpha)
+        return L2Coefficients(none, np.asarray(learning_rate)[..., np.newaxis] * alpha, none)
 
 
 @dataclass(frozen=True)
@@ -189,20 +178,6 @@ def long_run_share(shrink, *, momentum=0.0, nesterov=False):
     To first order it is :math:`s/(1-\mu)`. If the eigenvalues are complex the weight oscillates, and the share is at
     most :math:`1 - \sqrt\mu`. If the share is negative the weight grows.
 
-    Parameters
-    ----------
-    shrink : float or ndarray
-        Learning rate times the penalty's coefficient, non-negative.
-    momentum : float, default=0.0
-        Momentum μ in [0, 1].
-    nesterov : bool, default=False
-        Whether it is Nesterov's momentum.
-
-    Returns
-    -------
-    float or ndarray
-        The share, in the shape of `shrink`.
-
     Examples
     --------
     >>> round(float(long_run_share(0.002, momentum=0.9)), 4)  # to first order 0.02
@@ -225,22 +200,8 @@ def share_removed(coefficients, *, learning_rate=None, momentum=None, nesterov=F
     """Share of a weight that one update removes when no gradient acts on it.
 
     A decay removes the same share under every optimiser. A penalty passes through the optimiser: under SGD its share is
-    `long_run_share`. Adam divides it by its own size, so that there is no such share.
-
-    Parameters
-    ----------
-    coefficients : L2Coefficients
-    learning_rate : float, default=None
-        Learning rate η. Used for a penalty only.
-    momentum : float, default=None
-        Momentum μ of SGD. None for an optimiser under which a penalty has no share.
-    nesterov : bool, default=False
-        Whether it is Nesterov's momentum.
-
-    Returns
-    -------
-    ndarray of shape (n_layers,) or None
-        None if no such share exists. All zero if alpha is 0.
+    `long_run_share`. Adam divides it by its own size: there is no such share, and the result is None, as for any
+    optimiser whose `momentum` is None.
     """
     if not np.any(coefficients.penalty):
         return coefficients.decay_before + coefficients.decay_after
@@ -259,35 +220,11 @@ def timescale(share, updates_per_epoch):
 
 
 def check_rule(mode, alpha, *, n_layers, solver, learning_rate=None):
-    """Check that a rule can run, and return its strength in each layer.
+    """Check that a solver can run a rule, and return the `L2Rule`.
 
-    Parameters
-    ----------
-    mode : str
-        One of `MODES`.
-    alpha : float, array-like of shape (n_layers,) or None
-        Strength. A single number applies to every layer; None is the default of the rule (`DEFAULT_ALPHA`).
-    n_layers : int
-        Number of weight layers, one more than hidden layers.
-    solver : object
-        A solver, with its `name` and the reason `why_no_decay` if it does not support decays, else None.
-    learning_rate : float, default=None
-        Initial learning rate, the largest of the schedule. Used by ``"decoupled"`` only.
-
-    Returns
-    -------
-    L2Rule
-
-    Raises
-    ------
-    ValueError
-        If the solver cannot run the rule, or `alpha` is negative, not finite, of the wrong length, or so large that
-        a decay would remove a whole weight.
-
-    Warns
-    -----
-    UserWarning
-        If a decay removes more than half of every weight in each update.
+    `alpha` is one number, one for each layer, or None for the default of the rule; `learning_rate` the largest of the
+    schedule, for ``"decoupled"``. Raises ValueError if the solver cannot run the rule or if `alpha` is invalid, and
+    warns if a decay removes more than half of every weight in each update.
     """
     if mode in DECAYS and solver.why_no_decay is not None:
         raise ValueError(
@@ -324,16 +261,7 @@ def warn_if_explosive(coefficients, learning_rate, *, momentum, nesterov):
     """Warn before SGD runs with a penalty under which weights grow without bound.
 
     They grow if η·penalty is 2·(1 + μ) or more, or with Nesterov's momentum 2·(1 + μ)/(1 + 2·μ) or more: then
-    `long_run_share` is not positive.
-
-    Parameters
-    ----------
-    coefficients : L2Coefficients
-        Of every update of an epoch.
-    learning_rate : float
-        Initial learning rate η.
-    momentum : float
-    nesterov : bool
+    `long_run_share` is not positive. `coefficients` are those of every update of an epoch.
     """
     shrink = learning_rate * np.max(coefficients.penalty)
     limit = 2 * (1 + momentum) / (1 + 2 * momentum) if nesterov else 2 * (1 + momentum)

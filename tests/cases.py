@@ -13,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 import skl2net
 from skl2net.activations import ACTIVATIONS
 from skl2net.engines.base import Batches, EpochTotals, OptimiserState, Task
-from skl2net.l2 import MODES, PENALTIES, l2_coefficients
+from skl2net.l2 import MODES, PENALTIES, L2Rule
 from skl2net.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES, Loss, Quantile
 from skl2net.network import Network
 from skl2net.solvers.optimisers import SGD, Adam
@@ -147,7 +147,7 @@ def coefficients_of(case, mode, alpha, batches, learning_rate):
     """L2 coefficients of each update, and of each layer."""
     alpha = np.broadcast_to(alpha, case.network.n_layers)
     n, n_total = batches.n_samples, case.task.n_samples
-    return l2_coefficients(mode, alpha, n=n, n_total=n_total, learning_rate=learning_rate)
+    return L2Rule(mode, alpha).coefficients(n=n, n_total=n_total, learning_rate=learning_rate)
 
 
 def run(engine, case, step, mode, alpha, batches):

@@ -20,7 +20,7 @@ import pytest
 from skl2net import convert_alpha, list_conventions
 from skl2net.conventions import ALIASES, CONVENTIONS, equivalents
 from skl2net.conventions.convention import POWERS
-from skl2net.l2 import MODES, l2_coefficients, share_removed
+from skl2net.l2 import MODES, L2Rule, share_removed
 from skl2net.losses import LOSSES
 
 RUN = {
@@ -92,7 +92,7 @@ def convert(number, source, target, **run):
 def test_powers_of_the_records_are_those_of_the_rules(mode):
     """The share per unit of strength, spelt as powers in the records, is what `l2.py` computes."""
     rate, n, n_total = 0.05, 20.0, 300.0
-    coefficients = l2_coefficients(mode, [1e-3], n=n, n_total=n_total, learning_rate=rate)
+    coefficients = L2Rule(mode, [1e-3]).coefficients(n=n, n_total=n_total, learning_rate=rate)
     share = share_removed(coefficients, learning_rate=rate, momentum=0.0)
     quantities = {"learning_rate": rate, "batch_size": n, "n_samples": n_total}
     powers = math.prod(quantities[key] ** power for key, power in POWERS[mode].items())

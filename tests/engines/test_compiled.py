@@ -24,7 +24,7 @@ from skl2net.engines.reference import engine as reference
 from skl2net.engines.swarm import SwarmMotion
 from skl2net.engines.swarm import step as swarm_step
 from skl2net.engines.topology import links
-from skl2net.l2 import l2_coefficients
+from skl2net.l2 import L2Rule
 from skl2net.solvers.swarm.state import SwarmState
 
 _compiled = pytest.importorskip("skl2net.engines._compiled", reason="the compiled engine was not built")
@@ -647,7 +647,7 @@ def test_states_that_do_not_fit_are_refused(change):
 def test_coefficients_that_do_not_fit_are_refused():
     case = make_case((4, 5, 3), "tanh", "softmax", "log_loss")
     optimiser, learning_rate = STEPS["adam"]
-    coefficients = l2_coefficients("penalty", (0.1, 0.1), n=np.ones((1, 3)))
+    coefficients = L2Rule("penalty", (0.1, 0.1)).coefficients(n=np.ones((1, 3)))
     state, rates = new_state(case.parameters, optimiser), rates_of(BATCHES, learning_rate)
     with pytest.raises(ValueError, match=r"penalty must have shape \(1, 2, 2\)"):
         compiled.open(case.task).run_updates(state, BATCHES, coefficients, optimiser, rates)

@@ -11,8 +11,8 @@ from skl2net.l2 import (
     DEFAULT_ALPHA,
     MODES,
     PENALTIES,
+    L2Rule,
     check_rule,
-    l2_coefficients,
     long_run_share,
     share_removed,
     timescale,
@@ -37,7 +37,7 @@ SOLVERS = {
 
 def coefficients(mode, alpha, rate=0.1, n=8.0, n_total=40.0):
     """The coefficients of a rule, with all that any rule reads."""
-    return l2_coefficients(mode, alpha, n=n, n_total=n_total, learning_rate=rate)
+    return L2Rule(mode, alpha).coefficients(n=n, n_total=n_total, learning_rate=rate)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_the_three_coefficients(mode, expected):
     + [(mode, {}) for mode in ("penalty", "decay_before", "decay_after")],
 )
 def test_a_rule_reads_only_what_is_said(mode, needed):
-    alone, together = l2_coefficients(mode, [0.2], **needed), coefficients(mode, [0.2])
+    alone, together = L2Rule(mode, [0.2]).coefficients(**needed), coefficients(mode, [0.2])
     for field in ("penalty", "decay_before", "decay_after"):
         np.testing.assert_array_equal(getattr(alone, field), getattr(together, field))
 
@@ -82,11 +82,6 @@ def test_coefficients_of_several_updates_are_those_of_each(mode):
 def test_coefficients_of_a_batch_without_samples_are_zero():
     of_rule = coefficients("penalty_per_sample", [1.0], n=np.array([0.0, 4.0]))
     np.testing.assert_array_equal(of_rule.penalty, [[0], [0.25]])
-
-
-def test_an_unknown_rule_is_refused_by_name():
-    with pytest.raises(ValueError, match=r"one of 'prior'.*got 'ridge'"):
-        coefficients("ridge", [0.1])
 
 
 def test_penalty_is_half_the_weighted_sum_of_squares():
