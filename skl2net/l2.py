@@ -1,8 +1,8 @@
 """The six L2 rules, as data.
 
 A rule is a name (`mode`) and a strength (`alpha`, one number per weight layer). `L2Rule.coefficients` turns it into
-three numbers per layer, the `L2Coefficients` of one update. Solvers, engines and reports work with these numbers and never
-with the name of a rule:
+three numbers per layer, the `L2Coefficients` of one update. Solvers, engines and reports work with these numbers and
+never with the name of a rule:
 
     w ← (1 − decay_after) · ((1 − decay_before) · w − step(g + penalty · w))
 
@@ -47,21 +47,11 @@ DEFAULT_ALPHA = {
 
 @dataclass(frozen=True)
 class L2Coefficients:
-    """What an L2 rule does in one update. Each field has shape (n_layers,) or (..., n_updates, n_layers).
+    """What an L2 rule does in one update. Each field has shape (n_layers,) or (..., n_updates, n_layers)."""
 
-    Parameters
-    ----------
-    penalty : ndarray
-        Multiple of the weight that is added to its gradient before the optimiser's step.
-    decay_before : ndarray
-        Share of the weight that is removed before the step is taken.
-    decay_after : ndarray
-        Share of the weight that is removed after the step has been taken.
-    """
-
-    penalty: np.ndarray
-    decay_before: np.ndarray
-    decay_after: np.ndarray
+    penalty: np.ndarray  # multiple of the weight that is added to its gradient before the optimiser's step
+    decay_before: np.ndarray  # share of the weight that is removed before the step is taken
+    decay_after: np.ndarray  # share of the weight that is removed after the step has been taken
 
     def __getitem__(self, key):
         """The coefficients of some of the updates."""
@@ -113,42 +103,20 @@ class L2Rule:
 class AppliedRule:
     """An L2 rule as it ran in a fit: everything that a report needs besides the weights.
 
-    Parameters
-    ----------
-    rule : L2Rule
-    solver : str
-    learning_rate : float or None
-        Initial learning rate of the last fit. None if the solver has none.
-    mean_learning_rate : float or None
-        Mean over the updates of the last fit. None if the solver has none, or if it is unknown.
-    constants : dict
-        Constants of the optimiser by name: ``momentum`` and ``nesterov`` of SGD; ``beta_1``, ``beta_2`` and ``epsilon``
-        of Adam. Empty for full-batch solvers.
-    n : float
-        Number of samples per update (the sum of their weights). A smaller last batch of an epoch is ignored.
-    n_total : float
-        Number of training samples; for `partial_fit`, of all samples seen so far.
-    updates_per_epoch : int or None
-        None for full-batch solvers.
-    loss : str
-        Name of the loss in `skl2net.convert_alpha`.
-    has_schedule : bool
-        Whether the learning rate changed during training.
-    objective : str
-        What the penalty is added to: "mean loss", or "own objective" for a user-defined objective of the swarm.
+    What is None or empty by default belongs to solvers with updates; full-batch solvers have none of it.
     """
 
     rule: L2Rule
     solver: str
-    n: float
-    n_total: float
-    loss: str
-    learning_rate: float | None = None
-    mean_learning_rate: float | None = None
-    constants: dict = field(default_factory=dict)
+    n: float  # samples per update, the sum of their weights; a smaller last batch of an epoch is ignored
+    n_total: float  # training samples; for `partial_fit`, all samples seen so far
+    loss: str  # its name in `skl2net.convert_alpha`
+    learning_rate: float | None = None  # the initial one of the last fit
+    mean_learning_rate: float | None = None  # over the updates of the last fit; None also if it is unknown
+    constants: dict = field(default_factory=dict)  # of the optimiser, by the names of its parameters
     updates_per_epoch: int | None = None
-    has_schedule: bool = False
-    objective: str = "mean loss"
+    has_schedule: bool = False  # whether the learning rate changed during training
+    objective: str = "mean loss"  # what the penalty is added to, or "own objective" for one that a user has defined
 
     @property
     def coefficients(self):

@@ -30,37 +30,20 @@ POWERS = {
 class Optimiser:
     """How a library spells and presets an optimiser.
 
-    Parameters
-    ----------
-    defaults : dict
-        Defaults of ``learning_rate``, ``momentum``, ``nesterov``, ``beta_1``, ``beta_2``, ``epsilon`` and
-        ``batch_size``. A setting without a default is always printed.
-    arguments : str, default=""
-        Arguments, separated by "; ", for `str.format` with these settings. Those that differ from the defaults are
-        printed.
-    name : str, default=""
-        Name of the optimiser in the line of code.
-    momenta : dict of str to str
-        Kinds of momentum that SGD supports ("plain", "nesterov"), and the name of the optimiser if it depends on the
-        kind. The key "none" has the name without momentum.
-    separator : str, default=", "
-        Text between two arguments.
-    rate_inside : bool, default=True
-        Whether SGD's momentum accumulates steps, with the learning rate inside, or gradients.
-    is_dampened : bool, default=False
-        Whether the learning rate is multiplied by 1 − momentum.
-    epsilon_at : {"v", "v_hat"}, default="v"
-        Whether Adam's ε is added to √v or to the bias-corrected √v̂.
+    `arguments`, separated by "; ", are for `str.format` with the settings ``learning_rate``, ``momentum``,
+    ``nesterov``, ``beta_1``, ``beta_2``, ``epsilon`` and ``batch_size``. Those that differ from the defaults are
+    printed.
     """
 
-    defaults: dict = field(default_factory=dict)
+    defaults: dict = field(default_factory=dict)  # of these settings; one without a default is always printed
     arguments: str = ""
-    name: str = ""
+    name: str = ""  # in the line of code
+    # kinds of momentum that SGD supports, and the name of the optimiser if it depends on the kind; "none": without any
     momenta: dict = field(default_factory=lambda: {"plain": "", "nesterov": ""})
-    separator: str = ", "
-    rate_inside: bool = True
-    is_dampened: bool = False
-    epsilon_at: str = "v"
+    separator: str = ", "  # between two arguments
+    rate_inside: bool = True  # whether SGD's momentum accumulates steps, with the learning rate inside, or gradients
+    is_dampened: bool = False  # whether the learning rate is multiplied by 1 − momentum
+    epsilon_at: str = "v"  # what Adam's ε is added to: √v, or the bias-corrected √v̂ ("v_hat")
 
     def fields(self, values):
         """What it contributes to a line of code: its name and the arguments that differ from the defaults."""
@@ -79,99 +62,40 @@ class Optimiser:
 
 @dataclass(frozen=True)
 class Convention:
-    """What a library means by its λ.
+    """What a library means by its λ."""
 
-    Parameters
-    ----------
-    name : str
-        Name in `skl2net.convert_alpha`.
-    library : str
-        Library or paper.
-    parameter : str
-        Where λ is typed.
-    formula : str
-        One update, or the objective; `w` a weight, `g` the gradient of the library's own data loss, `η` the learning
-        rate, `n` the samples in the update, `N` the training samples, `E` the epochs.
-    source : str
-        Reference.
-    rule : str, default="penalty"
-        Key of `POWERS`.
-    version : str, default=""
-        Version of the library that was read or tested.
-    read : {"tested", "source", "documentation", "definition"}, default="source"
-        How it is known: tested against the library, read in its source or in its documentation only, or a definition.
-    factor : float, default=1.0
-        Constant that λ is multiplied by in the strength of the rule.
-    power : {1, -1}, default=1
-        Power of λ in the strength.
-    per : dict of str to float
-        Powers of the quantities of the run in the strength, in addition to those of the rule.
-    curve : pair of callables or None, default=None
-        ``strength(λ, updates per epoch)`` and its inverse, if the strength is no power of λ.
-    reads_updates : bool, default=False
-        Whether `curve` depends on the updates per epoch.
-    losses : str or None, default=None
-        Key of `Loss.scales`; None for the losses of skl2net.
-    loss : str or None, default=None
-        The only loss, if there is one only.
-    squared_error : str, default=""
-        Name of the squared error in a library that trains with any loss.
-    optimisers : dict of str to Optimiser
-        Optimisers by the name of our solver; empty for a closed form, which has no updates.
-    fixed : dict of str to float
-        Quantities that the library does not let users choose.
-    n_outputs, n_layers : int or None, default=None
-        Largest number of outputs and of weight layers (1 for linear models); None if there is no limit.
-    biases : {"exempt", "by default", "always"}, default="exempt"
-        Whether biases are penalised or decayed too.
-    differences : tuple of (str, str)
-        Differences from every other convention: the sense of equivalence that is left, and the reason.
-    condition : str, default=""
-        What must hold for an exact conversion.
-    remark : str, default=""
-        What else a user should know.
-    language : str, default="python"
-        Language of the lines of code; "text" if they are no code.
-    code : str, default=""
-        Lines of code that use λ and exempt biases, for `str.format`.
-    code_if_unknown, code_if_linear : str, default=""
-        The lines for an unknown optimiser and for a network without hidden layers, if they differ.
-    loss_arguments : dict of str to str
-        How the lines specify each loss.
-    alias_of : str, default=""
-        Name of the convention that this one is an alias of.
-    """
-
-    name: str
-    library: str
-    parameter: str
+    name: str  # in `skl2net.convert_alpha`
+    library: str  # or paper
+    parameter: str  # where λ is typed
+    # one update, or the objective: w a weight, g the gradient of the library's own data loss, η the learning rate,
+    # n the samples in the update, N the training samples, E the epochs
     formula: str
-    source: str
-    rule: str = "penalty"
-    version: str = ""
-    read: str = "source"
-    factor: float = 1.0
-    power: int = 1
-    per: dict = field(default_factory=dict)
-    curve: tuple[Callable, Callable] | None = None
-    reads_updates: bool = False
-    losses: str | None = None
-    loss: str | None = None
-    squared_error: str = ""
-    optimisers: dict = field(default_factory=dict)
-    fixed: dict = field(default_factory=dict)
-    n_outputs: int | None = None
-    n_layers: int | None = None
-    biases: str = "exempt"
-    differences: tuple[tuple[str, str], ...] = ()
-    condition: str = ""
-    remark: str = ""
-    language: str = "python"
-    code: str = ""
-    code_if_unknown: str = ""
-    code_if_linear: str = ""
-    loss_arguments: dict = field(default_factory=dict)
-    alias_of: str = ""
+    source: str  # reference
+    rule: str = "penalty"  # key of `POWERS`
+    version: str = ""  # of the library that was read or tested
+    read: str = "source"  # or "tested" against the library, "documentation" if only that was read, "definition"
+    factor: float = 1.0  # that λ is multiplied by in the strength of the rule
+    power: int = 1  # of λ in the strength, 1 or -1
+    per: dict = field(default_factory=dict)  # powers of the quantities of the run, in addition to those of the rule
+    curve: tuple[Callable, Callable] | None = None  # strength(λ, updates per epoch), and its inverse, if it is no power
+    reads_updates: bool = False  # whether `curve` depends on the updates per epoch
+    losses: str | None = None  # key of `Loss.scales`; None for the losses of skl2net
+    loss: str | None = None  # the only loss, if there is one only
+    squared_error: str = ""  # name of the squared error in a library that trains with any loss
+    optimisers: dict = field(default_factory=dict)  # `Optimiser` by the name of our solver; empty for a closed form
+    fixed: dict = field(default_factory=dict)  # quantities that the library does not let users choose
+    n_outputs: int | None = None  # the largest number
+    n_layers: int | None = None  # the largest number of weight layers, 1 for linear models
+    biases: str = "exempt"  # or penalised or decayed "by default" or "always"
+    differences: tuple[tuple[str, str], ...] = ()  # from every other: the sense of equivalence that is left, the reason
+    condition: str = ""  # what must hold for an exact conversion
+    remark: str = ""  # what else a user should know
+    language: str = "python"  # of the lines of code; "text" if they are no code
+    code: str = ""  # lines that use λ and exempt biases, for `str.format`
+    code_if_unknown: str = ""  # the lines for an unknown optimiser, if they differ
+    code_if_linear: str = ""  # the lines for a network without hidden layers, if they differ
+    loss_arguments: dict = field(default_factory=dict)  # how the lines specify each loss
+    alias_of: str = ""  # name of the convention that this one is an alias of
 
     @property
     def solvers(self):
