@@ -6,7 +6,6 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from skl2net.estimators import L2NetClassifier, L2NetRegressor
-from skl2net.estimators.base import BaseL2Net
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -66,7 +65,7 @@ class Display:
         while not isinstance(found, cls._estimators):
             if isinstance(found, Pipeline):
                 found = found[-1]
-            elif hasattr(found, "refit") and not isinstance(found, BaseL2Net):  # a search
+            elif hasattr(found, "refit"):  # a search
                 message = f"{cls.__name__} needs a %(name)s fitted with refit=True."
                 check_is_fitted(found, ["best_estimator_"], msg=message)
                 found = found.best_estimator_
@@ -77,8 +76,7 @@ class Display:
                     f"{type(found).__name__}."
                 )
         name = cls._fitted_attribute
-        refit = ", with refit=True" if name == "coefs_" and hasattr(found, "refit") else ""
-        message = f"{cls.__name__} needs a fitted %(name)s, and this one has no {name}. Call fit first{refit}."
+        message = f"{cls.__name__} needs a fitted %(name)s, and this one has no {name}. Call fit first."
         check_is_fitted(found, [name], msg=message)
         return found
 

@@ -80,7 +80,6 @@ class L2PathDisplay(Display):
         """Create the display from a fitted search, and plot it.
 
         Timescales are those of :meth:`~skl2net.L2NetClassifierCV.l2_report`: decays have them, and penalties under SGD.
-        They need ``refit=True``.
 
         Parameters
         ----------
@@ -104,7 +103,7 @@ class L2PathDisplay(Display):
             weight_norms=estimator.weight_norms_,
             alpha=estimator.alpha_,
             score_name=name if isinstance(name, str) else "Score",
-            timescales=_timescales(estimator) if estimator.refit else None,
+            timescales=_timescales(estimator),
         )
         return display.plot(ax=ax)
 

@@ -34,13 +34,48 @@ _SWARM = "ParticleSwarm"
 _SOLVER_STATES = {"gradient": GradientState, "swarm": SwarmState}
 
 
-def with_header(state, kind):
-    """A state with the version and the names of the parameters of the class."""
+def plain(attributes, kind):
+    """The attributes of an estimator of class `kind` as plain data. What a user has added is left as it is."""
+    state = dict(attributes)
+    if type(state.get("solver")) is ParticleSwarm:
+        state["solver"] = {_SWARM: state["solver"].get_params(deep=False)}
+    if "_training_state" in state:
+        state[_TRAINING] = _plain(state.pop("_training_state"))
+        del state[_TRAINING]["parameters"]
+        loss = state.pop("_loss")
+        state[_NETWORK] = {"activation": state.pop("_activation"), "loss": loss.name, **vars(loss)}
+    if "_label_binarizer" in state:
+        binarizer = state.pop("_label_binarizer")
+        state[_LABELS] = {"kind": binarizer.y_type_, "sparse": bool(binarizer.sparse_input_)}
     return {**state, _VERSION: __version__, _PARAMETERS: kind._get_param_names()}
 
 
-def without_header(state, kind):
-    """What `with_header` was given, with the defaults of parameters that the file lacks.
+def _plain(value):
+    """A dataclass or named tuple, and all that it contains, as plain data."""
+    names = _names_of_fields(type(value))
+    if names:
+        kind = [("kind", kind) for kind, cls in _SOLVER_STATES.items() if isinstance(value, cls)]
+        return dict(kind, **{name: _plain(getattr(value, name)) for name in names})
+    if isinstance(value, Curve):
+        return np.array(value.tolist())
+    if isinstance(value, np.random.RandomState):
+        return value.get_state(legacy=False)
+    if isinstance(value, np.random.Generator):
+        return value.bit_generator.state
+    return list(value) if isinstance(value, tuple) else value
+
+
+@cache
+def _names_of_fields(cls):
+    """Names of the fields of a dataclass or named tuple; empty for other classes."""
+    return [field.name for field in fields(cls)] if is_dataclass(cls) else getattr(cls, "_fields", ())
+
+
+_types_of = cache(get_type_hints)
+
+
+def _without_header(state, kind):
+    """The attributes without version and names of parameters, with the defaults of parameters that the file lacks.
 
     Raises ValueError if there is no header or if the class lacks a parameter, and warns if another version saved it.
     """
@@ -71,49 +106,9 @@ def without_header(state, kind):
     return state
 
 
-def plain(attributes, kind):
-    """The attributes of an estimator of class `kind` as plain data. What a user has added is left as it is."""
-    state = dict(attributes)
-    if type(state.get("solver")) is ParticleSwarm:
-        state["solver"] = {_SWARM: state["solver"].get_params(deep=False)}
-    if "_training_state" in state:
-        state[_TRAINING] = _plain(state.pop("_training_state"))
-        del state[_TRAINING]["parameters"]
-        loss = state.pop("_loss")
-        state[_NETWORK] = {"activation": state.pop("_activation"), "loss": loss.name, **vars(loss)}
-    if "_label_binarizer" in state:
-        binarizer = state.pop("_label_binarizer")
-        state[_LABELS] = {"kind": binarizer.y_type_, "sparse": bool(binarizer.sparse_input_)}
-    return with_header(state, kind)
-
-
-def _plain(value):
-    """A dataclass or named tuple, and all that it contains, as plain data."""
-    names = _names_of_fields(type(value))
-    if names:
-        kind = [("kind", kind) for kind, cls in _SOLVER_STATES.items() if isinstance(value, cls)]
-        return dict(kind, **{name: _plain(getattr(value, name)) for name in names})
-    if isinstance(value, Curve):
-        return np.array(value.tolist())
-    if isinstance(value, np.random.RandomState):
-        return value.get_state(legacy=False)
-    if isinstance(value, np.random.Generator):
-        return value.bit_generator.state
-    return list(value) if isinstance(value, tuple) else value
-
-
-@cache
-def _names_of_fields(cls):
-    """Names of the fields of a dataclass or named tuple; empty for other classes."""
-    return [field.name for field in fields(cls)] if is_dataclass(cls) else getattr(cls, "_fields", ())
-
-
-_types_of = cache(get_type_hints)
-
-
 def restored(state, kind):
     """The attributes of an estimator from what `plain` returned."""
-    state = without_header(state, kind)
+    state = _without_header(state, kind)
     try:
         if isinstance(state["solver"], dict):
             state["solver"] = ParticleSwarm(**state["solver"][_SWARM])

@@ -4,7 +4,6 @@ import copy
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from numbers import Integral, Real
 from typing import Any, Literal, Self
 
@@ -20,7 +19,6 @@ from skl2net._sklearn_private import (
     AutoPropagatedCallback,
     Interval,
     StrOptions,
-    available_if,
     callbacks_of,
     fit_context,
     raise_for_params,
@@ -50,7 +48,7 @@ from skl2net.hints import (
 from skl2net.l2 import PENALTIES, L2Rule, check_rule
 from skl2net.losses import ClassificationLoss, RegressionLoss
 from skl2net.model_selection.held_out_loss import HeldOutLoss
-from skl2net.model_selection.search import Search, checked_alphas, split_scores, standard_error
+from skl2net.model_selection.search import Search, checked_alphas, split_scores, standard_error, task_of
 from skl2net.report import HeldOut, L2Report
 from skl2net.solvers.schedules import LearningRate
 from skl2net.solvers.swarm import ParticleSwarm
@@ -60,56 +58,21 @@ _SET_BY_THE_SEARCH = ("alpha", "warm_start")
 _OF_EACH_FIT = {"weight_norms_": "weight_norm", "n_iters_": "n_iter", "fit_times_": "fit_time"}
 _OF_SEARCH = ("cv_results_", "best_index_", "best_params_", "best_score_", "n_splits_", "refit_time_", *_OF_EACH_FIT)
 _FOUND = {"alpha_", "alphas_", "scores_", *_OF_SEARCH}
-_METHODS_OF_A_NETWORK = (
-    "predict",
-    "predict_proba",
-    "predict_log_proba",
-    "decision_function",
-    "score",
-    "l2_report",
-    "to_sklearn",
-    "to_torch",
-)
-
-
-def _has_network(search):
-    if not search.refit:
-        raise AttributeError(
-            f"This {type(search).__name__} instance was initialized with `refit=False`. Methods of the network are "
-            "available only after refitting with the chosen alpha: set refit=True, or fit "
-            f"{search._net_class.__name__}(alpha=search.alpha_)."
-        )
-    return True
-
-
-def _network_with_refit(search_class):
-    """Make the methods of a fitted network available only where there is one, as GridSearchCV does."""
-    for name in filter(partial(hasattr, search_class), _METHODS_OF_A_NETWORK):
-        setattr(search_class, name, available_if(_has_network)(getattr(search_class, name)))
-    return search_class
 
 
 class _AlphaGrid(Search):
     """Grid search over alpha, run by the CV estimators. Callbacks see it as part of the owner."""
 
     def __init__(self, owner, estimator, alphas, cv):
-        super().__init__(
-            estimator,
-            n_jobs=owner.n_jobs,
-            refit=owner.refit,
-            cv=cv,
-            error_score=owner.error_score,
-            return_train_score=False,
-        )
+        super().__init__(estimator, n_jobs=owner.n_jobs, cv=cv, error_score=owner.error_score)
         self.owner = owner
         self.alphas = alphas
 
     def found(self):
         """The attributes of the owner after the search."""
-        net = self.best_estimator_ if self.refit else self.estimator
-        left_out = {*net.get_params(), *(() if self.refit else ("_loss",))}
-        found = {name: value for name, value in vars(without_callbacks(net)).items() if name not in left_out}
-        found |= {name: getattr(self, name) for name in _OF_SEARCH if hasattr(self, name)}
+        net = self.best_estimator_
+        found = {name: value for name, value in vars(without_callbacks(net)).items() if name not in net.get_params()}
+        found |= {name: getattr(self, name) for name in _OF_SEARCH}
         return found | {
             "alpha_": self.best_params_["alpha"],
             "alphas_": np.array(self.alphas),
@@ -121,13 +84,9 @@ class _AlphaGrid(Search):
 
     def _run_search(self, evaluate_candidates, *, callback_ctx=None):
         candidates = [{"alpha": alpha, "verbose": False, "posterior": False} for alpha in self.alphas]
-        if callback_ctx is None:  # before scikit-learn 1.9
-            evaluate_candidates(candidates)
-            return
         n_fits = len(candidates) * self.n_splits_
-        context = callback_ctx.subcontext(task_name="search", max_subtasks=n_fits, sequential_subtasks=False)
-        evaluate_candidates(candidates, callback_ctx=context.call_on_fit_task_begin(estimator=self))
-        context.call_on_fit_task_end(estimator=self)
+        with task_of(self, "search", callback_ctx, max_subtasks=n_fits, sequential_subtasks=False) as watched:
+            evaluate_candidates(candidates, **watched)
 
     def _format_results(self, candidate_params, n_splits, out, more_results=None):
         candidates = [{"alpha": params["alpha"]} for params in candidate_params]
@@ -146,7 +105,7 @@ class _AlphaGrid(Search):
         if not callbacks_of(self.owner):
             return super()._init_callback_context(**task)
         context = self.owner._init_callback_context(**task)
-        return _TasksOfOwner(context, self.owner, self._attributes_for_callbacks if self.refit else None)
+        return _TasksOfOwner(context, self.owner, self._attributes_for_callbacks)
 
     def _attributes_for_callbacks(self):
         # scikit-learn sets them on a copy of the owner, which may have others of an earlier fit
@@ -216,9 +175,8 @@ class _AlphaSearch(BaseL2Net):
         Number of networks to train at a time, in threads of Python with one thread of the engine each. None means 1
         unless in a :class:`joblib.parallel_config` context: networks are trained one after the other, with all threads
         of the engine. -1 means as many as there are processors.
-    refit : bool, default=True
-        Whether to fit the network to all the data with the chosen alpha. If False, there are no predictions. `verbose`
-        applies to this fit only.
+    verbose : bool, default=False
+        Whether to print the loss of each iteration of the fit to all the data.
     selection : {"best", "one_standard_error"}, default="best"
         Which alpha to choose: the one with the best mean score, or the strongest one whose mean score is within one
         standard error of the best.
@@ -241,7 +199,7 @@ class _AlphaSearch(BaseL2Net):
     fit_times_ : ndarray of shape (n_alphas, n_folds)
         Seconds of each fit, without scoring.
     refit_time_ : float
-        Seconds of the fit to all the data. Defined only with ``refit=True``.
+        Seconds of the fit to all the data.
     best_score_ : float
         Mean score of the chosen strength.
     best_params_ : dict
@@ -249,7 +207,7 @@ class _AlphaSearch(BaseL2Net):
     best_index_ : int
         Index of the chosen strength in `alphas_` and `cv_results_`.
     best_estimator_ : L2NetClassifier or L2NetRegressor
-        The network without the search. Defined only with ``refit=True``.
+        The network without the search.
     cv_results_ : dict of ndarray
         All candidates, see :class:`~sklearn.model_selection.GridSearchCV`.
     n_splits_ : int
@@ -262,7 +220,6 @@ class _AlphaSearch(BaseL2Net):
     cv: Any
     scoring: Scoring
     n_jobs: int | None
-    refit: bool
     selection: Literal["best", "one_standard_error"]
     error_score: float | Literal["raise"]
 
@@ -284,7 +241,6 @@ class _AlphaSearch(BaseL2Net):
         "cv": ["cv_object"],
         "scoring": [StrOptions(set(get_scorer_names())), callable, None],
         "n_jobs": [Integral, None],
-        "refit": ["boolean"],
         "selection": [StrOptions({"best", "one_standard_error"})],
         "error_score": [StrOptions({"raise"}), Real],
     }
@@ -292,8 +248,6 @@ class _AlphaSearch(BaseL2Net):
     @property
     def best_estimator_(self) -> Estimator:
         """The network without the search."""
-        if not hasattr(self, "coefs_"):
-            raise AttributeError(f"This {type(self).__name__} has no network. Call fit with refit=True.")
         net, fitted = self._net(alpha=self.alpha_), vars(without_callbacks(self))
         names = fitted.keys() - self.get_params(deep=False).keys() - _FOUND
         vars(net).update({name: fitted[name] for name in names})
@@ -467,9 +421,6 @@ class _AlphaSearch(BaseL2Net):
         remark = f"alpha={self.alpha_:g} is an end of the compared strengths, {ends[0]:g} to {ends[1]:g}. Compare more."
         return replace(report, remarks=(remark, *report.remarks))
 
-    def __sklearn_is_fitted__(self):
-        return hasattr(self, "coefs_" if self.refit else "alpha_")
-
     def _has_updates(self):
         raise AttributeError(
             f"{type(self).__name__} has no partial_fit, since it trains many networks. Use {self._net_class.__name__} "
@@ -522,7 +473,6 @@ def _set_parameters(search, values):
     vars(search).update({name: value for name, value in values.items() if name != "self"})
 
 
-@_network_with_refit
 @documented
 class L2NetClassifierCV(_AlphaSearch, L2NetClassifier):
     """L2NetClassifier whose `alpha` is found by cross-validation.
@@ -585,14 +535,12 @@ class L2NetClassifierCV(_AlphaSearch, L2NetClassifier):
         cv: Any = None,
         scoring: Scoring = None,
         n_jobs: int | None = None,
-        refit: bool = True,
         selection: Literal["best", "one_standard_error"] = "best",
         error_score: float | Literal["raise"] = np.nan,
     ) -> None:
         _set_parameters(self, locals())
 
 
-@_network_with_refit
 @documented
 class L2NetRegressorCV(_AlphaSearch, L2NetRegressor):
     """L2NetRegressor whose `alpha` is found by cross-validation.
@@ -653,7 +601,6 @@ class L2NetRegressorCV(_AlphaSearch, L2NetRegressor):
         cv: Any = None,
         scoring: Scoring = None,
         n_jobs: int | None = None,
-        refit: bool = True,
         selection: Literal["best", "one_standard_error"] = "best",
         error_score: float | Literal["raise"] = np.nan,
     ) -> None:

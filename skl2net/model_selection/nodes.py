@@ -13,9 +13,8 @@ import numpy as np
 from sklearn.exceptions import FitFailedWarning
 
 from skl2net._sklearn_private import Interval
-from skl2net.estimators.persistence import with_header, without_header
 from skl2net.hints import Estimator, Strengths
-from skl2net.model_selection.search import Search, checked_alphas, mean_score, split_scores, ties
+from skl2net.model_selection.search import Search, checked_alphas, mean_score, split_scores, task_of, ties
 from skl2net.training import layer_sizes
 
 
@@ -85,8 +84,8 @@ class NodeSweepCV(Search):
     param_name_ : str
         Name of the parameter that holds the sizes.
     cv_results_ : dict of ndarray
-        All candidates, see :class:`~sklearn.model_selection.GridSearchCV`. The times of a network are NaN if it failed
-        in all folds.
+        The candidates, see :class:`~sklearn.model_selection.GridSearchCV`, without those of a comparison in which all
+        fits failed.
     best_index_ : int
         Row of the winner in `cv_results_`.
     best_params_ : dict
@@ -139,7 +138,6 @@ class NodeSweepCV(Search):
              4     1  5: 0.9...  6: 0.9...   7: 0.9...       6
     """
 
-    history_: "SweepHistory"
     param_name_: str
     best_estimator_: Estimator
     best_params_: dict[str, Any]
@@ -205,47 +203,33 @@ class NodeSweepCV(Search):
         if self.alphas is not None:
             checked_alphas(self.alphas)
 
-    def __getstate__(self):
-        state = with_header(super().__getstate__(), type(self))
-        if "history_" in state:
-            state["history_"] = list(state["history_"])
-        return state
-
-    def __setstate__(self, state):
-        state = without_header(state, type(self))
-        if "history_" in state:
-            state["history_"] = SweepHistory(state["history_"])
-        super().__setstate__(state)
+    @property
+    def history_(self) -> "SweepHistory":
+        """The comparisons, list of dict."""
+        return SweepHistory(self._history)
 
     def _run_search(self, evaluate_candidates, *, callback_ctx=None):
         self.param_name_ = self._find_parameter()
-        context = callback_ctx  # None before scikit-learn 1.9
-        if callback_ctx is not None:
-            context = callback_ctx.subcontext(task_name="search", max_subtasks=None)
-            context.call_on_fit_task_begin(estimator=self)
-        scoreboard = _Scoreboard(self, evaluate_candidates, context)
-        history = SweepHistory()
-        for comparison in play(
+        self._history, scoreboard = [], _Scoreboard(self, evaluate_candidates)
+        comparisons = play(
             scoreboard.scores,
             self._first_size(),
             step=self.step,
             resolution=self.resolution,
             min_units=self.min_units,
             max_units=self.max_units,
-        ):
-            if self.alphas is not None:
-                name = self._alpha_name()
-                comparison["alphas"] = [scoreboard.best_params[size][name] for size in comparison["sizes"]]
-            history.append(comparison)
-            if self.verbose:
-                pairs = zip(map(_shown, comparison["sizes"]), comparison["scores"], strict=True)
-                shown = ", ".join(f"{size} scores {score:.4f}" for size, score in pairs)
-                print(f"comparison {len(history)}: {shown}; the winner is {_shown(comparison['winner'])}")
-        self.history_ = history
-        scoreboard.add_failed_rows()
-        del self._evaluated
-        if context is not None:
-            context.call_on_fit_task_end(estimator=self)
+        )
+        with task_of(self, "search", callback_ctx, max_subtasks=None) as scoreboard.watched:
+            for comparison in comparisons:
+                if self.alphas is not None:
+                    name = self._alpha_name()
+                    comparison["alphas"] = [scoreboard.best_params[size][name] for size in comparison["sizes"]]
+                self._history.append(comparison)
+                if self.verbose:
+                    pairs = zip(map(_shown, comparison["sizes"]), comparison["scores"], strict=True)
+                    shown = ", ".join(f"{size} scores {score:.4f}" for size, score in pairs)
+                    winner = _shown(comparison["winner"])
+                    print(f"comparison {len(self._history)}: {shown}; the winner is {winner}")
         if self.max_units in comparison["winner"]:
             warnings.warn(
                 f"The sweep ended at the largest size that it may try, {comparison['winner']}. Increase "
@@ -299,27 +283,22 @@ class NodeSweepCV(Search):
             raise ValueError(f"alphas needs a parameter {name!r}, and {type(self.estimator).__name__} has none.")
         return name
 
-    def _format_results(self, candidate_params, n_splits, out, more_results=None):
-        self._evaluated = candidate_params, n_splits, out
-        return super()._format_results(candidate_params, n_splits, out, more_results)
-
     def _select_best_index(self, refit, refit_metric, results):
         if callable(refit):
             return super()._select_best_index(refit, refit_metric, results)
-        return best_rows(results, self.param_name_, refit_metric)[self.history_[-1]["winner"]]
+        return best_rows(results, self.param_name_, refit_metric)[self._history[-1]["winner"]]
 
 
 class _Scoreboard:
     """The scores of each size, evaluated when they are first asked for."""
 
-    def __init__(self, search, evaluate_candidates, context):
+    def __init__(self, search, evaluate_candidates):
         self.search = search
         self.evaluate_candidates = evaluate_candidates
-        self.context = context
+        self.watched = {}
         self.results = {}
         self.best_params = {}
         self._scores = {}
-        self._failed = []
 
     def scores(self, sizes):
         """Scores of each size in all folds, list of ndarray of shape (n_splits,)."""
@@ -332,33 +311,26 @@ class _Scoreboard:
         search = self.search
         candidates = {size: search._candidates(size) for size in sizes}
         everyone = [params for each in candidates.values() for params in each]
-        watched = {}
-        if self.context is not None:
-            context = self.context.subcontext(
-                task_name="comparison", max_subtasks=len(everyone) * search.n_splits_, sequential_subtasks=False
-            )
-            watched["callback_ctx"] = context.call_on_fit_task_begin(estimator=search)
-        try:
-            self.results = self.evaluate_candidates(everyone, **watched)
-        except ValueError as error:
-            if search.error_score == "raise" or "fits failed" not in str(error):
-                raise
-            if not self._scores:
-                raise ValueError(f"{self._advice(sizes)}{error}") from error
-            # scikit-learn gives up where all fits of a call fail, but here other sizes were fitted in earlier calls
-            warnings.warn(str(error), FitFailedWarning)
-            self._failed += everyone
-            self._scores |= dict.fromkeys(sizes, np.full(search.n_splits_, search.error_score))
-            self.best_params |= {size: candidates[size][0] for size in sizes}
-        else:
-            metric = search._deciding_metric(self.results)
-            rows, scores = best_rows(self.results, search.param_name_, metric), split_scores(self.results, metric)
-            self._scores |= {size: scores[rows[size]] for size in sizes}
-            self.best_params |= {size: self.results["params"][rows[size]] for size in sizes}
-            if not any(np.isfinite(score).all() for score in self._scores.values()):
-                raise ValueError(f"{self._advice(sizes)}Each has a fold without a finite score; see the warnings.")
-        if watched:
-            context.call_on_fit_task_end(estimator=search)
+        subtasks = {"max_subtasks": len(everyone) * search.n_splits_, "sequential_subtasks": False}
+        with task_of(search, "comparison", self.watched.get("callback_ctx"), **subtasks) as watched:
+            try:
+                self.results = self.evaluate_candidates(everyone, **watched)
+            except ValueError as error:
+                if search.error_score == "raise" or "fits failed" not in str(error):
+                    raise
+                if not self._scores:
+                    raise ValueError(f"{self._advice(sizes)}{error}") from error
+                # scikit-learn gives up where all fits of a call fail, but here others were fitted in earlier calls
+                warnings.warn(str(error), FitFailedWarning)
+                self._scores |= dict.fromkeys(sizes, np.full(search.n_splits_, search.error_score))
+                self.best_params |= {size: candidates[size][0] for size in sizes}
+                return
+        metric = search._deciding_metric(self.results)
+        rows, scores = best_rows(self.results, search.param_name_, metric), split_scores(self.results, metric)
+        self._scores |= {size: scores[rows[size]] for size in sizes}
+        self.best_params |= {size: self.results["params"][rows[size]] for size in sizes}
+        if not any(np.isfinite(score).all() for score in self._scores.values()):
+            raise ValueError(f"{self._advice(sizes)}Each has a fold without a finite score; see the warnings.")
 
     def _advice(self, sizes):
         return (
@@ -366,19 +338,6 @@ class _Scoreboard:
             "training diverged, scale the features, lower learning_rate_init or change alpha; or start from another "
             f"{self.search.param_name_}. "
         )
-
-    def add_failed_rows(self):
-        """Complete `results`, in place, by the candidates that failed in calls of which scikit-learn keeps nothing."""
-        if not self._failed:
-            return
-        candidates, n_splits, out = self.search._evaluated
-        error_score = self.search.error_score
-        failed = {**out[0], "fit_time": np.nan, "score_time": np.nan}
-        for name in failed.keys() & {"test_scores", "train_scores"}:
-            scores = out[0][name]
-            failed[name] = dict.fromkeys(scores, error_score) if isinstance(scores, dict) else error_score
-        out = [*out, *[failed] * (n_splits * len(self._failed))]
-        self.results.update(self.search._format_results([*candidates, *self._failed], n_splits, out))
 
 
 class SweepHistory(list[dict[str, Any]]):

@@ -121,6 +121,20 @@ def _side_by_side(estimator, data):
         yield
 
 
+@contextmanager
+def task_of(search, name, context, **subtasks):
+    """A task of a search, for scikit-learn's callbacks: yields the arguments by which its fits become subtasks.
+
+    There are none before scikit-learn 1.9, where `context` is None.
+    """
+    if context is None:
+        yield {}
+        return
+    context = context.subcontext(task_name=name, **subtasks)
+    yield {"callback_ctx": context.call_on_fit_task_begin(estimator=search)}
+    context.call_on_fit_task_end(estimator=search)
+
+
 class _SearchInterrupted(BaseException):
     """Raised in place of KeyboardInterrupt, which networks catch."""
 

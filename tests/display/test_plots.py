@@ -224,7 +224,7 @@ def test_an_estimator_that_is_not_fitted_is_refused(plt, kind):
         NodeSweepDisplay: [NodeSweepCV(L2NetClassifier())],
         PredictionIntervalDisplay: [L2NetRegressor(), L2NetRegressorCV(), GridSearchCV(L2NetRegressor(), {})],
         StagedSearchDisplay: [StagedSearchCV(L2NetClassifier(), [{}])],
-    }.get(kind, [L2NetClassifier(), L2NetRegressorCV(), GridSearchCV(L2NetClassifier(), {}), search(refit=False)])
+    }.get(kind, [L2NetClassifier(), L2NetRegressorCV(), GridSearchCV(L2NetClassifier(), {})])
     for estimator in unfitted:
         for wrapped in (estimator, make_pipeline(StandardScaler(), estimator)):
             with pytest.raises(NotFittedError, match=rf"{kind.__name__} needs a.*fit.*"):
@@ -475,11 +475,6 @@ def test_one_fold_has_no_standard_error(plt):
     display = L2PathDisplay.from_estimator(search(cv=[(rows[::2], rows[1::2])]))
     labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
     assert not any("error" in label for label in labels)
-
-
-def test_without_refit_there_are_no_timescales(plt):
-    found = search(solver="sgd", l2_mode="decoupled", learning_rate_init=0.1, refit=False)
-    assert L2PathDisplay.from_estimator(found).timescale_ax_ is None
 
 
 def test_scores_have_their_names_and_axes_can_be_given(plt):

@@ -447,10 +447,9 @@ def test_a_search_for_alpha_has_the_tasks_of_a_grid_search(n_jobs):
 
 
 @pytest.mark.parametrize("Search", [L2NetClassifierCV, L2NetRegressorCV])
-@pytest.mark.parametrize("refit", [True, False])
-def test_a_search_for_alpha_with_callbacks_is_the_search_without_them(Search, refit):
+def test_a_search_for_alpha_with_callbacks_is_the_search_without_them(Search):
     X, y = classes() if Search is L2NetClassifierCV else regression()
-    search = Search((4,), alphas=[0.1, 1.0], cv=3, max_iter=4, refit=refit, random_state=0)
+    search = Search((4,), alphas=[0.1, 1.0], cv=3, max_iter=4, random_state=0)
     weight = np.linspace(1, 2, len(y))
     recorder, propagated = Recorder(), Propagated()
     alone, watched = (
@@ -460,11 +459,8 @@ def test_a_search_for_alpha_with_callbacks_is_the_search_without_them(Search, re
     np.testing.assert_array_equal(watched.scores_, alone.scores_)
     assert watched._skl_callbacks == [recorder, propagated]
     assert_torn_down(watched, recorder, propagated)
-    if refit:
-        assert_same_fit(watched, alone, X)
-        assert_same_fit(recorder.fitted[-1][1], alone, X)
-    else:
-        assert recorder.fitted[-1] == ("fit", None)
+    assert_same_fit(watched, alone, X)
+    assert_same_fit(recorder.fitted[-1][1], alone, X)
     # a network of the search is what a fit to its part of the data is
     of_first = next(i for i, (name, fitted) in enumerate(recorder.fitted) if name == "fit")
     X_part, y_part, metadata = recorder.data[of_first]

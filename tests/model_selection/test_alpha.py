@@ -18,13 +18,12 @@ import scipy.sparse as sp
 import sklearn
 from cases import SOLVER_MODES, classes, converging_or_not, fit, flat, iterating_method, regression
 from sklearn.base import clone
-from sklearn.exceptions import FitFailedWarning, NotFittedError
+from sklearn.exceptions import FitFailedWarning
 from sklearn.metrics import get_scorer, log_loss, make_scorer, mean_poisson_deviance, mean_squared_error
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
-from sklearn.utils.validation import check_is_fitted
 
 from skl2net import L2NetClassifier, L2NetClassifierCV, L2NetRegressor, L2NetRegressorCV, NodeSweepCV
 from skl2net.engines import default_engine
@@ -409,15 +408,6 @@ def _dumped(net):
     return file
 
 
-def test_without_refit_there_is_an_alpha_and_no_network():
-    X, y = classes(60)
-    search = small(L2NetClassifierCV, alphas=ALPHAS, cv=2)
-    fit(search, X, y)
-    fit(search.set_params(refit=False), X, y)
-    assert search.alpha_ in ALPHAS
-    assert not hasattr(search, "coefs_")
-
-
 def test_groups_are_routed_to_the_splitter():
     X, y = classes(60)
     groups = np.arange(60) // 6
@@ -680,26 +670,6 @@ def test_training_rows_without_any_weight_are_refused_as_in_a_separate_fit():
         fit(small(L2NetRegressor), X[:30], y[:30], sample_weight=weight[:30])
     with pytest.raises(ValueError, match="at least one non-zero"):
         fit(small(L2NetRegressorCV, error_score="raise", **params), X, y, sample_weight=weight)
-
-
-def test_without_refit_nothing_of_an_earlier_network_is_left():
-    X, y = classes(60)
-    search = fit(small(L2NetClassifierCV, alphas=ALPHAS, cv=2), X, y)
-    fit(search.set_params(refit=False), X, y)
-    for name in ("predict", "predict_proba", "decision_function", "score", "l2_report", "to_sklearn", "to_torch"):
-        assert not hasattr(search, name)
-        with pytest.raises(AttributeError) as error:
-            getattr(search, name)
-        assert "initialized with `refit=False`" in str(error.value.__cause__)
-    assert not {"coefs_", "loss_", "_training_state", "_activation"} & vars(search).keys()
-    assert not hasattr(search, "loss_curve_")
-    check_is_fitted(search)
-    assert search.alpha_ in ALPHAS
-    assert not hasattr(search, "best_estimator_")
-    search.set_params(refit=True)
-    for use in (search.predict, search.predict_proba, lambda X: search.score(X, y), lambda X: search.l2_report()):
-        with pytest.raises(NotFittedError):
-            use(X)
 
 
 @pytest.mark.parametrize("solver", ["sgd", "lbfgs"])

@@ -94,7 +94,7 @@ def test_data_of_a_search_are_sent_to_each_worker_once(client, name):
             return list, ([*self],)
 
     X, y = classes(200)
-    search = clone(SEARCHES[name]).set_params(cv=4, refit=False)
+    search = clone(SEARCHES[name]).set_params(cv=4)
     with joblib.parallel_config("dask"):
         search.fit(Counted(X), y)
     assert search.n_splits_ == 4
@@ -123,7 +123,7 @@ def test_a_worker_that_is_killed_costs_its_tasks_only(client, name, which, engin
     search = SEARCHES[name]
     prefix = "" if isinstance(search, L2NetClassifierCV) else "estimator__l2netclassifier__"
     longer = {f"{prefix}max_iter": 300, f"{prefix}n_iter_no_change": 300}
-    search = clone(search).set_params(cv=4, refit=False, scoring="accuracy", **longer)
+    search = clone(search).set_params(cv=4, scoring="accuracy", **longer)
     _, local = scores_of(search.fit(X, y))
     n_fits = local.size
 
