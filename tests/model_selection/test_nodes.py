@@ -425,7 +425,7 @@ def test_callbacks_hear_of_each_comparison_and_each_fit():
     pytest.importorskip("sklearn.callback", reason="callbacks came with scikit-learn 1.9")
     recorder = Recorder()
     sweep = NodeSweepCV(Curve(fails_beyond=20), step=4, cv=3).set_callbacks(recorder).fit(X, Y)
-    n_candidates = len(sweep.cv_results_["params"])
+    n_candidates = len({size for comparison in sweep.history_ for size in comparison["sizes"]})
     assert recorder.begun[:3] == ["fit", "search", "comparison"]
     assert recorder.ended[-3:] == ["search", "refit-with-best-params", "fit"]
     assert recorder.begun.count("candidate-split-evaluation") == 3 * n_candidates
