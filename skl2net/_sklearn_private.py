@@ -31,8 +31,11 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 from sklearn.utils.validation import _num_samples as num_samples
 
 try:
-    from sklearn.callback import AutoPropagatedCallback, CallbackSupportMixin
+    from sklearn.callback import AutoPropagatedCallback, CallbackSupportMixin, FitCallback
 except ImportError:  # before scikit-learn 1.9
+
+    class FitCallback:
+        """No estimator calls it."""
 
     class AutoPropagatedCallback:
         """No callback is an instance of this."""
@@ -41,18 +44,7 @@ except ImportError:  # before scikit-learn 1.9
         """Estimators refuse callbacks."""
 
         def set_callbacks(self, *callbacks: Any) -> NoReturn:
-            """Raise an error: callbacks need scikit-learn 1.9.
-
-            Parameters
-            ----------
-            *callbacks : callbacks
-                Ignored.
-
-            Raises
-            ------
-            ImportError
-                Always.
-            """
+            """Raise an error: callbacks need scikit-learn 1.9."""
             raise ImportError(
                 f"Callbacks need scikit-learn 1.9 or newer, and scikit-learn {sklearn.__version__} is installed. "
                 "Upgrade it, or fit without callbacks."

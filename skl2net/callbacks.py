@@ -11,13 +11,13 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any
 
-from skl2net._sklearn_private import without_callbacks
+from skl2net._sklearn_private import FitCallback, without_callbacks
 from skl2net.hints import Estimator
 
 _PICKLE, _SKOPS = (".pkl", ".pickle"), (".skops",)
 
 
-class Checkpoint:
+class Checkpoint(FitCallback):
     """Callback that saves the estimator during training, so that training can go on after a crash.
 
     The file is written under another name, flushed to the disk and renamed. Whenever the process is killed or the power
@@ -49,12 +49,9 @@ class Checkpoint:
     -----
     The estimator in the file has been fitted, as if training had been stopped after the iteration, with everything that
     a warm start needs, and without callbacks. With ``warm_start=True`` and the same data, "pso" and, with
-    ``learning_rate="constant"``, "sgd" and "adam" go on along the same trajectory, bit for bit. `max_iter` counts the
-    iterations of each call, and the patience of the stopping rules begins anew. With ``learning_rate="cosine"``, a call
-    has a horizon of its own: it starts from `learning_rate_init` again, which decreases to 0 over its `max_iter`
-    epochs. "lbfgs" keeps the weights, and builds its approximation of the curvature anew; early stopping draws another
-    validation set; ``learning_rate="adaptive"`` starts from `learning_rate_init`. A schedule of the swarm's inertia
-    needs `inertia_iterations`, since it would otherwise depend on `max_iter`.
+    ``learning_rate="constant"``, "sgd" and "adam" go on along the same trajectory, bit for bit; the parameter
+    `warm_start` of the estimators names the exceptions. `max_iter` counts the iterations of each call, and the patience
+    of the stopping rules begins anew.
 
     If the file cannot be written, the first attempt raises the error and later ones warn, since the training is worth
     more than its copy. A process that is killed while it writes leaves a file ``.name.*.tmp`` beside the file, which
@@ -123,28 +120,6 @@ class Checkpoint:
         temporary = self._temporary()
         temporary.touch()
         temporary.unlink()
-
-    def teardown(self, estimator: Estimator, context: Any) -> None:
-        """Do nothing.
-
-        Parameters
-        ----------
-        estimator : estimator
-            The estimator that was fitted.
-        context : sklearn.callback.CallbackContext
-            Its task.
-        """
-
-    def on_fit_task_begin(self, estimator: Estimator, context: Any) -> None:
-        """Do nothing.
-
-        Parameters
-        ----------
-        estimator : estimator
-            The estimator that is fitted.
-        context : sklearn.callback.CallbackContext
-            The task that begins.
-        """
 
     def on_fit_task_end(self, estimator: Estimator, context: Any, *, fitted_estimator: Estimator = None) -> None:
         """Save the estimator if it is time.

@@ -7,18 +7,13 @@ import numpy as np
 
 @dataclass(frozen=True)
 class TargetScale:
-    """Mean and standard deviation of each target.
+    """Mean and standard deviation of each target, arrays of float64 of shape (n_outputs,).
 
-    For losses that are robust against outliers, the standard units are so too: `mean` is the median, and `std` the
-    median distance from it times 1.4826, which of normal targets is the standard deviation. If that is 0, or next to
-    nothing beside the root mean square distance, because half of the targets are equal, `std` is the latter.
+    def of(cls, Y, sample_weight=None, *, is_robust=False):
+        """The scale of targets, whose standard deviation counts as 1 if they are constant.
 
-    Parameters
-    ----------
-    mean, std : ndarray of float64, shape (n_outputs,)
-    last_layer : ndarray of shape ((fan_in + 1) * n_outputs,), default=None
-        Weights and biases of the last layer in standard units, as training left them: a warm start continues from these
-        exact values unless `coefs_` was replaced.
+        Outliers have little influence on it if `is_robust`.
+        """
     """
 
     mean: np.ndarray
@@ -29,12 +24,7 @@ class TargetScale:
     def of(cls, Y, sample_weight=None, *, is_robust=False):
         """The scale of targets, whose standard deviation counts as 1 if they are constant.
 
-        Parameters
-        ----------
-        Y : ndarray of shape (n_samples, n_outputs)
-        sample_weight : ndarray of shape (n_samples,), default=None
-        is_robust : bool, default=False
-            Whether outliers have little influence on it.
+        Outliers have little influence on it if `is_robust`.
         """
         if sample_weight is not None:
             Y, sample_weight = Y[sample_weight > 0], sample_weight[sample_weight > 0].astype(np.float64)

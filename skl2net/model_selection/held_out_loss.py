@@ -22,21 +22,9 @@ class HeldOutLoss(BaseScorer):
 
 
 def held_out_loss(net, X, y, sample_weight=None):
-    """Mean loss of the predictions of a network, without the penalty.
+    """Mean loss of the predictions of a network, without the penalty, summed over labels and averaged over targets.
 
-    Parameters
-    ----------
-    net : L2NetClassifier or L2NetRegressor
-    X : {array-like, sparse matrix} of shape (n_samples, n_features)
-    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-    sample_weight : array-like of shape (n_samples,), default=None
-
-    Returns
-    -------
-    float
-        Log loss, summed over the labels of multilabel targets; or squared error, with ``loss="poisson"`` half the
-        Poisson deviance, averaged over the targets. A class that the network has not seen counts with the smallest
-        probability that `predict_proba` returns.
+    A class that the network has not seen counts with the smallest probability that `predict_proba` returns.
     """
     if sample_weight is not None:
         sample_weight = np.broadcast_to(sample_weight, y.shape[:1] if hasattr(y, "shape") else len(y))
