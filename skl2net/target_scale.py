@@ -9,11 +9,12 @@ import numpy as np
 class TargetScale:
     """Mean and standard deviation of each target, arrays of float64 of shape (n_outputs,).
 
-    def of(cls, Y, sample_weight=None, *, is_robust=False):
-        """The scale of targets, whose standard deviation counts as 1 if they are constant.
+    For losses that are robust against outliers, the standard units are so too: `mean` is the median, and `std` the
+    median distance from it times 1.4826, which of normal targets is the standard deviation. If that is 0, or next to
+    nothing beside the root mean square distance, because half of the targets are equal, `std` is the latter.
 
-        Outliers have little influence on it if `is_robust`.
-        """
+    `last_layer` has the weights and biases of the last layer in standard units, as training left them: a warm start
+    continues from these exact values unless `coefs_` was replaced.
     """
 
     mean: np.ndarray
