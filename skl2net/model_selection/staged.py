@@ -18,7 +18,7 @@ from sklearn.model_selection import ParameterGrid
 from sklearn.pipeline import Pipeline
 
 from skl2net.hints import Estimator, MatrixLike
-from skl2net.model_selection.search import Search, mean_score, split_scores, ties
+from skl2net.model_selection.search import Search, mean_score, split_scores, task_of, ties
 
 
 class StagedSearchCV(Search):
@@ -163,31 +163,19 @@ class StagedSearchCV(Search):
             return super().fit(X, y, **params)
 
     def _run_search(self, evaluate_candidates, *, callback_ctx=None):
-        context = callback_ctx  # None before scikit-learn 1.9
-        if context is not None:
-            context = context.subcontext(task_name="search", max_subtasks=len(self.param_grids))
-            context.call_on_fit_task_begin(estimator=self)
         evaluated, winner, self.stage_winners_ = [], {}, []
-        for stage, grid in enumerate(self.param_grids):
-            candidates = [{**winner, **params} for params in ParameterGrid(grid)]
-            new = [params for params in candidates if params not in evaluated]
-            watched = {}
-            if context is not None:
-                task = context.subcontext(
-                    task_name="stage", max_subtasks=len(new) * self.n_splits_, sequential_subtasks=False
-                )
-                watched["callback_ctx"] = task.call_on_fit_task_begin(estimator=self)
-            if new:
-                stages = {"stage": [stage] * len(new)}
-                results = evaluate_candidates(new, more_results=stages, **watched)
-                evaluated += new
-            if context is not None:
-                task.call_on_fit_task_end(estimator=self)
-            rows = [evaluated.index(params) for params in candidates]
-            self.stage_winners_.append(self._first_tie(rows, results))
-            winner = evaluated[self.stage_winners_[-1]]
-        if context is not None:
-            context.call_on_fit_task_end(estimator=self)
+        with task_of(self, "search", callback_ctx, max_subtasks=len(self.param_grids)) as stages:
+            for stage, grid in enumerate(self.param_grids):
+                candidates = [{**winner, **params} for params in ParameterGrid(grid)]
+                new = [params for params in candidates if params not in evaluated]
+                fits = {"max_subtasks": len(new) * self.n_splits_, "sequential_subtasks": False}
+                with task_of(self, "stage", stages.get("callback_ctx"), **fits) as watched:
+                    if new:
+                        results = evaluate_candidates(new, more_results={"stage": [stage] * len(new)}, **watched)
+                        evaluated += new
+                rows = [evaluated.index(params) for params in candidates]
+                self.stage_winners_.append(self._first_tie(rows, results))
+                winner = evaluated[self.stage_winners_[-1]]
 
     def _first_tie(self, rows, results):
         """The first of the rows whose scores tie with the best ones."""
