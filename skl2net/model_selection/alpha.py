@@ -64,7 +64,7 @@ class _AlphaGrid(Search):
     """Grid search over alpha, run by the CV estimators. Callbacks see it as part of the owner."""
 
     def __init__(self, owner, estimator, alphas, cv):
-        super().__init__(estimator, n_jobs=owner.n_jobs, cv=cv, error_score=owner.error_score)
+        super().__init__(estimator, n_jobs=owner.n_jobs, cv=cv, error_score=owner.error_score, return_train_score=False)
         self.owner = owner
         self.alphas = alphas
 
