@@ -18,7 +18,7 @@ _PICKLE, _SKOPS = (".pkl", ".pickle"), (".skops",)
 
 
 class Checkpoint(FitCallback):
-    """Callback that saves the estimator during training, so that training can go on after a crash.
+    """Callback that saves the estimator during training, so that training can continue after a crash.
 
     The file is written under another name, flushed to the disk and renamed. Whenever the process is killed or the power
     fails, the file is whole, and at most `every` iterations are lost. It is saved again when `fit` ends. A file that is
@@ -31,14 +31,14 @@ class Checkpoint(FitCallback):
         ``.pickle`` for pickle. Each fit needs a file of its own.
     every : int, default=10
         Number of iterations after which the file is written: epochs, steps of L-BFGS, iterations of a swarm, or calls
-        of `partial_fit`. To write a file takes some milliseconds.
+        of `partial_fit`. Writing a file takes some milliseconds.
 
     Raises
     ------
     ValueError
-        If a parameter cannot be used.
+        If a parameter is invalid.
     ImportError
-        If skops is asked for and not installed.
+        If `path` needs skops and it is not installed.
 
     See Also
     --------
@@ -49,12 +49,12 @@ class Checkpoint(FitCallback):
     -----
     The estimator in the file has been fitted, as if training had been stopped after the iteration, with everything that
     a warm start needs, and without callbacks. With ``warm_start=True`` and the same data, "pso" and, with
-    ``learning_rate="constant"``, "sgd" and "adam" go on along the same trajectory, bit for bit; the parameter
+    ``learning_rate="constant"``, "sgd" and "adam" continue along the same trajectory, bit for bit; the parameter
     `warm_start` of the estimators names the exceptions. `max_iter` counts the iterations of each call, and the patience
-    of the stopping rules begins anew.
+    of the stopping rules is reset.
 
-    If the file cannot be written, the first attempt raises the error and later ones warn, since the training is worth
-    more than its copy. A process that is killed while it writes leaves a file ``.name.*.tmp`` beside the file, which
+    If the file cannot be written, the first attempt raises the error; later failures only warn, so that training
+    continues. A process that is killed while it writes leaves a file ``.name.*.tmp`` beside the file, which
     can be deleted.
 
     Examples
@@ -91,7 +91,7 @@ class Checkpoint(FitCallback):
             raise ImportError(f"path={str(path)!r} needs skops. Install it, or use the suffix .pkl.")
 
     def setup(self, estimator: Estimator, context: Any) -> None:
-        """Check that the estimator can go on from a file, and that the file can be written.
+        """Check that training can continue from a file, and that the file can be written.
 
         Parameters
         ----------
@@ -109,9 +109,9 @@ class Checkpoint(FitCallback):
         """
         if "warm_start" not in estimator.get_params(deep=False):
             raise TypeError(
-                f"Checkpoint saves an estimator whose training can go on by warm_start, and {type(estimator).__name__} "
-                "has no such parameter. Set it on the network itself: the last step of a pipeline, or a network with "
-                "the alpha or the units that a search has found."
+                "Checkpoint needs the parameter warm_start, with which training continues, and "
+                f"{type(estimator).__name__} has none. Set it on the network itself: the last step of a pipeline, or a "
+                "network with the alpha or the units that a search has found."
             )
         if not self.path.parent.is_dir():
             raise FileNotFoundError(f"There is no folder {str(self.path.parent)!r} to save a checkpoint in. Create it.")
@@ -122,7 +122,7 @@ class Checkpoint(FitCallback):
         temporary.unlink()
 
     def on_fit_task_end(self, estimator: Estimator, context: Any, *, fitted_estimator: Estimator = None) -> None:
-        """Save the estimator if it is time.
+        """Save the estimator if it is due.
 
         Parameters
         ----------
@@ -149,7 +149,7 @@ class Checkpoint(FitCallback):
                 raise
             warnings.warn(
                 f"The checkpoint could not be written: {error}. The file is that of an earlier iteration, and training "
-                "goes on.",
+                "continues.",
             )
         else:
             self._n_unsaved, self._has_saved = 0, True

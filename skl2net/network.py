@@ -68,12 +68,7 @@ class Network:
         """Join weight matrices and bias vectors to a flat vector.
 
         If they are views of one large vector, that vector is returned without a copy. Small vectors are always copied,
-        which takes less time than checking.
-
-        Raises
-        ------
-        ValueError
-            See `check`.
+        which takes less time than checking. Raises ValueError if they do not fit, see `check`.
         """
         arrays = [*coefs, *intercepts]
         self.check(coefs, intercepts)

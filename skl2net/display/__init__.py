@@ -1,4 +1,4 @@
-"""Pictures, in the manner of scikit-learn's displays; matplotlib is imported when one is drawn."""
+"""Plots, following scikit-learn's displays; matplotlib is imported when one is drawn."""
 
 from skl2net.display.l2_path import L2PathDisplay
 from skl2net.display.loss_curve import LossCurveDisplay

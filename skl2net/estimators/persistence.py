@@ -35,7 +35,7 @@ _SOLVER_STATES = {"gradient": GradientState, "swarm": SwarmState}
 
 
 def plain(attributes, kind):
-    """The attributes of an estimator of class `kind` as plain data. What a user has added is left as it is."""
+    """The attributes of an estimator of class `kind` as plain data. Attributes that a user has added are unchanged."""
     state = dict(attributes)
     if type(state.get("solver")) is ParticleSwarm:
         state["solver"] = {_SWARM: state["solver"].get_params(deep=False)}

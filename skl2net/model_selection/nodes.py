@@ -22,7 +22,7 @@ class NodeSweepCV(Search):
     r"""Search for the number of hidden units, by a tournament of networks under cross-validation.
 
     The network that `estimator` describes meets a smaller and a larger one, of `step` units less and more. The winner
-    goes on. While a neighbour wins, the step is doubled; when the middle wins for the first time, and each time from
+    advances. While a neighbour wins, the step is doubled; when the middle wins for the first time, and each time from
     then on, the step is halved. When the middle wins at a step of `resolution`, the layer is settled. Several hidden
     layers take turns until none of them changes.
 

@@ -144,7 +144,7 @@ def _ended_by_ctrl_c():
     """Let Ctrl-C end the search, and not only the fit that is running.
 
     A network that is interrupted keeps the weights of its last finished iteration, here as in scikit-learn. A search
-    would take that for the end of a fit, and go on with the next one. Outside the main thread, and where the program
+    would take that for the end of a fit, and continue with the next one. Outside the main thread, and where the program
     handles Ctrl-C in a way of its own, nothing changes.
     """
     is_main = threading.current_thread() is threading.main_thread()

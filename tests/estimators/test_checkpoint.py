@@ -233,7 +233,7 @@ def test_what_cannot_work_is_refused_before_training(tmp_path, monkeypatch):
             Checkpoint("net.skops")
     checkpoint = Checkpoint(tmp_path / "net.pkl")
     for estimator in (make_pipeline(L2NetClassifier()), L2NetClassifierCV()):
-        with pytest.raises(TypeError, match=f"{type(estimator).__name__} has no such parameter"):
+        with pytest.raises(TypeError, match=f"{type(estimator).__name__} has none"):
             estimator.set_callbacks(checkpoint).fit(X, y)
     with pytest.raises(FileNotFoundError, match="no folder"):
         L2NetClassifier().set_callbacks(Checkpoint(tmp_path / "nowhere" / "net.pkl")).fit(X, y)
