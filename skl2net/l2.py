@@ -66,22 +66,11 @@ class L2Rule:
     alpha: tuple[float, ...]
 
     def coefficients(self, *, n=None, n_total=None, learning_rate=None):
-        """The three coefficients of an update, or of each of several.
+        """The `L2Coefficients` of an update, or of each of several if `n` is an array of shape (..., n_updates).
 
-        Parameters
-        ----------
-        n : float or ndarray of shape (..., n_updates), default=None
-            Number of samples in each update. Used by ``"penalty_per_sample"`` only. An update of 0 samples is skipped,
-            and its coefficients are 0.
-        n_total : float, default=None
-            Number of training samples N. Used by ``"prior"`` only.
-        learning_rate : float or ndarray of the shape of `n`, default=None
-            Learning rate η of each update. Used by ``"decoupled"`` only.
-
-        Returns
-        -------
-        L2Coefficients
-            Fields of shape (n_layers,), or (..., n_updates, n_layers) if `n` is an array.
+        `n` is the number of samples in each update, of which one with 0 samples is skipped and has coefficients of 0;
+        `n_total` the number N of training samples, and `learning_rate` the rate η of each update. A rule reads only
+        what its formula has: "penalty_per_sample" `n`, "prior" `n_total`, and "decoupled" `learning_rate`.
         """
         alpha = np.broadcast_to(np.asarray(self.alpha, dtype=np.float64), (*np.shape(n), len(self.alpha)))
         none = np.broadcast_to(0.0, alpha.shape)

@@ -16,18 +16,10 @@ from skl2net.activations import Activation
 
 @dataclass(frozen=True)
 class Network:
-    """A fully connected network.
+    """A fully connected network."""
 
-    Parameters
-    ----------
-    layer_sizes : tuple of int
-        Number of units of the input, of each hidden layer, and of the output.
-    activation : Activation
-        Activation function of the hidden units.
-    """
-
-    layer_sizes: tuple[int, ...]
-    activation: Activation
+    layer_sizes: tuple[int, ...]  # units of the input, of each hidden layer, and of the output
+    activation: Activation  # of the hidden units
 
     @cached_property
     def shapes(self):

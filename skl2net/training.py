@@ -34,39 +34,18 @@ from skl2net.target_scale import TargetScale
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Validated and encoded data.
-
-    Parameters
-    ----------
-    X : ndarray or CSR of shape (n_samples, n_features)
-    Y : ndarray of shape (n_samples, n_outputs) or (n_samples,)
-        Targets as `Task` takes them: in the dtype of `X`, or numbers of classes.
-    n_outputs : int
-    sample_weight : ndarray of shape (n_samples,) or None
-        Without class weights.
-    loss : Loss
-    decoder : Decoder
-        What targets and outputs mean.
-    stratify : ndarray of shape (n_samples,), default=None
-        Labels whose proportions a validation set shares.
-    target_scale : TargetScale, default=None
-        The units of `Y`. None for those of the targets.
-    class_weights : callable, default=None
-        ``class_weights(Y, sample_weight, dtype) -> weights``, weights multiplied by those of the classes.
-    engine : Engine, default=None
-        The engine that these data need. None for the default one.
-    """
+    """Validated and encoded data, of which `Y` is as `Task` takes it."""
 
     X: np.ndarray
     Y: np.ndarray
     n_outputs: int
-    sample_weight: np.ndarray | None
+    sample_weight: np.ndarray | None  # without class weights
     loss: Loss
-    decoder: Decoder
-    stratify: np.ndarray | None = None
-    target_scale: TargetScale | None = None
-    class_weights: Callable | None = None
-    engine: Engine | None = None
+    decoder: Decoder  # what targets and outputs mean
+    stratify: np.ndarray | None = None  # labels whose proportions a validation set shares
+    target_scale: TargetScale | None = None  # the units of `Y`; None for those of the targets
+    class_weights: Callable | None = None  # (Y, sample_weight, dtype) -> weights, multiplied by those of the classes
+    engine: Engine | None = None  # that these data need; None for the default one
 
     @property
     def weights(self):
@@ -77,25 +56,10 @@ class TrainingData:
 
 
 def make_plan(net, data, validation=None, *, n_threads=None, n_seen=0.0, is_stream=False):
-    """Make the plan of a fit.
+    """The plan of a fit. Of the estimator `net`, only the parameters are read, including `alpha`.
 
-    Parameters
-    ----------
-    net : L2NetClassifier or L2NetRegressor
-        Only its parameters are read, including `alpha`.
-    data : TrainingData
-    validation : TrainingData, default=None
-        The validation set of early stopping. None to set some of the rows of `data` aside.
-    n_threads : int, default=None
-        See `Task`.
-    n_seen : float, default=0.0
-        See `Problem`.
-    is_stream : bool, default=False
-        Whether this is a call of `partial_fit`.
-
-    Returns
-    -------
-    Plan
+    `data` and `validation` are `TrainingData`; without the latter, early stopping sets rows of `data` aside.
+    `is_stream` says that this is a call of `partial_fit`. For `n_threads` see `Task`, for `n_seen` see `Problem`.
     """
     solver = make_solver(net, data.X.shape[0], is_stream=is_stream)
     sizes = (data.X.shape[1], *layer_sizes(net.hidden_layer_sizes), data.n_outputs)
@@ -131,20 +95,7 @@ def make_plan(net, data, validation=None, *, n_threads=None, n_seen=0.0, is_stre
 
 
 def make_solver(net, n_rows, *, is_stream=False):
-    """The solver of an estimator.
-
-    Parameters
-    ----------
-    net : L2NetClassifier or L2NetRegressor
-    n_rows : int
-        Number of rows that are trained on.
-    is_stream : bool, default=False
-        Whether this is a call of `partial_fit`.
-
-    Returns
-    -------
-    Solver
-    """
+    """The solver of an estimator for `n_rows` rows, in `partial_fit` if `is_stream`."""
     if isinstance(net.solver, ParticleSwarm):
         return net.solver
     if net.solver == "pso":
@@ -181,22 +132,10 @@ def layer_sizes(sizes, name="hidden_layer_sizes"):
 
 
 def make_start(random_state, before=None, parameters=None, *, is_stream=False):
-    """Where a fit starts.
+    """The `TrainingState` in which a fit starts, in `partial_fit` if `is_stream`.
 
-    Parameters
-    ----------
-    random_state : int, RandomState instance or None
-        The parameter of the estimator.
-    before : TrainingState, default=None
-        The state of the fit that this one continues.
-    parameters : ndarray of shape (n_parameters,), default=None
-        Weights and biases of that fit.
-    is_stream : bool, default=False
-        Whether this is a call of `partial_fit`.
-
-    Returns
-    -------
-    TrainingState
+    `random_state` is the parameter of the estimator; `before` and `parameters` are the state of the fit that this one
+    continues, and its weights and biases.
     """
     seed = seed_kept(random_state)
     if before is None:

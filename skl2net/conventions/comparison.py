@@ -29,14 +29,8 @@ _QUANTITIES = {
 class Pair:
     """A pair of conventions, and what is known of the run.
 
-    Parameters
-    ----------
-    source, target : Convention
-    quantities : dict
-        Quantities of the run and settings of the optimiser; None for unknown ones.
-    loss, solver : str or None
-    schedule : bool
-        Whether the learning rate changes during training.
+    `quantities` are those of the run and the settings of the optimiser, None for unknown ones; `schedule` says whether
+    the learning rate changes during training.
     """
 
     def __init__(self, source, target, quantities, loss, solver, schedule):

@@ -869,16 +869,7 @@ _cached_network = lru_cache(maxsize=64)(Network)
 
 
 def check_range(weight, dtype, what):
-    """Refuse weights of samples whose sum cannot be computed with in a dtype.
-
-    Parameters
-    ----------
-    weight : ndarray of shape (n_samples,)
-        In double precision, not negative.
-    dtype : dtype
-    what : str
-        What the weights are.
-    """
+    """Refuse weights of samples whose sum is out of the range of a dtype. `what` says which weights they are."""
     with np.errstate(over="ignore"):
         total = weight.sum(dtype=np.float64)
     info = np.finfo(dtype)

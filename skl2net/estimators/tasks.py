@@ -11,19 +11,8 @@ from skl2net._sklearn_private import callbacks_of
 class FitTasks:
     """The tasks of one fit of a network. Making it begins the fit; without callbacks, nothing happens.
 
-    Parameters
-    ----------
-    estimator : L2NetClassifier or L2NetRegressor
-        The estimator that is fitted.
-    fitted : L2NetClassifier or L2NetRegressor
-        A copy of it, with what validation recorded.
-    plan : Plan
-    name : str
-        Name of the task of the fit.
-    X, y : array-like
-        Training data as the user passed them.
-    metadata : dict or None
-        Sample weights as the user passed them.
+    `fitted` is a copy of the `estimator`, with what validation recorded; `X`, `y` and `metadata`, the sample weights,
+    are what the user passed.
     """
 
     def __init__(self, estimator, fitted, plan, *, name, X, y, metadata):
