@@ -47,6 +47,7 @@ autosummary_context = {
 }
 numpydoc_show_class_members = False
 
+suppress_warnings = ["sphinx_gallery.duplicate_filename"]  # benchmarks are ignored, but not by this check
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",

@@ -119,8 +119,8 @@ def fit_network(plan, start, watch):
     Cancelled
         If `watch` says that the result is no longer needed.
     KeyboardInterrupt
-        If training is interrupted before the first iteration is finished. If it is interrupted later, the last finished
-        iteration is returned, with a warning.
+        If training is interrupted before the first iteration is finished, or while the posterior is computed. If it is
+        interrupted in between, the last finished iteration is returned, with a warning.
     """
     problem, solver = plan.problem, plan.solver
     problem = replace(problem, task=replace(problem.task, is_cancelled=watch.is_cancelled))
