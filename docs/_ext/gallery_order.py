@@ -11,6 +11,7 @@ ORDER = [
     "uncertainty",
     "node_sweep",
     "tabular_search",
+    "quantiles",
     "callbacks",
     "drifting_stream",
     "particle_swarm",

@@ -27,7 +27,8 @@ processes, 1.5 and 2.5 times for T = 1, 2 and 3 times for T = 2. "Fair share" is
 divided by this number: 1 is fair, more is lost where threads wait for each other, and less is possible, since systems
 favour threads that sleep now and then.
 
-The last table has fits in processes of their own (`fresh_process.py`): the import, the first fit, and the memory.
+Then skl2net's losses of a regression on the inputs of some workloads. The last table has fits in processes of their own
+(`fresh_process.py`): the import, the first fit, and the memory.
 
 How to read the first table: a ratio is the peer's time divided by ours, so more than 1 means that skl2net is faster.
 (The ratios that this project set out to reach are in the JSON file.) "Products" is the time that NumPy needs for the
@@ -53,6 +54,7 @@ import warnings
 from pathlib import Path
 from statistics import median
 
+import numpy as np
 import threadpoolctl
 from limit import Products, peak_gigaflops
 from peers import PEERS, Skl2net, from_threads
@@ -60,7 +62,8 @@ from sklearn.exceptions import ConvergenceWarning
 from workloads import PREDICT, TOLERANCE, WORKLOADS
 
 import skl2net
-from skl2net import engines
+from skl2net import L2NetRegressor, engines
+from skl2net.losses import REGRESSION_LOSSES
 
 SHORT = 0.1  # seconds below which a run is repeated
 BUSY = "import os; parent = os.getppid()\nwhile os.getppid() == parent: pass"
@@ -78,6 +81,8 @@ CONTENDED = (
     "predict-1",
     "predict-100",
 )
+# workloads on whose inputs the losses of a regression are compared
+LOSSES = ("iris", "digits", "20000x100")
 # workload and solver of the fits in processes of their own, in float32
 FRESH = (
     ("digits", "adam"),
@@ -220,6 +225,27 @@ def in_fresh_process(library, workload, solver, quick):
     return {"workload": workload, "solver": solver, "library": library, **json.loads(done.stdout)}
 
 
+def time_losses(workload, repeats):
+    """Time the fits of a regression by Adam, in float32, under each loss: seconds by name.
+
+    Hidden units are tanh: how many rectified ones end up constant, with subnormal weights, depends on the loss.
+    """
+    case = next(workload.cases())
+    y = np.abs(case.X @ np.random.default_rng(0).standard_normal(case.X.shape[1]).astype(case.dtype))
+    settings = {"batch_size": case.batch_size, "max_iter": case.n_iter, "quantile": 0.9, "random_state": 0}
+    nets = {loss: L2NetRegressor(workload.hidden, "tanh", loss=loss, **settings) for loss in REGRESSION_LOSSES}
+    seconds = {loss: [] for loss in nets}
+    for _ in range(repeats):
+        for loss, net in nets.items():
+            seconds[loss].append(timed(lambda net=net: net.fit(case.X, y))[0])
+    return {
+        "workload": workload.name,
+        "network": "-".join(map(str, (case.X.shape[1], *workload.hidden, 1))),
+        "batch_size": case.batch_size,
+        "seconds": {loss: median(times) for loss, times in seconds.items()},
+    }
+
+
 def agree(result, own, dtype):
     """Whether two libraries did the same work: as many iterations, and the same loss."""
     same_loss = math.isclose(result["loss"], own["loss"], rel_tol=TOLERANCE[dtype], abs_tol=1e-12)
@@ -262,6 +288,9 @@ def markdown(report):
     for n, rows in report["contended"].items():
         parts.append(f"Beside {n} busy processes:")
         parts.append(_contended_table(rows, names[1:], quiet, int(n), report["machine"]["cores"]))
+    if report["losses"]:
+        parts.append("The losses of a regression; those beside the squared error as multiples of its time:")
+        parts.append(_losses_table(report["losses"]))
     if report["fresh"]:
         parts.append("In processes of their own:")
         parts.append(_fresh_table(report["fresh"]))
@@ -318,6 +347,18 @@ def _contended_table(rows, peers, quiet, n_busy, n_processors):
         share = f"{fair_share(own, before, n_busy, n_processors):.2g}" if before else ""
         cells = _cells(row)
         lines.append(_line([*cells[:3], _duration(own["median_seconds"]), share, *ratios]))
+    return "\n".join(lines)
+
+
+def _losses_table(rows):
+    squared_error, *others = rows[0]["seconds"]
+    header = ["workload", squared_error, *others]
+    lines = [_line(header), _line(["---"] * len(header))]
+    for row in rows:
+        seconds = row["seconds"]
+        ratios = [f"{seconds[loss] / seconds[squared_error]:.2f}" for loss in others]
+        name = f"{row['workload']} ({row['network']}, batch {row['batch_size']})"
+        lines.append(_line([name, _duration(seconds[squared_error]), *ratios]))
     return "\n".join(lines)
 
 
@@ -386,12 +427,18 @@ def main(workloads, peers, contended, repeats, quick, markdown_path, json_path):
     installed = [PEERS[name] for name in peers if importlib.util.find_spec(PEERS[name].module)]
     warm_up([Skl2net(), *installed])
     repeats = 1 if quick else repeats
-    report = {"machine": machine(installed), "tolerance": TOLERANCE, "rows": [], "contended": {}, "fresh": []}
+    report = {"machine": machine(installed), "tolerance": TOLERANCE, "rows": [], "contended": {}}
     report["rows"] = rows_of(workloads, installed, repeats, quick)
     for n in contended:
         with busy_processes(n):
             chosen = [name for name in CONTENDED if name in workloads]
             report["contended"][str(n)] = rows_of(chosen, installed, min(repeats, FEWEST), quick, few=True)
+    report["losses"] = [
+        time_losses(WORKLOADS[name].quick() if quick else WORKLOADS[name], repeats)
+        for name in LOSSES
+        if name in workloads
+    ]
+    report["fresh"] = []
     for workload, solver in FRESH:
         for library in [Skl2net(), *installed]:
             takes_part = library.name in (Skl2net.name, *WORKLOADS[workload].peers)

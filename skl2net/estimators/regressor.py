@@ -73,8 +73,9 @@ class L2NetRegressor(RegressorMixin, BaseL2Net):
         Whether `fit` centres each target and divides it by its standard deviation, both weighted by `sample_weight`.
         Fitting ``a * y + b`` then gives ``a * f + b``. `coefs_`, `intercepts_`, `predict` and exported networks are in
         the units of `y`. `alpha`, losses, curves (that of :math:`\sum w^2` included) and `swarm_` are in standard
-        units. `partial_fit` keeps the mean and the standard deviation of its first call. Ignored when
-        ``loss="poisson"``.
+        units. `partial_fit` keeps the mean and the standard deviation of its first call. With "absolute_error", "huber"
+        and "quantile", median and median distance from it take their places, on which outliers have little influence.
+        Ignored when ``loss="poisson"``.
 
     See Also
     --------

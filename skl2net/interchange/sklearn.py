@@ -100,6 +100,11 @@ def to_sklearn(net):
             lost.append(f"learning_rate={net.learning_rate!r} (learning_rate='constant' there)")
     if net.early_stopping and net.scoring != "score" and net.solver != "lbfgs":
         lost.append(f"scoring={net.scoring!r} (scoring='score' there)")
+    if kind is MLPRegressor:
+        parameters["loss"] = loss
+        if loss not in _options(kind, "loss"):
+            parameters["loss"] = "squared_error"
+            lost.append(f"loss={loss!r} (loss='squared_error' there)")
     if net._training_state.target_scale is not None:
         lost.append("targets in standard units (normalize_y=True; alpha counts in the units of `y` there)")
     if net.posterior_ is not None:
@@ -233,9 +238,9 @@ def _give_training(mlp, net):
         # it was switched on after the fit, or another score was watched
         mlp.validation_scores_, mlp.best_validation_score_ = [], -np.inf
     has_scale = net._training_state.target_scale is not None
-    is_other_loss = not is_classifier(net) and (net.n_outputs_ > 1 or has_scale)
+    is_other_loss = not is_classifier(net) and (net.n_outputs_ > 1 or has_scale or net._loss.name != mlp.loss)
     if not mlp.early_stopping and (mlp.best_loss_ is None or is_other_loss):
-        # switched off after the fit; or ours is the sum over outputs, or in standard units: not to be compared
+        # switched off after the fit; or ours is another loss, or the sum over outputs: not to be compared
         mlp.best_loss_ = np.inf
     mlp._no_improvement_count = 0
     mlp._best_coefs = [coef.copy() for coef in mlp.coefs_]

@@ -405,7 +405,9 @@ class _AlphaSearch(BaseL2Net):
         if is_regressor(self) and self.n_outputs_ > 1:
             return None
         if self._loss.name == "squared_error":
-            loss /= 2 if scale is None else 2 * scale.std[0] ** 2  # in the units of the training loss
+            loss /= 2
+        if scale is not None:
+            loss /= scale.std[0] ** self._loss.degree  # in the units of the training loss
         return HeldOut(self.data_loss_, loss, "held-out folds")
 
     def l2_report(self) -> L2Report:

@@ -9,7 +9,7 @@ from skl2net._sklearn_private import BaseScorer
 
 
 class HeldOutLoss(BaseScorer):
-    """Minus the log loss of a classifier, the mean squared error or half the mean Poisson deviance of a regressor."""
+    """Minus the log loss of a classifier; minus the mean squared error, or another loss of its fit, of a regressor."""
 
     def __init__(self):
         super().__init__(held_out_loss, -1, {}, None)
@@ -24,16 +24,19 @@ class HeldOutLoss(BaseScorer):
 def held_out_loss(net, X, y, sample_weight=None):
     """Mean loss of the predictions of a network, without the penalty, summed over labels and averaged over targets.
 
-    A class that the network has not seen counts with the smallest probability that `predict_proba` returns.
+    It is the squared error, or with other losses of a regressor these themselves, in the units of `y`. A class that the
+    network has not seen counts with the smallest probability that `predict_proba` returns.
     """
     if sample_weight is not None:
         sample_weight = np.broadcast_to(sample_weight, y.shape[:1] if hasattr(y, "shape") else len(y))
-    if is_regressor(net) and net._loss.name == "poisson":
-        raw = net._network_outputs(X, raw=True)
-        losses, _ = net._loss.value_and_derivative(raw, np.reshape(y, raw.shape), np)
-        return float(np.average(losses, weights=sample_weight)) / raw.shape[1]
-    if is_regressor(net):
+    if is_regressor(net) and net._loss.name == "squared_error":
         return float(mean_squared_error(y, net.predict(X), sample_weight=sample_weight))
+    if is_regressor(net):
+        raw, scale = net._network_outputs(X, raw=True), net._training_state.target_scale
+        unit = 1.0 if scale is None else scale.std
+        Z, Y = (np.reshape(values / unit, (-1, 1)) for values in (raw, np.reshape(y, raw.shape)))
+        losses = np.reshape(net._loss.value_and_derivative(Z, Y, np)[0], raw.shape) * unit**net._loss.degree
+        return float(np.average(losses.mean(axis=1), weights=sample_weight))
     y, P = y.toarray() if sp.issparse(y) else np.asarray(y), net.predict_proba(X)
     if y.ndim == 2 and y.shape[1] > 1:
         losses = -np.log(np.where(y > 0, P, 1 - P)).sum(axis=1)

@@ -382,6 +382,16 @@ def test_the_optimiser_of_targets_in_standard_units_is_not_that_of_others(solver
     mlp.partial_fit(X, TARGETS["one output"])
 
 
+@pytest.mark.parametrize("task", ["one output", "two outputs"])
+@pytest.mark.parametrize("loss", ["absolute_error", "huber", "quantile"])
+def test_to_sklearn_keeps_the_predictions_of_losses_that_it_lacks(loss, task):
+    net = fit(L2NetRegressor((5,), loss=loss, quantile=0.9, max_iter=5, random_state=0), X, TARGETS[task])
+    with pytest.warns(UserWarning, match=rf"loss='{loss}' \(loss='squared_error' there\)"):
+        mlp = net.set_params(loss="poisson").to_sklearn()
+    assert_same_outputs(net, mlp)
+    mlp.partial_fit(X, TARGETS[task])
+
+
 def test_another_loss_is_refused():
     net = fitted(L2NetClassifier, "multiclass", "sgd", loss="squared_error")
     with pytest.raises(ValueError, match="log loss only"):

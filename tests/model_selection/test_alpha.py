@@ -17,9 +17,18 @@ import pytest
 import scipy.sparse as sp
 import sklearn
 from cases import SOLVER_MODES, classes, converging_or_not, fit, flat, iterating_method, regression
+from scipy.special import huber
 from sklearn.base import clone
 from sklearn.exceptions import FitFailedWarning
-from sklearn.metrics import get_scorer, log_loss, make_scorer, mean_poisson_deviance, mean_squared_error
+from sklearn.metrics import (
+    get_scorer,
+    log_loss,
+    make_scorer,
+    mean_absolute_error,
+    mean_pinball_loss,
+    mean_poisson_deviance,
+    mean_squared_error,
+)
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -294,6 +303,30 @@ def test_the_held_out_loss_of_counts_is_half_the_poisson_deviance(n_outputs):
         deviances = [mean_poisson_deviance(y, p, sample_weight=weight[test]) for y, p in zip(truth, P.T, strict=True)]
         assert found.scores_[0, j] == pytest.approx(-np.mean(deviances) / 2, rel=1e-9)
     told = f"on held-out folds {-found.best_score_:.4g}"
+    assert (told in " ".join(found.l2_report().remarks)) == (n_outputs == 1)
+
+
+@pytest.mark.parametrize("n_outputs", [1, 2])
+@pytest.mark.parametrize("loss", ["absolute_error", "quantile", "huber"])
+def test_the_held_out_loss_is_that_of_the_fit_in_the_units_of_the_targets(loss, n_outputs):
+    X, Y = regression(60, n_outputs=n_outputs)
+    Y, weight, folds = 1000 * Y, np.random.default_rng(0).uniform(0.1, 3, 60), KFold(3)
+    parameters = {"loss": loss, "quantile": 0.8}
+    found = fit(small(L2NetRegressorCV, alphas=ALPHAS, cv=folds, **parameters), X, Y, sample_weight=weight)
+    for j, (training, test) in enumerate(folds.split(X)):
+        net = small(L2NetRegressor, alpha=ALPHAS[0], **parameters)
+        fit(net, X[training], Y[training], sample_weight=weight[training])
+        y, p, weights = Y[test], net.predict(X[test]), {"sample_weight": weight[test]}
+        if loss == "absolute_error":
+            expected = mean_absolute_error(y, p, **weights)
+        elif loss == "quantile":
+            expected = mean_pinball_loss(y, p, alpha=0.8, **weights)
+        else:
+            losses = huber(1.35 * net._training_state.target_scale.std, (y - p).reshape(-1, n_outputs))
+            expected = np.average(losses.mean(axis=1), weights=weight[test])
+        assert found.scores_[0, j] == pytest.approx(-expected, rel=1e-9)
+    in_standard_units = -found.best_score_ / found._training_state.target_scale.std[0] ** (1 + (loss == "huber"))
+    told = f"on held-out folds {in_standard_units:.4g}"
     assert (told in " ".join(found.l2_report().remarks)) == (n_outputs == 1)
 
 

@@ -125,6 +125,18 @@ def test_the_node_sweep_finds_what_the_grid_finds_with_fewer_fits():
 
 
 @pytest.mark.long
+def test_quantiles_have_their_shares_of_new_points_and_outliers_harm_the_squared_error_alone():
+    pytest.importorskip("matplotlib")
+    output = run("quantiles.py")
+    shares = re.findall(r"quantile ([\d.]+) +new points below +([\d.]+)%", output)
+    assert [float(share) / 100 for _, share in shares] == pytest.approx([float(q) for q, _ in shares], abs=0.03)
+    errors = re.findall(r"(squared_error|huber|absolute_error) +([\d.]+) +([\d.]+)", output)
+    rise = {loss: float(outliers) / float(clean) for loss, clean, outliers in errors}
+    assert rise["squared_error"] > 5
+    assert max(rise["huber"], rise["absolute_error"]) < 1.1
+
+
+@pytest.mark.long
 def test_a_decay_with_the_timescale_of_a_concept_recovers_faster_from_its_changes():
     """After a change and in the mean, better than without L2; a much shorter timescale is worse before the next one."""
     pytest.importorskip("matplotlib")
