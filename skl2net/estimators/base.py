@@ -296,6 +296,8 @@ class BaseL2Net(CallbackSupportMixin, BaseEstimator, ABC):
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The input data. float32 is kept, other dtypes are converted to float64; sparse input is converted to CSR.
+            The blocks of a Dask array or data frame stay on the workers of the active `dask.distributed` client;
+            "lbfgs" and "pso" support them.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             The target values: class labels, a label indicator matrix, or real numbers.
         sample_weight : array-like of shape (n_samples,), default=None

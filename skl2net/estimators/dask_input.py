@@ -59,12 +59,10 @@ def training_data(net, X, y, sample_weight, *, continues=False, is_stream=False,
     data = net._training_data(_example(X, len(targets), dtype), targets, None, continues=continues, training=training)
     if training is None and data.target_scale is not None:
         if data.loss.is_robust:
-            raise ValueError(
-                f"loss={net.loss!r} standardises targets by their median, which is no sum over blocks. Set "
-                "normalize_y=False, and divide the targets by a number about as large as their deviations."
-            )
-        _, mean, std = _Moments.combined([of_block.moments for of_block in facts])
-        scale = TargetScale(mean, np.where(std > 0, std, 1.0))
+            scale = _gathered(client, _targets_of, blocks, _robust_scale)
+        else:
+            _, mean, std = _Moments.combined([of_block.moments for of_block in facts])
+            scale = TargetScale(mean, np.where(std > 0, std, 1.0))
         data = replace(data, target_scale=scale, decoder=net._decoder(scale))
     class_weight = None if data.class_weights is None else _weights_of_targets(net, facts, data.Y)
     on_workers = without_callbacks(net)
@@ -173,6 +171,18 @@ def _facts_of(block, has_classes):
     return _Facts(len(y), n_samples, X.dtype, targets, counts, of_targets)
 
 
+def _targets_of(block):
+    _, y, weight = block
+    return y if y.ndim == 2 else y[:, np.newaxis], weight
+
+
+def _robust_scale(blocks):
+    """The scale of all targets around their median, which no numbers about blocks determine."""
+    targets, weights = zip(*blocks, strict=True)
+    weight = None if weights[0] is None else np.concatenate(weights)
+    return TargetScale.of(np.concatenate(targets), weight, is_robust=True)
+
+
 def _encoded(block, net, training, class_weight):
     """``(X, Y, sample_weight)`` of a block, encoded like other data; None if it has no samples."""
     X, y, weight = block
@@ -245,7 +255,7 @@ def _array(data, name, rows_of=None):
     if not is_dask(data):
         data = da.asarray(data)
     elif not isinstance(data, da.Array):
-        if not hasattr(data, "to_dask_array"):
+        if not hasattr(type(data), "to_dask_array"):  # an instance of Delayed has any attribute
             raise TypeError(f"`{name}` must be a Dask array or data frame, got {type(data).__name__}.")
         data = data.to_dask_array()
     if data.ndim > 1 and data.numblocks[1] > 1:
@@ -269,7 +279,7 @@ def _array(data, name, rows_of=None):
 
 def _example(X, n_rows, dtype):
     """Rows of zeros with the columns of a Dask array or data frame."""
-    if hasattr(X, "columns"):
+    if hasattr(type(X), "columns"):
         return type(X._meta)(np.zeros((n_rows, len(X.columns)), dtype), columns=X.columns)
     return sp.csr_array((n_rows, X.shape[1]), dtype=dtype)  # which takes no memory
 
@@ -337,7 +347,7 @@ def _each(client, function, items):
     return client.compute([delayed(function, pure=False)(item) for item in items])
 
 
-def _gathered(client, function, items):
-    """The results of a function of each item."""
-    results = delayed(list, pure=False)([delayed(function, pure=False)(item) for item in items])
+def _gathered(client, function, items, collect=list):
+    """The results of a function of each item, or what a worker makes of the list of them."""
+    results = delayed(collect, pure=False)([delayed(function, pure=False)(item) for item in items])
     return cluster.result(client, client.compute(results))

@@ -1,15 +1,21 @@
 """Dask arrays and data frames: a fit on a cluster is the fit in memory, predictions are lazy, and workers may die."""
 
+import os
+import signal
+import subprocess
+import sys
+import threading
 import time
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from cases import classes, distance, flat, regression
+from cases import After, classes, distance, flat, regression
 from sklearn.base import clone
 
-from skl2net import L2NetClassifier, L2NetRegressor
+from skl2net import L2NetClassifier, L2NetRegressor, ParticleSwarm
 
+dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
 distributed = pytest.importorskip("dask.distributed")
 
@@ -24,9 +30,9 @@ INDICATORS = (X[:, :3] > 0.5).astype(int)
 INDICATORS[100:150, 0] = 0
 SPARSE = X * (X > 0.5)
 
-CLASSIFIER = L2NetClassifier((4,), "tanh", solver="lbfgs", max_iter=8, random_state=0)
-REGRESSOR = L2NetRegressor((4,), "tanh", solver="lbfgs", max_iter=8, random_state=0)
-SWARM = L2NetClassifier((4,), "tanh", solver="pso", max_iter=8, random_state=0)
+CLASSIFIER = L2NetClassifier((4,), "tanh", solver="lbfgs", max_iter=5, random_state=0)
+REGRESSOR = L2NetRegressor((4,), "tanh", solver="lbfgs", max_iter=5, random_state=0)
+SWARM = L2NetClassifier((4,), "tanh", solver="pso", max_iter=5, random_state=0)
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +51,8 @@ def client(cluster):
 @pytest.fixture
 def threads_here():
     """A cluster of one worker with three threads in this process, which starts at once."""
-    options = {"n_workers": 1, "threads_per_worker": 3, "processes": False, "dashboard_address": None}
-    with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster, timeout=2) as client:
+    options = {"n_workers": 1, "threads_per_worker": 3, "processes": False, "dashboard_address": ":0"}
+    with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster, timeout=1) as client:
         yield client
 
 
@@ -84,6 +90,7 @@ def assert_same_fit(distributed, local, atol=1e-9):
         (REGRESSOR, TARGETS[:, 0], None),
         (clone(REGRESSOR).set_params(normalize_y=False), TARGETS / 1e6, WEIGHT),
         (clone(REGRESSOR).set_params(loss="poisson"), LABELS, None),
+        (clone(REGRESSOR).set_params(loss="huber"), TARGETS, WEIGHT),
     ],
 )
 @pytest.mark.usefixtures("client")
@@ -137,3 +144,270 @@ def test_the_posterior_is_that_in_memory(hidden):
     for there, here in zip(distributed.predict(on_workers(X), return_std=True), local.predict(X, True), strict=True):
         assert isinstance(there, da.Array)
         np.testing.assert_allclose(there, here, rtol=1e-7)
+
+
+# --- predictions and scores -------------------------------------------------------------------------------------------
+
+
+def never(block):
+    raise AssertionError("computed")
+
+
+@pytest.mark.parametrize("y", [LABELS.astype(str), LABELS == 1, INDICATORS], ids=["three", "two", "labels"])
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "predict_log_proba", "decision_function"])
+def test_predictions_are_lazy_and_those_in_memory(method, y):
+    net = clone(CLASSIFIER).fit(X, y)
+    lazy, expected = getattr(net, method)(on_workers(X)), getattr(net, method)(X)
+    assert (lazy.dtype, lazy.shape, lazy.chunks[0]) == (expected.dtype, expected.shape, CHUNKS)
+    assert type(lazy._meta) is type(expected)
+    computed = lazy.compute(scheduler="synchronous")
+    assert computed.dtype == expected.dtype
+    if method == "predict":
+        np.testing.assert_array_equal(computed, expected)
+    else:
+        np.testing.assert_allclose(computed, expected, rtol=1e-12)
+    getattr(net, method)(on_workers(X).map_blocks(never, dtype=X.dtype))
+
+
+@pytest.mark.parametrize("weight", [None, WEIGHT], ids=["unweighted", "weighted"])
+@pytest.mark.parametrize(
+    ("net", "y"),
+    [(CLASSIFIER, LABELS), (CLASSIFIER, INDICATORS), (REGRESSOR, TARGETS), (REGRESSOR, np.ones(N_ROWS))],
+    ids=["classes", "labels", "regression", "constant"],
+)
+def test_the_score_is_that_in_memory(net, y, weight):
+    net = clone(net).fit(X, y)
+    score = net.score(on_workers(X), on_workers(y), None if weight is None else on_workers(weight))
+    assert type(score) is float
+    assert score == pytest.approx(net.score(X, y, weight), rel=1e-9)
+
+
+def test_blocks_of_unknown_lengths_are_fitted_and_predicted(threads_here):
+    known = [on_workers(array) for array in (X, LABELS)]
+    unknown = [array[on_workers(LABELS) < 2] for array in known]
+    assert np.isnan(unknown[0].shape[0])
+    kept = LABELS < 2
+    local = clone(CLASSIFIER).fit(X[kept], LABELS[kept])
+    assert_same_fit(clone(CLASSIFIER).fit(*unknown), local)
+    np.testing.assert_array_equal(local.predict(unknown[0]), local.predict(X[kept]))
+    assert local.score(*unknown) == pytest.approx(local.score(X[kept], LABELS[kept]))
+    with pytest.raises(ValueError, match="Call compute_chunk_sizes"):
+        clone(CLASSIFIER).fit(unknown[0], known[1].rechunk(50))
+
+
+@pytest.mark.usefixtures("threads_here")
+def test_other_blocks_are_rechunked():
+    local = clone(REGRESSOR).fit(X, TARGETS)
+    by_columns = da.from_array(X, chunks=(CHUNKS, 2))
+    with pytest.warns(UserWarning, match="The blocks of `y` have other rows"):
+        assert_same_fit(clone(REGRESSOR).fit(by_columns, da.from_array(TARGETS, chunks=(40, 1))), local)
+    assert_same_fit(clone(REGRESSOR).fit(by_columns, TARGETS), local)
+    np.testing.assert_allclose(local.predict(by_columns), local.predict(X), rtol=1e-12)
+
+
+def test_data_frames_keep_the_names_of_their_columns(threads_here):
+    pandas, dd = pytest.importorskip("pandas"), pytest.importorskip("dask.dataframe")
+    frame = pandas.DataFrame(X, columns=[*"abcd"])
+    dask_frame = dd.from_pandas(frame, npartitions=4)
+    labels = pandas.Series(LABELS, name="y").map({0: "no", 1: "perhaps", 2: "yes"})
+    net, local = clone(CLASSIFIER).fit(dask_frame, dd.from_pandas(labels, npartitions=4)), clone(CLASSIFIER)
+    assert_same_fit(net, local.fit(frame, labels))
+    assert net.feature_names_in_.tolist() == [*"abcd"]
+    np.testing.assert_array_equal(net.predict(dask_frame), local.predict(frame))
+    with pytest.raises(ValueError, match="feature names should match"):
+        net.predict(dask_frame.rename(columns={"a": "e"}))
+
+
+# --- validation -------------------------------------------------------------------------------------------------------
+
+
+def with_entry(array, at, value):
+    array = array.astype(np.float64)
+    array[at] = value
+    return array
+
+
+@pytest.mark.usefixtures("threads_here")
+@pytest.mark.parametrize(
+    ("options", "arrays", "message"),
+    [
+        ({"solver": "adam"}, (X, LABELS), "Set solver='lbfgs'.*or call partial_fit with one block"),
+        ({"solver": "sgd"}, (X, LABELS), "mini-batches are drawn from all rows"),
+        ({"solver": ParticleSwarm(objective="accuracy")}, (X, LABELS), "stay on the workers.*objective=None"),
+        ({"solver": "pso", "early_stopping": True}, (X, LABELS), "Pass X_val and y_val"),
+        ({}, (with_entry(X, (110, 2), np.nan), LABELS), "Input X contains NaN"),
+        ({}, (with_entry(X, 199, np.inf), LABELS), "Input X contains infinity"),
+        ({}, (X, with_entry(LABELS, 110, np.nan)), "Input y contains NaN"),
+        ({}, (X, LABELS + 0.5), "Unknown label type"),
+        ({}, (X, LABELS, WEIGHT - 1.5), "Negative values in data passed to `sample_weight`"),
+        ({}, (X, LABELS, np.zeros(N_ROWS)), "at least one non-zero"),
+        ({"class_weight": dict.fromkeys(range(3), 0.0)}, (X, LABELS), "gives all samples a weight of zero"),
+        ({"class_weight": {0: -1.0}}, (X, LABELS), "class_weight gives the class 0 the weight -1"),
+        ({}, (np.full((N_ROWS, 4), "a"), LABELS), "could not convert string to float"),
+        ({"alpha": 1e300, "l2_mode": "penalty"}, (X, LABELS), "Training diverged"),
+    ],
+)
+def test_what_cannot_be_fitted_is_refused_and_nothing_changes(options, arrays, message):
+    net = clone(CLASSIFIER).fit(X, LABELS == 1).set_params(**options)
+    before = vars(net).copy()
+    with pytest.raises(ValueError, match=message):
+        net.fit(*map(on_workers, arrays))
+    assert vars(net).keys() == before.keys()
+    assert all(vars(net)[name] is before[name] for name in before)
+
+
+@pytest.mark.usefixtures("threads_here")
+def test_shapes_and_types_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match=r"inconsistent numbers of samples: \[200, 199\]"):
+        clone(CLASSIFIER).fit(on_workers(X), on_workers(LABELS)[:-1])
+    with pytest.raises(ValueError, match="0 sample"):
+        clone(CLASSIFIER).fit(on_workers(X)[:0], on_workers(LABELS)[:0])
+    with pytest.raises(TypeError, match="must be a Dask array or data frame, got Delayed"):
+        clone(CLASSIFIER).fit(dask.delayed(X), on_workers(LABELS))
+
+
+def test_without_a_client_it_is_said_how_to_start_one():
+    with pytest.raises(ValueError, match=r"client = dask.distributed.Client\(\), or pass X.compute\(\)"):
+        clone(CLASSIFIER).fit(on_workers(X), on_workers(LABELS))
+
+
+@pytest.mark.usefixtures("threads_here")
+def test_a_validation_set_may_be_in_memory_or_on_the_workers():
+    net = clone(SWARM).set_params(early_stopping=True, class_weight="balanced")
+    validation = {"X_val": X[:80] + 0.1, "y_val": LABELS[:80], "sample_weight_val": WEIGHT[:80]}
+    arrays = [on_workers(array) for array in (X, LABELS)]
+    local = clone(net).fit(X, LABELS, **validation)
+    assert_same_fit(clone(net).fit(*arrays, **validation), local)
+    there = {name: da.from_array(array, chunks=30) for name, array in validation.items()}
+    distributed = clone(net).fit(*arrays, **there)
+    assert_same_fit(distributed, local)
+    np.testing.assert_allclose(distributed.validation_loss_curve_, local.validation_loss_curve_, rtol=1e-9)
+    with pytest.raises(ValueError, match=r"scoring=None for the loss, or pass X_val.compute\(\)"):
+        clone(net).set_params(scoring="score").fit(*arrays, **there)
+    with pytest.raises(ValueError, match="X_val is a Dask collection, and X is not"):
+        clone(net).fit(X, LABELS, **there)
+
+
+def test_dask_is_not_imported_for_other_data():
+    script = "import sys, numpy, skl2net\nskl2net.L2NetRegressor(solver='lbfgs', max_iter=2).fit([[0], [1]], [0, 1])"
+    script += ".score([[0], [1]], [0, 1])\nassert 'dask' not in sys.modules and 'distributed' not in sys.modules"
+    subprocess.run([sys.executable, "-W", "ignore", "-c", script], check=True)
+
+
+# --- what goes wrong --------------------------------------------------------------------------------------------------
+
+
+def undisturbed(net, data):
+    """What a fit ends with that nothing happens to."""
+    return flat(clone(net).fit(*data)).tobytes()
+
+
+def wait_for_two_workers(cluster, client):
+    """Wait, and start one in the place of a worker that was killed in its first moments, which Dask may not restart."""
+    try:
+        client.wait_for_workers(2, timeout=30)
+    except TimeoutError:
+        cluster.scale(len(cluster.worker_spec) + 1)
+        client.wait_for_workers(2, timeout=120)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs a signal that cannot be caught")
+@pytest.mark.parametrize("n_kills", [2, pytest.param(20, marks=pytest.mark.long)])
+def test_a_killed_worker_costs_its_partitions_and_the_bits_are_the_same(cluster, client, n_kills):
+    pytest.importorskip("sklearn.callback", reason="callbacks came with scikit-learn 1.9")
+    random, n_before = np.random.default_rng(n_kills), 0
+    data = on_workers(X), on_workers(LABELS), on_workers(WEIGHT)
+    net = clone(CLASSIFIER).set_params(max_iter=10, tol=0)
+    expected = undisturbed(net, data)
+
+    def kill(n):
+        nonlocal n_before
+        if n in (2, 7) and n_before < n_kills:
+            wait_for_two_workers(cluster, client)
+            pid = random.choice([*client.run(os.getpid).values()])
+            threading.Timer(random.uniform(0, 0.2), os.kill, (pid, signal.SIGKILL)).start()
+            n_before += 1
+
+    while n_before < n_kills:
+        assert flat(clone(net).set_callbacks(After(kill)).fit(*data)).tobytes() == expected
+    wait_for_two_workers(cluster, client)
+
+
+def test_a_worker_that_comes_late_takes_over(threads_here):
+    pytest.importorskip("sklearn.callback", reason="callbacks came with scikit-learn 1.9")
+    data, cluster = (on_workers(X), on_workers(TARGETS)), threads_here.cluster
+    expected, first = undisturbed(REGRESSOR, data), next(iter(cluster.workers.values()))
+
+    def change_workers(n):
+        if n == 2:
+            cluster.scale(2)
+            threads_here.wait_for_workers(2)
+        elif n == 4:
+            cluster.sync(first.close, nanny=False)
+
+    assert flat(clone(REGRESSOR).set_callbacks(After(change_workers)).fit(*data)).tobytes() == expected
+    assert first.address not in threads_here.nthreads()
+
+
+def test_without_workers_a_fit_ends_after_the_time_out_of_the_client(threads_here):
+    pytest.importorskip("sklearn.callback", reason="callbacks came with scikit-learn 1.9")
+    worker = next(iter(threads_here.cluster.workers.values()))
+    net = clone(CLASSIFIER).fit(X, LABELS)
+    before = vars(net).copy()
+    net.set_callbacks(After(lambda n: n == 3 and threads_here.cluster.sync(worker.close, nanny=False) is True))
+    start = time.monotonic()
+    with pytest.raises(TimeoutError, match="has had no workers for 1 s"):
+        net.fit(on_workers(X), on_workers(LABELS))
+    assert time.monotonic() - start < 20
+    assert all(vars(net)[name] is before[name] for name in before)
+
+
+def test_ctrl_c_keeps_the_last_finished_iteration(threads_here):
+    pytest.importorskip("sklearn.callback", reason="callbacks came with scikit-learn 1.9")
+    data, net = (on_workers(X), on_workers(LABELS)), clone(CLASSIFIER).set_params(max_iter=500, tol=0)
+
+    def interrupt(n):
+        if n == 3:
+            threading.Timer(0.01, os.kill, (os.getpid(), signal.SIGINT)).start()
+
+    interrupted = clone(net).set_callbacks(After(interrupt))
+    with pytest.warns(UserWarning, match="interrupted by user"):
+        interrupted.fit(*data)
+    assert 3 <= interrupted.n_iter_ < 500
+    finished = clone(net).set_params(max_iter=interrupted.n_iter_).fit(*data)
+    np.testing.assert_array_equal(flat(interrupted), flat(finished))
+
+
+CLIENT = """
+import resource, sys
+import dask.array as da, numpy as np
+from dask.distributed import Client
+from skl2net import L2NetClassifier
+
+def block(block_info):
+    (first, last), _ = block_info[None]["array-location"]
+    return np.random.default_rng(first).random((1, 50), np.float32) + np.arange(last - first)[:, None] % np.float32(7)
+
+def fit(n_rows):
+    X = da.map_blocks(block, chunks=((n_rows,) * 6, 50), dtype=np.float32)
+    return L2NetClassifier((), solver="lbfgs", max_iter=3).fit(X, X[:, 0] > 3), X
+
+if __name__ == "__main__":
+    client = Client(sys.argv[1])
+    fit(10)
+    size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (size + 120_000_000, resource.RLIM_INFINITY))
+    net, X = fit(200_000)
+    try:
+        np.empty(X.shape, X.dtype)  # 240 MB
+    except MemoryError:
+        print(net.loss_ < net.loss_curve_[0], net.score(X, X[:, 0] > 3) > 0)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs an address space that can be limited")
+def test_the_client_has_no_room_for_the_data(cluster):
+    command = [sys.executable, "-W", "ignore", "-c", CLIENT, cluster.scheduler_address]
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
+    result = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert result.stdout == "True True\n", result.stderr

@@ -239,12 +239,13 @@ def run_script(script, directory):
 
 def test_the_code_for_data_beyond_memory_runs(tmp_path):
     pytest.importorskip("dask.array")
-    result = run_script("".join(blocks_of_page("python")[1:]), tmp_path)
+    result = run_script("".join(blocks_of_page("python")[2:]), tmp_path)
     assert result.stdout.split() == ["True", "True"], result.stderr
 
 
 @pytest.mark.long
-def test_the_code_for_a_cluster_runs(tmp_path):
+@pytest.mark.parametrize("which", [0, 1])
+def test_the_code_for_a_cluster_runs(which, tmp_path):
     pytest.importorskip("dask.distributed")
-    result = run_script(blocks_of_page("python")[0], tmp_path)
-    assert result.stdout.split() == ["True"], result.stderr
+    result = run_script(blocks_of_page("python")[which], tmp_path)
+    assert result.stdout in blocks_of_page("text"), result.stderr
