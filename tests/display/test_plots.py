@@ -243,7 +243,7 @@ def test_pipelines_and_searches_are_plotted_as_what_is_in_them(plt):
     assert L2PathDisplay.from_estimator(make_pipeline(path)).scores is path.scores_
     assert LossCurveDisplay.from_estimator(path).loss == path.loss_curve_
     sweep = fitted_sweep()
-    assert NodeSweepDisplay.from_estimator(make_pipeline(sweep)).history is sweep.history_
+    assert NodeSweepDisplay.from_estimator(make_pipeline(sweep)).history == sweep.history_
 
 
 def labels_of(legend):

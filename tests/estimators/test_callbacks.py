@@ -545,7 +545,7 @@ def test_progress_bar_and_scoring_monitor_work_with_every_solver(name, capsys):
 def test_without_scikit_learns_callbacks_all_else_works_and_asking_for_them_says_what_they_need():
     code = (
         "import sys, warnings; warnings.simplefilter('ignore')\n"
-        "import sklearn.callback, sklearn.model_selection, sklearn.pipeline\n"
+        "import sklearn.callback, sklearn.compose, sklearn.model_selection\n"
         "there, sys.modules['sklearn.callback'] = sys.modules['sklearn.callback'], None\n"
         "import skl2net\n"
         "sys.modules['sklearn.callback'] = there\n"
