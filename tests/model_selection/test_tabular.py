@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from sklearn import config_context
 from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold, cross_val_score
 from sklearn.utils import estimator_html_repr
@@ -197,6 +198,23 @@ def test_the_chosen_pipeline_refitted_by_hand_gives_the_same_bits():
         by_hand, FRAME, IS_HIGH, cv=StratifiedKFold(4, shuffle=True, random_state=0), scoring=search.scoring
     )
     assert search.best_score_ == scores.mean()
+
+
+@pytest.mark.parametrize("frame", [FRAME, pl.DataFrame(TABLE)], ids=["pandas", "polars"])
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_each_fold_is_preprocessed_once_for_each_encoding(frame, n_jobs, monkeypatch):
+    calls = []
+
+    def count(name, method):
+        monkeypatch.setattr(
+            ColumnTransformer, name, lambda *args, **params: calls.append(name) or method(*args, **params)
+        )
+
+    for name in ("fit_transform", "transform"):
+        count(name, getattr(ColumnTransformer, name))
+    small(n_jobs=n_jobs).fit(frame, IS_HIGH)
+    # two encodings in two folds, and the last fit
+    assert (calls.count("fit_transform"), calls.count("transform")) == (2 * 2 + 1, 2 * 2)
 
 
 def test_candidates_are_splines_or_not_and_widths_and_then_strengths():
