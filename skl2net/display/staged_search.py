@@ -119,7 +119,7 @@ class StagedSearchDisplay(Display):
         ax.set_yticks(rows, self.labels)
         ax.get_yticklabels()[self.winner].set_color(VERMILION)
         ax.invert_yaxis()
-        ax.margins(x=0.05)
+        ax.use_sticky_edges = False  # bars that end at 0 leave room for the star there
         ax.set_xlabel("Mean score minus that of the winner" + (", and standard error" if has_errors else ""))
 
 
