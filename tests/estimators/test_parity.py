@@ -228,7 +228,7 @@ def test_parameters_have_scikit_learns_names_and_defaults(pair):
     assert {name: ours[name] for name in theirs if name not in own} == {
         name: value for name, value in theirs.items() if name not in own
     }
-    assert set(ours) - set(theirs) <= own | {"loss"}
+    assert set(ours) - set(theirs) <= own | {"loss", "quantile", "scoring", "posterior"}
 
 
 @pytest.mark.parametrize("pair", [(L2NetClassifier, MLPClassifier), (L2NetRegressor, MLPRegressor)])
