@@ -114,12 +114,11 @@ class StagedSearchDisplay(Display):
         self.bars_ = ax.barh(
             rows, self.differences, xerr=self.errors if has_errors else None, color=colours, ecolor=GREY, capsize=3
         )
-        (self.winner_,) = ax.plot(0, self.winner, marker="*", markersize=14, color=VERMILION, linestyle="none")
+        (self.winner_,) = ax.plot(0, self.winner, "*", markersize=14, color=VERMILION, clip_on=False, zorder=3)
         ax.axvline(0, color=GREY, linewidth=1)
         ax.set_yticks(rows, self.labels)
         ax.get_yticklabels()[self.winner].set_color(VERMILION)
         ax.invert_yaxis()
-        ax.use_sticky_edges = False  # bars that end at 0 leave room for the star there
         ax.set_xlabel("Mean score minus that of the winner" + (", and standard error" if has_errors else ""))
 
 
