@@ -48,7 +48,14 @@ from skl2net.hints import (
 from skl2net.l2 import PENALTIES, L2Rule, check_rule
 from skl2net.losses import ClassificationLoss, RegressionLoss
 from skl2net.model_selection.held_out_loss import HeldOutLoss
-from skl2net.model_selection.search import Search, checked_alphas, split_scores, standard_error, task_of
+from skl2net.model_selection.search import (
+    Search,
+    check_in_memory,
+    checked_alphas,
+    split_scores,
+    standard_error,
+    task_of,
+)
 from skl2net.report import HeldOut, L2Report
 from skl2net.solvers.schedules import LearningRate
 from skl2net.solvers.swarm import ParticleSwarm
@@ -313,6 +320,7 @@ class _AlphaSearch(BaseL2Net):
             If some fits cannot be scored, or if the scorer does not support `sample_weight`.
         """
         raise_for_params(params, self, "fit")
+        check_in_memory(X)
         check_sparse(X, with_csr=True)
         net = self._net()
         if net.random_state is None or net.random_state is np.random:  # all networks draw the same numbers

@@ -15,10 +15,19 @@ from sklearn.utils.metadata_routing import get_routing_for_object, process_routi
 from sklearn.utils.validation import indexable
 
 from skl2net._sklearn_private import BaseSearchCV, routing_enabled
-from skl2net.estimators.base import BaseL2Net
+from skl2net.estimators.base import BaseL2Net, is_dask
 from skl2net.estimators.sparse_input import check_sparse
 from skl2net.hints import MatrixLike
 from skl2net.search_threads import SearchThreads
+
+
+def check_in_memory(X):
+    """Refuse Dask collections: folds of their rows would move between the workers."""
+    if is_dask(X):
+        raise ValueError(
+            "The searches of skl2net take data in memory. Pass X.compute() and y.compute(), or a sample of the rows, "
+            "or use GridSearchCV of scikit-learn, which fits one candidate after the other on the cluster."
+        )
 
 
 class Search(BaseSearchCV):
@@ -50,6 +59,7 @@ class Search(BaseSearchCV):
             If the search is interrupted. The search is left unchanged.
         """
         self._validate_params()
+        check_in_memory(X)
         check_sparse(X, with_csr=True)
         check_sparse(y, with_csr=True, name="y")
         X, y = indexable(X, y)

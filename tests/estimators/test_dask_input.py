@@ -12,8 +12,9 @@ import pytest
 import scipy.sparse as sp
 from cases import After, classes, distance, flat, regression
 from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
 
-from skl2net import L2NetClassifier, L2NetRegressor, ParticleSwarm
+from skl2net import L2NetClassifier, L2NetClassifierCV, L2NetRegressor, NodeSweepCV, ParticleSwarm
 
 dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
@@ -30,9 +31,9 @@ INDICATORS = (X[:, :3] > 0.5).astype(int)
 INDICATORS[100:150, 0] = 0
 SPARSE = X * (X > 0.5)
 
-CLASSIFIER = L2NetClassifier((4,), "tanh", solver="lbfgs", max_iter=5, random_state=0)
-REGRESSOR = L2NetRegressor((4,), "tanh", solver="lbfgs", max_iter=5, random_state=0)
-SWARM = L2NetClassifier((4,), "tanh", solver="pso", max_iter=5, random_state=0)
+CLASSIFIER = L2NetClassifier((4,), "tanh", solver="lbfgs", max_iter=3, random_state=0)
+REGRESSOR = L2NetRegressor((4,), "tanh", solver="lbfgs", max_iter=3, random_state=0)
+SWARM = L2NetClassifier((4,), "tanh", solver="pso", max_iter=3, random_state=0)
 
 
 @pytest.fixture(scope="module")
@@ -266,6 +267,17 @@ def test_shapes_and_types_that_do_not_fit_are_refused():
         clone(CLASSIFIER).fit(dask.delayed(X), on_workers(LABELS))
 
 
+@pytest.mark.usefixtures("threads_here")
+def test_a_grid_search_takes_dask_arrays_and_our_searches_do_not():
+    net = clone(CLASSIFIER).set_params(max_iter=2)
+    grid, local = (GridSearchCV(net, {"alpha": [1.0, 10.0]}, cv=2, refit=False) for _ in range(2))
+    scores = grid.fit(on_workers(X), on_workers(LABELS)).cv_results_["mean_test_score"]
+    np.testing.assert_allclose(scores, local.fit(X, LABELS).cv_results_["mean_test_score"])
+    for search in (L2NetClassifierCV(), NodeSweepCV(net)):
+        with pytest.raises(ValueError, match="searches of skl2net take data in memory"):
+            search.fit(on_workers(X), on_workers(LABELS))
+
+
 def test_without_a_client_it_is_said_how_to_start_one():
     with pytest.raises(ValueError, match=r"client = dask.distributed.Client\(\), or pass X.compute\(\)"):
         clone(CLASSIFIER).fit(on_workers(X), on_workers(LABELS))
@@ -317,12 +329,12 @@ def test_a_killed_worker_costs_its_partitions_and_the_bits_are_the_same(cluster,
     pytest.importorskip("sklearn.callback", reason="callbacks came with scikit-learn 1.9")
     random, n_before = np.random.default_rng(n_kills), 0
     data = on_workers(X), on_workers(LABELS), on_workers(WEIGHT)
-    net = clone(CLASSIFIER).set_params(max_iter=10, tol=0)
+    net = clone(CLASSIFIER).set_params(max_iter=6, tol=0)
     expected = undisturbed(net, data)
 
     def kill(n):
         nonlocal n_before
-        if n in (2, 7) and n_before < n_kills:
+        if n in (2, 4) and n_before < n_kills:
             wait_for_two_workers(cluster, client)
             pid = random.choice([*client.run(os.getpid).values()])
             threading.Timer(random.uniform(0, 0.2), os.kill, (pid, signal.SIGKILL)).start()
@@ -336,23 +348,24 @@ def test_a_killed_worker_costs_its_partitions_and_the_bits_are_the_same(cluster,
 def test_a_worker_that_comes_late_takes_over(threads_here):
     pytest.importorskip("sklearn.callback", reason="callbacks came with scikit-learn 1.9")
     data, cluster = (on_workers(X), on_workers(TARGETS)), threads_here.cluster
-    expected, first = undisturbed(REGRESSOR, data), next(iter(cluster.workers.values()))
+    net, first = clone(REGRESSOR).set_params(max_iter=5), next(iter(cluster.workers.values()))
+    expected = undisturbed(net, data)
 
     def change_workers(n):
         if n == 2:
             cluster.scale(2)
             threads_here.wait_for_workers(2)
-        elif n == 4:
+        elif n == 3:
             cluster.sync(first.close, nanny=False)
 
-    assert flat(clone(REGRESSOR).set_callbacks(After(change_workers)).fit(*data)).tobytes() == expected
+    assert flat(net.set_callbacks(After(change_workers)).fit(*data)).tobytes() == expected
     assert first.address not in threads_here.nthreads()
 
 
 def test_without_workers_a_fit_ends_after_the_time_out_of_the_client(threads_here):
     pytest.importorskip("sklearn.callback", reason="callbacks came with scikit-learn 1.9")
     worker = next(iter(threads_here.cluster.workers.values()))
-    net = clone(CLASSIFIER).fit(X, LABELS)
+    net = clone(CLASSIFIER).set_params(max_iter=9).fit(X, LABELS)
     before = vars(net).copy()
     net.set_callbacks(After(lambda n: n == 3 and threads_here.cluster.sync(worker.close, nanny=False) is True))
     start = time.monotonic()
@@ -378,6 +391,29 @@ def test_ctrl_c_keeps_the_last_finished_iteration(threads_here):
     np.testing.assert_array_equal(flat(interrupted), flat(finished))
 
 
+@pytest.mark.long
+@pytest.mark.parametrize(("limits", "n_rows"), [(("800MB", "400MB"), 50_000), (("400MB",), 1_500_000)])
+def test_the_memory_of_workers_may_differ_and_may_not_suffice(limits, n_rows):
+    def block(block_info):
+        (first, last), _ = block_info[None]["array-location"]
+        return np.ones((last - first, 50)) * np.arange(last - first)[:, np.newaxis] % 7
+
+    workers = {
+        name: {"cls": distributed.Nanny, "options": {"nthreads": 1, "memory_limit": limit, "dashboard": False}}
+        for name, limit in enumerate(limits)
+    }
+    scheduler = {"cls": distributed.Scheduler, "options": {"dashboard": False, "dashboard_address": ":0"}}
+    array, net = da.map_blocks(block, chunks=((n_rows,) * 4, 50), dtype=np.float64), clone(CLASSIFIER)
+    with distributed.SpecCluster(workers=workers, scheduler=scheduler) as cluster, distributed.Client(cluster):
+        if len(limits) == 2:
+            X = array.compute(scheduler="threads")
+            assert_same_fit(net.fit(array, array[:, 0] > 3), clone(net).fit(X, X[:, 0] > 3))
+        else:
+            with pytest.raises(distributed.scheduler.KilledWorker):
+                net.fit(array, array[:, 0] > 3)
+            assert not hasattr(net, "coefs_")
+
+
 CLIENT = """
 import resource, sys
 import dask.array as da, numpy as np
@@ -396,10 +432,10 @@ if __name__ == "__main__":
     client = Client(sys.argv[1])
     fit(10)
     size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (size + 120_000_000, resource.RLIM_INFINITY))
-    net, X = fit(200_000)
+    resource.setrlimit(resource.RLIMIT_AS, (size + 80_000_000, resource.RLIM_INFINITY))
+    net, X = fit(120_000)
     try:
-        np.empty(X.shape, X.dtype)  # 240 MB
+        np.empty(X.shape, X.dtype)  # 144 MB
     except MemoryError:
         print(net.loss_ < net.loss_curve_[0], net.score(X, X[:, 0] > 3) > 0)
 """
