@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial, reduce
 from operator import add
 
+import dask
 import numpy as np
 from dask import delayed
 from distributed import Client, Future
@@ -83,7 +84,9 @@ class ClusterSession(Session):
         while len(parts) > 1:
             groups = [parts[i : i + ADDED_AT_ONCE] for i in range(0, len(parts), ADDED_AT_ONCE)]
             parts = [delayed(_added, pure=False)(group) for group in groups]
-        return result(X.client, X.client.compute(parts[0]), self.task.raise_if_cancelled)
+        with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 TiB"}):  # of the parameters
+            total = X.client.compute(parts[0])
+        return result(X.client, total, self.task.raise_if_cancelled)
 
     @cached_property
     def _task_of_workers(self):
