@@ -23,7 +23,7 @@ from skl2net import L2NetRegressor, StagedSearchDisplay, make_tabular_search
 # Thresholds
 # ----------
 # In this made-up table, the price of a flat depends on thresholds: the price of a square metre falls beyond 60 m², and
-# flats of certain years are cheap. It has numbers, words, truth values and gaps.
+# flats of certain years are cheap. It has numbers, strings, booleans and missing values.
 
 rng = np.random.default_rng(0)
 n = 900

@@ -52,8 +52,8 @@ for ax in axes.flat:
 plt.show()
 
 # %%
-# Do the intervals hold what they promise?
-# ----------------------------------------
+# Coverage of the intervals
+# -------------------------
 # With several features, the display shows the predictions for other samples, and how many are within their intervals.
 
 X, y = load_diabetes(return_X_y=True)

@@ -85,8 +85,8 @@ def check_posterior(problem, solver):
         )
     if not loss.has_curvature:
         raise ValueError(
-            f"posterior=True needs a loss with a second derivative, and loss={loss.name!r} has none. Use another loss, "
-            "or conformal intervals, which hold for any network."
+            f"posterior=True needs a loss with a second derivative, and loss={loss.name!r} has none. Use "
+            "'squared_error' or 'poisson', or conformal intervals, which every network can have."
         )
     n = min(problem.n_rows * problem.network.layer_sizes[-1], n_parameters)
     n_bytes = 8 * (n * n if n == n_parameters else n * (n + n_parameters))
