@@ -27,6 +27,7 @@ from skl2net.model_selection.held_out_loss import HeldOutLoss
 from skl2net.model_selection.staged import StagedSearchCV
 
 _N_KNOTS, _N_KNOTS_FEW_ROWS = 16, 6
+_FEW_VALUES = 4  # of a column that has no splines
 _ROWS_PER_KNOT = 10
 _MAX_CATEGORIES = 64  # of a column that is one-hot encoded
 _MIN_FREQUENCY = 5  # of a category with a weight of its own: as many rows as the prior counts for
@@ -90,7 +91,7 @@ def make_tabular_search(
 
     - Numeric columns: missing values are imputed with the median, and indicated by columns of their own. All is
       standardised, the splines too. The splines are piecewise linear, with 16 knots at quantiles, or 6 below 160 rows.
-      Columns with at most 16 values have none, nor do tables with less than 60 rows.
+      Columns with at most 4 values have none, nor do tables with less than 60 rows.
     - Booleans, strings and categories are one-hot encoded. A missing value is a category. Categories with fewer than 5
       rows share a column, which those that are unknown in predictions share too.
     - Strings with more than 64 values are replaced by the mean of the target, by
@@ -183,7 +184,7 @@ class NumericColumns:
         for key, values in _numeric_columns(X):
             n_values = len(np.unique(values[~np.isnan(values)]))
             n_knots = _N_KNOTS if len(values) >= _ROWS_PER_KNOT * _N_KNOTS else _N_KNOTS_FEW_ROWS
-            if n_values <= _N_KNOTS or len(values) < _ROWS_PER_KNOT * n_knots:
+            if n_values <= _FEW_VALUES or len(values) < _ROWS_PER_KNOT * n_knots:
                 n_knots = 0
             if n_values > 1 and n_knots == self.n_knots:
                 found.append(key)

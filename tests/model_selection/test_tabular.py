@@ -23,7 +23,7 @@ N = 160
 RNG = np.random.default_rng(0)
 TABLE = {
     "number": RNG.normal(size=N),
-    "grade": RNG.integers(0, 5, N),
+    "grade": RNG.integers(0, 4, N),
     "gap": np.where(RNG.random(N) < 0.2, np.nan, RNG.gamma(2, size=N)),
     "colour": RNG.choice(["red", "green", "blue"], N),
     "flag": RNG.random(N) < 0.3,
@@ -99,7 +99,7 @@ def n_splines(n_rows, n_values):
 
 def test_splines_have_fewer_knots_for_fewer_rows_and_columns_of_few_values_have_none():
     assert [n_splines(n, n) for n in (59, 60, 159, 160, 1000)] == [0, 6, 6, 16, 16]
-    assert [n_splines(1000, n) for n in (2, 16, 17)] == [0, 0, 16]
+    assert [n_splines(1000, n) for n in (2, 4, 5)] == [0, 0, 16]
 
 
 def test_arrays_are_numeric_and_lists_too():
