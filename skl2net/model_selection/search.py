@@ -11,6 +11,7 @@ from joblib import parallel_config
 from joblib.parallel import ThreadingBackend, get_active_backend
 from sklearn.base import is_classifier
 from sklearn.model_selection import check_cv
+from sklearn.utils import assert_all_finite
 from sklearn.utils.metadata_routing import get_routing_for_object, process_routing
 from sklearn.utils.validation import indexable
 
@@ -54,7 +55,8 @@ class Search(BaseSearchCV):
         Raises
         ------
         ValueError
-            If a parameter is invalid, or if no candidate can be fitted. The search is left unchanged.
+            If a parameter is invalid, `y` has values that are not finite, or no candidate can be fitted. The search is
+            left unchanged.
         KeyboardInterrupt
             If the search is interrupted. The search is left unchanged.
         """
@@ -63,6 +65,8 @@ class Search(BaseSearchCV):
         check_sparse(X, with_csr=True)
         check_sparse(y, with_csr=True, name="y")
         X, y = indexable(X, y)
+        if y is not None:
+            assert_all_finite(y, input_name="y")  # once, and not as the failure of every fit
         before = vars(self).copy()
         try:
             splits = self._splits(X, y, params)

@@ -85,6 +85,12 @@ def test_with_a_single_split_only_equal_scores_tie():
 
 
 @pytest.mark.filterwarnings("ignore:One or more of the test scores")
+def test_missing_targets_are_refused_before_any_fit():
+    search = StagedSearchCV(L2NetRegressor((2,)), [{"alpha": [10, 1]}])
+    with pytest.raises(ValueError, match="Input y contains NaN"):
+        search.fit(X, np.where(Y == 0, np.nan, Y))
+
+
 def test_a_candidate_that_fails_does_not_win():
     with pytest.warns(FitFailedWarning, match="8 fits failed"):
         search = scored(lambda a, b: a, [{"fails": [True, False], "a": [0, 1]}, {"fails": [False], "b": [0, 1]}])
