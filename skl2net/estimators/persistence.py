@@ -22,6 +22,7 @@ from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.preprocessing import LabelBinarizer
 
 from skl2net._version import __version__
+from skl2net.activations import ACTIVATIONS
 from skl2net.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES
 from skl2net.solvers.curves import Curve
 from skl2net.solvers.gradient import GradientState
@@ -120,7 +121,7 @@ def restored(state, kind):
             losses = {name: of_kinds[labels["kind"]] for name, of_kinds in CLASSIFICATION_LOSSES.items()}
         if _TRAINING in state:
             network = dict(state.pop(_NETWORK))
-            state["_activation"], loss = network.pop("activation"), losses[network.pop("loss")]
+            loss, state["_activation"] = losses[network.pop("loss")], ACTIVATIONS[network.pop("activation")].name
             state["_loss"] = _record(network, type(loss), _NETWORK)
             state["_training_state"] = _record(state.pop(_TRAINING), TrainingState, _TRAINING)
             state["coefs_"], state["intercepts_"] = _views(state["coefs_"], state["intercepts_"])

@@ -165,7 +165,12 @@ def _text(*steps):
 
 
 def _function(function):
-    return FunctionTransformer(function, feature_names_out="one-to-one")
+    return FunctionTransformer(function, feature_names_out=_same_names)
+
+
+def _same_names(_, names):
+    """Names of the features of one column each. Unlike "one-to-one", an error before `fit`, which notebooks expect."""
+    return list(names)
 
 
 def _expansion():

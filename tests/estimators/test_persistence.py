@@ -351,6 +351,13 @@ def test_a_missing_part_without_a_default_is_refused_by_name(name):
             load(net, without_leaf(net.__getstate__(), path))
 
 
+@pytest.mark.parametrize("part", ["activation", "loss"])
+def test_an_unknown_function_is_refused_by_name(part):
+    net, _, _ = fitted("adam")
+    with pytest.raises(ValueError, match="broken: it has no 'swish'"):
+        load(net, with_leaf(net.__getstate__(), ("_skl2net_network", part), "swish"))
+
+
 OF_TRAINING = (
     "coefs_", "intercepts_", "_skl2net_training", "_skl2net_network", "_skl2net_labels", "n_layers_", "n_outputs_",
 )  # fmt: skip

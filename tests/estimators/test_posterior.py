@@ -150,9 +150,13 @@ def test_copies_and_files_have_it(n_rows):
 
 def test_a_broken_file_is_refused_by_the_name_of_the_part():
     state = fitted().__getstate__()
-    state["_skl2net_training"]["posterior"]["factor"] = "of another type"
-    with pytest.raises(ValueError, match=r"posterior\.factor` must be of type ndarray"):
-        L2NetRegressor().__setstate__(state)
+    for factor, message in (
+        ("text", r"posterior\.factor` must be of type ndarray"),
+        (np.eye(3), "`factor` must be of"),
+    ):
+        state["_skl2net_training"]["posterior"]["factor"] = factor
+        with pytest.raises(ValueError, match=message):
+            L2NetRegressor().__setstate__(state)
 
 
 def test_searches_compute_it_in_the_last_fit_only(monkeypatch):

@@ -306,6 +306,12 @@ def test_it_is_drawn_in_notebooks_and_says_what_it_chose():
     assert search.network_.l2_report().alpha == search.best_params_["net__alpha"]
 
 
+def test_a_table_of_one_kind_of_columns_is_drawn_in_notebooks():
+    search = small().fit(FRAME[["number"]], IS_HIGH)
+    assert "SimpleImputer" in estimator_html_repr(search)
+    assert search.best_estimator_[:-1].get_feature_names_out()[0].endswith("number")
+
+
 def test_another_task_is_refused():
     with pytest.raises(ValueError, match="task must be 'classification' or 'regression', got 'ranking'"):
         make_tabular_search("ranking")
