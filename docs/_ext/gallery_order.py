@@ -11,6 +11,7 @@ ORDER = [
     "uncertainty",
     "node_sweep",
     "tabular_search",
+    "when_trees_win",
     "quantiles",
     "callbacks",
     "drifting_stream",

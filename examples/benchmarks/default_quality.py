@@ -39,7 +39,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from threadpoolctl import threadpool_limits
 
-from skl2net import L2NetClassifier, L2NetClassifierCV, L2NetRegressor, L2NetRegressorCV, make_tabular_search
+from skl2net import (
+    L2NetClassifier,
+    L2NetClassifierCV,
+    L2NetRegressor,
+    L2NetRegressorCV,
+    NodeSweepCV,
+    make_tabular_search,
+)
 
 
 def catboost(is_regression, seed):
@@ -71,6 +78,12 @@ def tabular(is_regression, seed):
     return make_tabular_search("regression" if is_regression else "classification", random_state=seed)
 
 
+def sweep(is_regression, seed):
+    net = (L2NetRegressor if is_regression else L2NetClassifier)(random_state=seed)
+    scoring = "neg_mean_squared_error" if is_regression else "neg_log_loss"
+    return NodeSweepCV(net, scoring=scoring)
+
+
 OURS = {
     "adam": of_kind(L2NetClassifier, L2NetRegressor),
     "lbfgs": of_kind(L2NetClassifier, L2NetRegressor, solver="lbfgs"),
@@ -91,7 +104,16 @@ EARLY = {
     "early-score": of_kind(L2NetClassifier, L2NetRegressor, early_stopping=True, scoring="score"),
     "MLP-early": of_kind(MLPClassifier, MLPRegressor, early_stopping=True),
 }
-MODELS = {**OURS, **PEERS, **EARLY}
+SHAPES = {
+    "16": of_kind(L2NetClassifier, L2NetRegressor, hidden_layer_sizes=(16,)),
+    "32": of_kind(L2NetClassifier, L2NetRegressor, hidden_layer_sizes=(32,)),
+    "256": of_kind(L2NetClassifier, L2NetRegressor, hidden_layer_sizes=(256,)),
+    "128-128": of_kind(L2NetClassifier, L2NetRegressor, hidden_layer_sizes=(128, 128)),
+    "tanh": of_kind(L2NetClassifier, L2NetRegressor, activation="tanh"),
+    "softplus": of_kind(L2NetClassifier, L2NetRegressor, activation="softplus"),
+    "sweep": sweep,
+}
+MODELS = {**OURS, **PEERS, **EARLY, **SHAPES}
 COLUMNS = ["table", "kind", "n_rows", "split", "model", "score", "loss", "seconds"]
 
 

@@ -18,7 +18,7 @@ from statistics import median
 
 import numpy as np
 import pandas as pd
-from default_quality import encoded_split, load, measure
+from default_quality import encoded, load, measure, parts_of_split
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from threadpoolctl import threadpool_limits
@@ -92,7 +92,7 @@ PEERS = {"scikit-learn": (MLPClassifier, MLPRegressor), "PyTorch": (TorchClassif
 
 def compare(X, y, is_regression, split, peers):
     """For each peer, seconds and loss of its fit, and of ours the seconds until it is as good; nan if it never is."""
-    X, X_test, y, y_test = encoded_split(X, y, is_regression, split)
+    X, X_test, y, y_test = encoded(*parts_of_split(X, y, is_regression, split))
     estimator = L2NetRegressor if is_regression else L2NetClassifier
     watched = estimator(early_stopping=True, random_state=split).fit(X, y, X_val=X_test, y_val=y_test)
     losses = np.array(watched.validation_loss_curve_) * (2 if is_regression else 1)  # ours has a factor ½

@@ -34,6 +34,8 @@ ESTIMATORS = {
     "early-stopping": (L2NetClassifier(early_stopping=True, l2_mode="decoupled", **COMMON), X, CLASSES == "a"),
     "multilabel": (L2NetClassifier(**COMMON), X, LABELS),
     "pso": (L2NetRegressor(solver=ParticleSwarm(4, topology="random"), **COMMON), X, TARGETS),
+    "quantile": (L2NetRegressor(loss="quantile", quantile=0.9, **COMMON), X, TARGETS),
+    "posterior": (L2NetRegressor(posterior=True, **COMMON), X, TARGETS),
     "cv": (L2NetClassifierCV(solver="lbfgs", alphas=[0.1, 1.0], cv=2, **COMMON), X, CLASSES),
 }
 
