@@ -224,14 +224,17 @@ class CategoryColumns:
 
 
 def as_text(X: Any) -> np.ndarray:
-    """The values as strings, and None for missing values of any kind, as encoders need them."""
+    """The values as strings, and None for missing values of any kind, as encoders need them.
+
+    Whole numbers have no decimal point, since pandas makes 1.0 of 1 where a value of the column is missing.
+    """
     return np.frompyfunc(_text_or_none, 1, 1)(np.asarray(X, dtype=object))
 
 
 def _text_or_none(value):
     if isinstance(value, str):
         return value
-    text = str(value)
+    text = str(int(value) if isinstance(value, float | np.floating) and value.is_integer() else value)
     return None if text in ("None", "nan", "<NA>", "NaT") else text
 
 

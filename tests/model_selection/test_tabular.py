@@ -187,6 +187,13 @@ def test_text_of_values():
     assert as_text(values).tolist() == [["a", None], ["True", None], ["1", None]]
 
 
+def test_whole_numbers_are_the_same_categories_beside_a_missing_value():
+    codes = RNG.integers(1, 4, N)
+    search = small().fit(FRAME[["number"]].assign(code=pd.Categorical(codes)), IS_HIGH)
+    frames = [FRAME[["number"]].assign(code=column) for column in (codes, codes.astype(float), codes.astype("f4"))]
+    assert len({search.predict_proba(frame).tobytes() for frame in frames}) == 1
+
+
 # --- the search -------------------------------------------------------------------------------------------------------
 
 
