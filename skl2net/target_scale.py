@@ -84,6 +84,6 @@ def _median(Y, sample_weight):
         return np.median(Y, axis=0)
     order = np.argsort(Y, axis=0)
     below = np.cumsum(sample_weight[order], axis=0)
-    half = below[-1] / 2
-    middle = np.stack([np.argmax(below >= half, axis=0), np.argmax(below > half, axis=0)])
+    half, rounding = below[-1] / 2, len(Y) * np.finfo(np.float64).eps
+    middle = np.stack([np.argmax(below >= half * (1 + sign * rounding), axis=0) for sign in (-1, 1)])
     return np.take_along_axis(Y, np.take_along_axis(order, middle, axis=0), axis=0).mean(axis=0)

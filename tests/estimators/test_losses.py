@@ -122,6 +122,14 @@ def test_outliers_are_harmless_unless_errors_are_squared(seed):
     assert error("squared_error", spoilt) > 2 * error("squared_error", targets[train])
 
 
+@pytest.mark.parametrize("factor", [0.1, 1 / 3, 1e-3, 7.0])
+def test_robust_units_do_not_depend_on_the_scale_of_the_weights(factor):
+    y = np.random.default_rng(0).normal(size=(200, 3))
+    scale, weighted = TargetScale.of(y, is_robust=True), TargetScale.of(y, np.full(200, factor), is_robust=True)
+    np.testing.assert_array_equal(weighted.mean, scale.mean)
+    np.testing.assert_array_equal(weighted.std, scale.std)
+
+
 def test_robust_units_are_those_of_the_repeated_targets():
     _, y = regression(60, n_outputs=2)
     weight = np.arange(60) % 4.0
