@@ -236,15 +236,17 @@ class _SharedStep:
 
         return self._store.result((id(self.fitted), X, params), compute)[1]
 
-    def get_metadata_routing(self):
-        return self._step.get_metadata_routing()
-
-    @property
-    def feature_names_in_(self):
-        return self.fitted.feature_names_in_
+    def __getattr__(self, name):
+        """What routing asks of the step, and scorers of the fitted one."""
+        if name.startswith("__") or "fitted" not in vars(self):
+            raise AttributeError(name)
+        return getattr(self._step if self.fitted is None else self.fitted, name)
 
     def __sklearn_clone__(self):
         return _SharedStep(self._step, self._store)
+
+    def __sklearn_is_fitted__(self):
+        return self.fitted is not None
 
     def __sklearn_tags__(self):
         return self._step.__sklearn_tags__()

@@ -145,6 +145,17 @@ def test_scores_and_model_are_those_of_grid_searches_bit_for_bit(n_jobs):
         np.testing.assert_array_equal(a, b)
 
 
+def test_scorers_see_fitted_steps():
+    def score(model, X, y):
+        return model.named_steps["standardscaler"].mean_.sum() + model[:-1].transform(X).sum()
+
+    model = make_pipeline(StandardScaler(), L2NetClassifier((3,), max_iter=2, random_state=0))
+    grid = {"l2netclassifier__alpha": [1.0, 5.0]}
+    staged = StagedSearchCV(model, [grid], scoring=score).fit(X, Y)
+    whole = GridSearchCV(model, grid, scoring=score).fit(X, Y)
+    np.testing.assert_array_equal(staged.cv_results_["mean_test_score"], whole.cv_results_["mean_test_score"])
+
+
 def test_the_model_is_an_ordinary_pipeline():
     search = StagedSearchCV(PIPELINE, GRIDS, cv=2)
     assert search.fit(X, Y).estimator is PIPELINE
