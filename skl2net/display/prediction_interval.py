@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from scipy.stats import norm
+from sklearn.utils import check_consistent_length, column_or_1d
 
 from skl2net._sklearn_private import is_finite_number
 from skl2net.display.drawing import BLUE, GREY, SKY, VERMILION, Display
@@ -118,6 +119,9 @@ class PredictionIntervalDisplay(Display):
         if mean.ndim > 1:
             raise ValueError(f"{cls.__name__} plots one output, and this regressor has {mean.shape[1]}.")
         x = np.asarray(X)[:, 0] if np.shape(X)[1] == 1 else None
+        if y is not None:
+            check_consistent_length(X, y)
+            y = column_or_1d(y)
         return cls(mean=mean, std=std, y=y, x=x, level=level).plot(ax=ax)
 
     def _draw(self, ax):

@@ -507,6 +507,11 @@ def test_intervals_of_one_feature_are_a_band(plt):
     assert display.coverage_ == np.mean(abs(y - mean) < half)
     assert f"interval of 0.5, which holds {display.coverage_:.3g}" in display.ax_.get_legend().get_texts()[0].get_text()
     assert PredictionIntervalDisplay.from_estimator(model, X).coverage_ is None
+    assert (
+        PredictionIntervalDisplay.from_estimator(model, X, y[:, np.newaxis], level=0.5).coverage_ == display.coverage_
+    )
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        PredictionIntervalDisplay.from_estimator(model, X, y[:3])
 
 
 def test_intervals_of_several_features_are_bars_of_two_colours(plt):
