@@ -65,7 +65,7 @@ class Posterior:
     def __post_init__(self):
         n = len(self.precision) if self.rows is None else len(self.rows)
         if self.factor.shape != (n, n):  # of a file; LAPACK would return something
-            raise ValueError(f"`factor` must be of shape {(n, n)}, got {self.factor.shape}.")
+            raise ValueError(f"`factor` must be of shape {(n, n)}, got {self.factor.shape}")
 
     def variances(self, J):
         """jᵀA⁻¹j for each vector j in the last axis of an array, ndarray of shape ``J.shape[:-1]``."""
