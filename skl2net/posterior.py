@@ -25,7 +25,7 @@ FLAT = 1e-6  # smallest precision
 _LARGEST = 2**30  # bytes
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Posterior:
     """Laplace approximation of the posterior of a network's parameters.
 

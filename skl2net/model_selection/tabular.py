@@ -6,6 +6,7 @@ columns and the splitter below.
 
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
+from datetime import date, time, timedelta
 from itertools import islice
 from typing import Any, Literal
 
@@ -257,7 +258,7 @@ def _columns_of(X, *, numeric):
     found = []
     for position, dtype in enumerate(X.dtypes if names else ()):
         kind = _kind(dtype)
-        if kind in "mM":
+        if kind in "mM" or (kind == "O" and _starts_with_date(safe_indexing(X, position, axis=1))):
             raise ValueError(
                 f"Column {names[position]!r} holds dates or times ({dtype}), which the network cannot take as they "
                 "are. Replace it by numbers that mean the same in new data, such as the month, the day of the week, "
@@ -266,6 +267,12 @@ def _columns_of(X, *, numeric):
         if (kind in "iufc") == numeric:
             found.append((keys[position], position))
     return found
+
+
+def _starts_with_date(column):
+    """Whether the first value of a column of objects that is not missing is a date, a time or a period of pandas."""
+    first = next((value for value in column if _text_or_none(value) is not None), None)
+    return isinstance(first, date | time | timedelta) or type(first).__name__ == "Period"
 
 
 def _kind(dtype):

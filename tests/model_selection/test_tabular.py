@@ -1,6 +1,7 @@
 """A table as it is: which columns are encoded in which way, and that the search is scikit-learn's own parts."""
 
 import copy
+import datetime
 import pickle
 
 import numpy as np
@@ -174,8 +175,10 @@ def test_unknown_categories_are_predicted_like_infrequent_ones():
         FRAME.assign(when=pd.Timestamp("2026-11-29")),
         FRAME.assign(when=pd.Timedelta(1, "D")),
         pl.DataFrame(TABLE).with_columns(pl.lit(1).cast(pl.Date).alias("when")),
+        FRAME.assign(when=pd.Series([None, *[datetime.date(2026, 11, 29)] * (N - 1)], dtype=object)),
+        FRAME.assign(when=pd.period_range("2026-01", periods=N, freq="M")),
     ],
-    ids=["dates", "durations", "polars"],
+    ids=["dates", "durations", "polars", "objects", "periods"],
 )
 def test_dates_are_refused_with_advice(frame):
     with pytest.raises(ValueError, match=r"Column 'when' holds dates or times .* such as the month"):
