@@ -217,7 +217,9 @@ def test_files_of_a_release_predict_the_same_bits(name, suffix):
         eps = np.finfo(found.dtype).eps
         np.testing.assert_allclose(found, expected["predictions"], rtol=64 * eps, atol=64 * eps)
     assert net.l2_report().l2_mode == net.l2_mode
-    if hasattr(net, "partial_fit") and not net.early_stopping:  # and training goes on
+    if net.posterior:
+        assert np.isfinite(net.predict(samples, return_std=True)[1]).all()
+    elif hasattr(net, "partial_fit") and not net.early_stopping:  # and training goes on
         net.partial_fit(samples, net.predict(samples))
         assert np.isfinite(flat(net)).all()
 
