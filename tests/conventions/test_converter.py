@@ -59,6 +59,7 @@ def questions(n, seed=0):
         }
 
 
+@pytest.mark.long
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 def test_the_converter_says_what_convert_alpha_says(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(DOCS / "_ext")

@@ -441,6 +441,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="needs an address space that can be limited")
 def test_the_client_has_no_room_for_the_data(cluster):
     command = [sys.executable, "-W", "ignore", "-c", CLIENT, cluster.scheduler_address]

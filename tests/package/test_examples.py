@@ -36,6 +36,7 @@ def test_overfitting_runs():
     }
 
 
+@pytest.mark.long
 def test_shrinking_positions_does_not_regularise_a_swarm_and_a_penalty_does():
     """One swarm per row: a small share leaves weights as large as no rule does, a penalty does not."""
     output = run("swarm_decay.py", "--seeds", "1")
