@@ -43,7 +43,14 @@ intersphinx_mapping = inventories.write(HERE / "generated" / "inventories")
 autodoc_typehints = "none"
 autodoc_mock_imports = ["onnx", "skl2onnx"]
 autosummary_context = {
-    "hidden": ["__init__", "get_metadata_routing", "set_fit_request", "set_partial_fit_request", "set_score_request"]
+    "hidden": [
+        "__init__",
+        "get_metadata_routing",
+        "set_fit_request",
+        "set_partial_fit_request",
+        "set_predict_request",
+        "set_score_request",
+    ]
 }
 numpydoc_show_class_members = False
 

@@ -90,7 +90,7 @@ class StagedSearchCV(Search):
 
     See Also
     --------
-    make_tabular_search : Such a search for a data frame.
+    skl2net.make_tabular_search : Such a search for a data frame.
     skl2net.StagedSearchDisplay : Plot how far the candidates are apart.
     sklearn.model_selection.GridSearchCV : Exhaustive search.
 

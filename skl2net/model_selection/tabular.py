@@ -65,7 +65,8 @@ def make_tabular_search(
         Score to maximise, as in :class:`~sklearn.model_selection.GridSearchCV`. None for the negative log loss or the
         negative mean squared error.
     n_jobs : int, default=None
-        Number of networks to train at a time, see :class:`StagedSearchCV`.
+        Number of networks to train at a time, see
+        :class:`~skl2net.model_selection.StagedSearchCV`.
     random_state : int, RandomState instance or None, default=None
         Determines the folds, the initial weights and the order of the samples in training. Pass an int for
         reproducible results.
@@ -82,7 +83,7 @@ def make_tabular_search(
 
     See Also
     --------
-    StagedSearchCV : The search.
+    skl2net.model_selection.StagedSearchCV : The search.
     skl2net.StagedSearchDisplay : Plot how far the candidates are apart.
 
     Notes
