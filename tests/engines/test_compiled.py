@@ -243,6 +243,7 @@ for instruction_set in _compiled.instruction_sets()[:1] + _compiled.instruction_
 """
 
 
+@pytest.mark.long
 def test_same_bits_for_any_number_of_blas_threads():
     # each library that NumPy or SciPy may have been built with has a variable of its own
     names = "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"

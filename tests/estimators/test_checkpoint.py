@@ -181,6 +181,7 @@ def test_l_bfgs_goes_on_from_the_weights_of_a_checkpoint(tmp_path):
     assert resumed.loss_curve_[:10] == stopped.loss_curve_
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 def test_no_kill_breaks_the_file_or_costs_more_than_k_iterations(tmp_path):
     pytest.importorskip("skops")

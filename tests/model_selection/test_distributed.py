@@ -199,6 +199,7 @@ def data_on_disk(tmp_path_factory):
     return directory, f"{net.t_} {abs(net.coefs_[0]).max()!s}\n"
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="needs an address space that can be limited")
 @pytest.mark.parametrize("source", BLOCKS)
 def test_data_larger_than_the_address_space_are_learned_block_by_block(source, data_on_disk):
