@@ -263,3 +263,22 @@ def count_bytecodes(run):
         with AtBytecode() as counter:
             run()
     return counter.n
+
+
+class Recorder:
+    """A callback that notes the names of all tasks."""
+
+    def __init__(self):
+        self.begun, self.ended = [], []
+
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context, **kwargs):
+        self.begun.append(context.task_name)
+
+    def on_fit_task_end(self, estimator, context, **kwargs):
+        self.ended.append(context.task_name)

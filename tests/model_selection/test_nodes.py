@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 import pytest
-from cases import classes, converging_or_not, fit
+from cases import Recorder, classes, converging_or_not, fit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import config_context
@@ -397,25 +397,6 @@ def test_scores_are_those_of_cross_val_score_and_pickles_predict_the_same():
     other = pickle.loads(pickle.dumps(sweep))
     np.testing.assert_array_equal(other.predict_proba(X), sweep.predict_proba(X))
     assert str(other.history_) == str(sweep.history_)
-
-
-class Recorder:
-    """A callback that notes the names of all tasks."""
-
-    def __init__(self):
-        self.begun, self.ended = [], []
-
-    def setup(self, estimator, context):
-        pass
-
-    def teardown(self, estimator, context):
-        pass
-
-    def on_fit_task_begin(self, estimator, context, **kwargs):
-        self.begun.append(context.task_name)
-
-    def on_fit_task_end(self, estimator, context, **kwargs):
-        self.ended.append(context.task_name)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")

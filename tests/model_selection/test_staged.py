@@ -10,7 +10,7 @@ import time
 import joblib
 import numpy as np
 import pytest
-from cases import classes
+from cases import Recorder, classes
 from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin, clone
 from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import GridSearchCV, KFold, ParameterGrid
@@ -195,25 +195,6 @@ def test_several_metrics_and_the_one_that_decides():
     assert search.best_score_ == search.cv_results_["mean_test_neg_log_loss"][search.best_index_]
     with pytest.raises(ValueError, match="refit must name the one"):
         StagedSearchCV(model, GRIDS[1:], refit=False, **options).fit(X, Y)
-
-
-class Recorder:
-    """A callback that notes the names of all tasks."""
-
-    def __init__(self):
-        self.begun, self.ended = [], []
-
-    def setup(self, estimator, context):
-        pass
-
-    def teardown(self, estimator, context):
-        pass
-
-    def on_fit_task_begin(self, estimator, context, **kwargs):
-        self.begun.append(context.task_name)
-
-    def on_fit_task_end(self, estimator, context, **kwargs):
-        self.ended.append(context.task_name)
 
 
 def test_callbacks_hear_of_each_stage_and_each_fit():
